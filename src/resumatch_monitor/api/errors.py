@@ -1,0 +1,91 @@
+"""Errors that the API answers with, and the one place that renders them."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """An error with a status, a stable code for programs and a sentence for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class NotFoundError(ApiError):
+    """There is no such thing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(HTTPStatus.NOT_FOUND, "not_found", message)
+
+
+class BadRequestError(ApiError):
+    """The request cannot be understood or is not allowed as it is."""
+
+    def __init__(self, message: str, *, code: str = "bad_request") -> None:
+        super().__init__(HTTPStatus.BAD_REQUEST, code, message)
+
+
+def render_error(
+    request: Request, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Render `{"error": {"code", "message", "request_id"}}`."""
+    request_id = getattr(request.state, "request_id", "")
+    return JSONResponse(
+        {"error": {"code": code, "message": message, "request_id": request_id}},
+        status_code=status,
+        headers=dict(headers or {}),
+    )
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` answer in the one form, never with a stack trace."""
+
+    async def on_api_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, ApiError)
+        return render_error(request, error.status, error.code, error.message, error.headers)
+
+    async def on_http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return render_error(request, error.status_code, code, str(error.detail), error.headers)
+
+    async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", problems)
+
+    async def on_crash(request: Request, error: Exception) -> JSONResponse:
+        logger.error("Request %s %s failed", request.method, request.url.path, exc_info=error)
+        return render_error(
+            request,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "The monitor failed to answer; its own log has the details under this request id.",
+        )
+
+    app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(Exception, on_crash)

@@ -1,0 +1,137 @@
+"""Who is asking: session cookies, bearer tokens, roles, and protection against forged requests."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from resumatch_monitor.api.errors import ApiError
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Role(IntEnum):
+    """What a principal may do; each role includes the ones below it."""
+
+    VIEWER = 1
+    EDITOR = 2
+    ADMIN = 3
+
+    @classmethod
+    def of(cls, name: str) -> "Role":
+        """Return the role called `name` (lower case).
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return cls[name.upper()]
+
+    @property
+    def label(self) -> str:
+        """The role's name as configuration and API write it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever makes a request: a signed-in user or a token.
+
+    Attributes:
+        name: An e-mail address, or `token:<name>`.
+        role: What they may do.
+        user_id: None for a token.
+    """
+
+    name: str
+    role: Role
+    user_id: int | None = None
+
+
+class Authenticator(Protocol):
+    """Finds the principal behind a credential; None if there is none."""
+
+    async def authenticate_session(self, token: str) -> Principal | None:
+        """Return the user whose unexpired session has `token`."""
+        ...
+
+    async def authenticate_bearer(self, token: str) -> Principal | None:
+        """Return the principal of an API token."""
+        ...
+
+
+class Guard:
+    """FastAPI dependencies that let a request through or raise `ApiError` 401 or 403.
+
+    Use as `principal: Annotated[Principal, Depends(guard.viewer)]`.
+    """
+
+    def __init__(self, authenticator: Authenticator, *, is_secure: bool) -> None:
+        self._authenticator = authenticator
+        self.cookie_name = "__Host-session" if is_secure else "session"
+        self.is_secure = is_secure
+
+    async def viewer(self, request: Request) -> Principal:
+        """Let through anybody who is known."""
+        return await self._demand(request, Role.VIEWER)
+
+    async def editor(self, request: Request) -> Principal:
+        """Let through editors and admins."""
+        return await self._demand(request, Role.EDITOR)
+
+    async def admin(self, request: Request) -> Principal:
+        """Let through admins."""
+        return await self._demand(request, Role.ADMIN)
+
+    async def identify(self, request: Request) -> Principal | None:
+        """Return the principal, or None for a stranger."""
+        header = request.headers.get("authorization", "")
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._authenticator.authenticate_bearer(credential.strip())
+        token = request.cookies.get(self.cookie_name)
+        if not token:
+            return None
+        principal = await self._authenticator.authenticate_session(token)
+        if principal is not None and request.method not in _SAFE_METHODS:
+            refuse_foreign_origin(request)
+        return principal
+
+    async def _demand(self, request: Request, role: Role) -> Principal:
+        principal = await self.identify(request)
+        if principal is None:
+            raise ApiError(
+                HTTPStatus.UNAUTHORIZED,
+                "not_signed_in",
+                "Sign in, or send an API token as 'Authorization: Bearer …'.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if principal.role < role:
+            raise ApiError(
+                HTTPStatus.FORBIDDEN,
+                "not_allowed",
+                f"This needs the role {role.label}; {principal.name} has {principal.role.label}.",
+            )
+        return principal
+
+
+def refuse_foreign_origin(request: Request) -> None:
+    """Refuse a request that changes something and that another site's page may have sent.
+
+    Raises:
+        ApiError: 403, unless the browser says that the request comes from our own pages.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        allowed = site == "same-origin"
+    else:
+        origin = request.headers.get("origin")
+        allowed = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    if not allowed:
+        raise ApiError(
+            HTTPStatus.FORBIDDEN,
+            "foreign_origin",
+            "The request did not come from the monitor's own pages.",
+        )

@@ -1,0 +1,1 @@
+"""Series about databases, named as the well-known exporters name them."""

@@ -1,0 +1,76 @@
+"""The whole configuration as one tree; each section's model lives with its feature."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from resumatch_monitor.collectors.config import CollectorsConfig
+from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
+from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
+from resumatch_monitor.probes.config import ProbeConfig
+
+
+class TokenConfig(ConfigModel):
+    """An API token that is provisioned by configuration."""
+
+    name: str
+    token: SecretStr = Field(min_length=16)
+    role: Literal["viewer", "editor", "admin"]
+
+
+class AdminConfig(ConfigModel):
+    """The account of the first start; without a password one is made and printed once."""
+
+    email: str = "admin@localhost"
+    password: SecretStr | None = None
+
+
+class AuthConfig(ConfigModel):
+    """Who may use the monitor."""
+
+    admin: AdminConfig = Field(default_factory=AdminConfig)
+    tokens: list[TokenConfig] = Field(default_factory=list[TokenConfig])
+    session_lifetime: Duration = timedelta(days=14)
+
+
+class OutgoingConfig(ConfigModel):
+    """What requests from the monitor may reach."""
+
+    allowed_hosts: list[str] = Field(
+        default_factory=list[str],
+        description="Hosts that may resolve to link-local or metadata addresses.",
+    )
+
+
+class StorageConfig(ConfigModel):
+    """What the storage engines share."""
+
+    min_free_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=0,
+        description="Ingest stops, by each protocol's own means, when less disk is free.",
+    )
+
+
+class MonitorConfig(ConfigModel):
+    """The root of `monitor.yaml`."""
+
+    external_url: str = Field(
+        default="", description="Where people reach the monitor; used in messages' links."
+    )
+    auth: AuthConfig = Field(default_factory=AuthConfig)
+    projects: list[ProjectConfig] = Field(default_factory=list[ProjectConfig])
+    errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
+    global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
+    scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
+    rule_files: list[Path] = Field(default_factory=list[Path])
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
+    collectors: CollectorsConfig = Field(default_factory=CollectorsConfig)
+    probes: list[ProbeConfig] = Field(default_factory=list[ProbeConfig])
+    alerting: AlertingConfig = Field(default_factory=AlertingConfig)
+    outgoing: OutgoingConfig = Field(default_factory=OutgoingConfig)
+    storage: StorageConfig = Field(default_factory=StorageConfig)

@@ -1,0 +1,1 @@
+"""When and to whom: routing, grouping, de-duplication, the durable outbox."""

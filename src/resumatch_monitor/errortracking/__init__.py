@@ -1,0 +1,1 @@
+"""Sentry's events made into issues: parse, normalise, scrub, group."""

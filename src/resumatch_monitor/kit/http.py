@@ -1,0 +1,129 @@
+"""An HTTP client for requests to addresses that a person configured.
+
+It refuses link-local and cloud-metadata addresses unless the host is allowed by name, checks the
+address that it really connects to (so a DNS answer that changes in between gains nothing),
+follows a bounded number of redirects, and always has time-outs.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Collection, Iterable
+from typing import cast
+
+import anyio
+import httpcore
+import httpx
+
+from resumatch_monitor import __version__
+
+USER_AGENT = f"ResuMatchMonitor/{__version__}"
+_LONGEST_REDIRECT_CHAIN = 5
+
+_METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")
+)
+
+
+class AddressRefusedError(httpx.ConnectError):
+    """The host resolves to an address that outgoing requests may not reach."""
+
+
+def is_refused_address(text: str) -> bool:
+    """Tell whether `text` is a link-local, metadata, multicast or unspecified address."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return (
+        address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address in _METADATA_ADDRESSES
+    )
+
+
+async def resolve_allowed(host: str, port: int, *, allowed_hosts: Collection[str] = ()) -> str:
+    """Return the first address of `host`.
+
+    Raises:
+        AddressRefusedError: If any of its addresses may not be reached and `host` is not
+            in `allowed_hosts`.
+        OSError: If the name does not resolve.
+    """
+    answers = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(answer[4][0]) for answer in answers]
+    if host not in allowed_hosts:
+        for address in addresses:
+            if is_refused_address(address):
+                raise AddressRefusedError(
+                    f"{host} resolves to {address}, which outgoing requests may not reach;"
+                    " list the host under outgoing.allowed_hosts to permit it"
+                )
+    return addresses[0]
+
+
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections only to addresses that pass the guard."""
+
+    def __init__(self, allowed_hosts: Collection[str]) -> None:
+        self._allowed_hosts = frozenset(allowed_hosts)
+        self._backend: httpcore.AsyncNetworkBackend = cast(
+            "httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend()
+        )
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class's own parameter
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            with anyio.fail_after(timeout):
+                address = await resolve_allowed(host, port, allowed_hosts=self._allowed_hosts)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} does not resolve: {error}") from error
+        return await self._backend.connect_tcp(
+            address, port, timeout, local_address, socket_options
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport on top of the guarded network backend."""
+
+    def __init__(self, *, allowed_hosts: Collection[str] = (), verify: bool = True) -> None:
+        super().__init__(verify=verify)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(verify=verify),
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=30.0,
+            network_backend=_GuardedBackend(allowed_hosts),
+        )
+
+
+def build_client(
+    *,
+    allowed_hosts: Collection[str] = (),
+    timeout_seconds: float = 10.0,
+    verify: bool = True,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """Return a client over the guarded transport, or over `transport` in tests.
+
+    The environment's proxies are not used: a proxy would make the address check worthless.
+    """
+    return httpx.AsyncClient(
+        transport=transport or GuardedTransport(allowed_hosts=allowed_hosts, verify=verify),
+        timeout=timeout_seconds,
+        follow_redirects=False,
+        max_redirects=_LONGEST_REDIRECT_CHAIN,
+        headers={"User-Agent": USER_AGENT},
+        trust_env=False,
+    )

@@ -1,0 +1,1 @@
+"""What a metric is: labels, samples, exposition formats, targets, scraping."""

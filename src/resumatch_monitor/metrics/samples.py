@@ -1,0 +1,120 @@
+"""Sample arrays, the NaN payloads that mean something, and how samples are read and written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from resumatch_monitor.metrics.labels import Labels, Matcher
+
+FloatArray = npt.NDArray[np.float64]
+TimeArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+STALE_BITS = 0x7FF0000000000002
+"""Prometheus' staleness marker (`model/value`): the series has ended."""
+ABSENT_BITS = 0x7FF0000000000003
+"""In a matrix of ours: this series has no sample at this timestamp. Never stored for a series."""
+
+STALE = float(np.uint64(STALE_BITS).view(np.float64))
+ABSENT = float(np.uint64(ABSENT_BITS).view(np.float64))
+
+
+def is_stale(values: FloatArray) -> BoolArray:
+    """Return where `values` (any shape) are staleness markers, comparing bits."""
+    return values.view(np.uint64) == np.uint64(STALE_BITS)
+
+
+def is_absent(values: FloatArray) -> BoolArray:
+    """Return where `values` (any shape) are absent, comparing bits."""
+    return values.view(np.uint64) == np.uint64(ABSENT_BITS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesBlock:
+    """S series that share T timestamps.
+
+    Attributes:
+        labels: The S distinct label sets.
+        timestamps: (T,) milliseconds since the epoch, strictly ascending.
+        values: (S, T); `ABSENT` where a series has no sample, `STALE` where it ended.
+    """
+
+    labels: Sequence[Labels]
+    timestamps: TimeArray
+    values: FloatArray
+
+
+class Queryable(Protocol):
+    """Something that samples can be read from. Methods may block: call them in a thread."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
+        """Return the samples in `[start_ms, end_ms]` of the series that match all of `matchers`.
+
+        A label set appears in exactly one block. Series without a sample in the range are left
+        out. The arrays belong to the caller only for reading.
+        """
+        ...
+
+    def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Return, sorted, the label sets that match and may have samples in the range."""
+        ...
+
+    def find_label_names(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Return, sorted, the label names of the series that match."""
+        ...
+
+    def find_label_values(
+        self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Return, sorted, the values that label `name` has among the series that match."""
+        ...
+
+
+class RowLayout:
+    """The label sets of a target's scrape, in order.
+
+    A scraper passes the same object again while the set is unchanged, and so spares the store the
+    look-up of every series (identity is the fast path).
+    """
+
+    __slots__ = ("labels",)
+
+    def __init__(self, labels: Sequence[Labels]) -> None:
+        self.labels = tuple(labels)
+
+
+class SampleSink(Protocol):
+    """Something that samples can be written to. When a call returns, they are durable."""
+
+    async def append_row(
+        self, target_key: str, layout: RowLayout, timestamp_ms: int, values: FloatArray
+    ) -> None:
+        """Append one scrape of one target: `values[i]` belongs to `layout.labels[i]`.
+
+        Args:
+            target_key: Names the target across restarts, e.g. job and instance.
+            layout: The label sets of the row; distinct.
+            timestamp_ms: The scrape's start; later than the target's last row.
+            values: (len(layout.labels),); may hold staleness markers.
+
+        Raises:
+            StoreFullError: If the store is at its limit or the disk is nearly full.
+        """
+        ...
+
+    async def append_samples(self, series: Sequence[tuple[Labels, TimeArray, FloatArray]]) -> None:
+        """Append samples with timestamps of their own, a series each.
+
+        Raises:
+            StoreFullError: If the store is at its limit or the disk is nearly full.
+        """
+        ...
+
+
+class StoreFullError(Exception):
+    """A store refuses a write because of a limit or because the disk is nearly full."""

@@ -1,0 +1,1 @@
+"""How: one package a channel."""

@@ -1,0 +1,17 @@
+"""`alerting.receivers`: a receiver and the integrations that it sends through."""
+
+from pydantic import Field
+
+from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.notify.email.config import EmailConfig
+from resumatch_monitor.notify.slack.config import SlackConfig
+from resumatch_monitor.notify.webhook.config import WebhookConfig
+
+
+class ReceiverConfig(ConfigModel):
+    """A named set of integrations; each gets every notification of the receiver."""
+
+    name: str
+    email: list[EmailConfig] = Field(default_factory=list[EmailConfig])
+    slack: list[SlackConfig] = Field(default_factory=list[SlackConfig])
+    webhook: list[WebhookConfig] = Field(default_factory=list[WebhookConfig])

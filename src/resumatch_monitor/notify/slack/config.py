@@ -1,0 +1,12 @@
+"""Configuration of the Slack integration."""
+
+from pydantic import SecretStr
+
+from resumatch_monitor.kit.models import ConfigModel
+
+
+class SlackConfig(ConfigModel):
+    """An incoming webhook."""
+
+    webhook_url: SecretStr
+    send_resolved: bool = True

@@ -1,0 +1,1 @@
+"""Probes from outside: HTTP, PostgreSQL, Redis; outages."""

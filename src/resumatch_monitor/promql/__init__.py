@@ -1,0 +1,1 @@
+"""PromQL over NumPy matrices; pure, without I/O."""

@@ -1,0 +1,1 @@
+"""Prometheus rule files: loading, evaluation, alert states."""

@@ -1,0 +1,1 @@
+"""Storage engines, one package each, behind the Protocols that the features declare."""

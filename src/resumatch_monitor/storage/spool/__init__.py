@@ -1,0 +1,1 @@
+"""The durable ingest queue: what is acknowledged is here first."""

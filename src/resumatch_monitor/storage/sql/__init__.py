@@ -1,0 +1,1 @@
+"""Relational storage: SQLAlchemy Core on SQLite, one writer."""

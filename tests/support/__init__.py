@@ -1,0 +1,1 @@
+"""Seams and builders that tests share."""
