@@ -1,53 +1,17 @@
 """Who is asking: session cookies, bearer tokens, roles, and protection against forged requests."""
 
-from dataclasses import dataclass
-from enum import IntEnum
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from resumatch_monitor.accounts.model import Principal, Role
 from resumatch_monitor.api.errors import ApiError
 
+__all__ = ["Authenticator", "Guard", "Principal", "Role", "refuse_foreign_origin"]
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Role(IntEnum):
-    """What a principal may do; each role includes the ones below it."""
-
-    VIEWER = 1
-    EDITOR = 2
-    ADMIN = 3
-
-    @classmethod
-    def of(cls, name: str) -> "Role":
-        """Return the role called `name` (lower case).
-
-        Raises:
-            KeyError: If there is none.
-        """
-        return cls[name.upper()]
-
-    @property
-    def label(self) -> str:
-        """The role's name as configuration and API write it."""
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Whoever makes a request: a signed-in user or a token.
-
-    Attributes:
-        name: An e-mail address, or `token:<name>`.
-        role: What they may do.
-        user_id: None for a token.
-    """
-
-    name: str
-    role: Role
-    user_id: int | None = None
 
 
 class Authenticator(Protocol):

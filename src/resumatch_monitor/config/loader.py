@@ -158,11 +158,15 @@ def _strip_union_tags(tree: YamlTree, loc: Sequence[str | int]) -> tuple[str | i
     value: Any = tree.value
     for index, step in enumerate(loc):
         if _has_child(value, step):
-            value = cast("Any", value[step])
-        elif index < len(loc) - 1 or not isinstance(value, dict):
+            value = value[step]
+        elif index < len(loc) - 1 or not _is_mapping(value):
             continue
         path.append(step)
     return tuple(path)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _has_child(value: Any, step: str | int) -> bool:

@@ -1,0 +1,1 @@
+"""Who may use the monitor: users, sessions, API tokens, roles."""
