@@ -7,7 +7,8 @@ follows a bounded number of redirects, and always has time-outs.
 
 import ipaddress
 import socket
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from typing import cast
 
 import anyio
@@ -42,8 +43,10 @@ def is_refused_address(text: str) -> bool:
     )
 
 
-async def resolve_allowed(host: str, port: int, *, allowed_hosts: Collection[str] = ()) -> str:
-    """Return the first address of `host`.
+async def resolve_all_allowed(
+    host: str, port: int, *, allowed_hosts: Collection[str] = ()
+) -> list[str]:
+    """Return the addresses of `host` in the order in which they should be tried.
 
     Raises:
         AddressRefusedError: If any of its addresses may not be reached and `host` is not
@@ -51,7 +54,7 @@ async def resolve_allowed(host: str, port: int, *, allowed_hosts: Collection[str
         OSError: If the name does not resolve.
     """
     answers = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(answer[4][0]) for answer in answers]
+    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     if host not in allowed_hosts:
         for address in addresses:
             if is_refused_address(address):
@@ -59,14 +62,28 @@ async def resolve_allowed(host: str, port: int, *, allowed_hosts: Collection[str
                     f"{host} resolves to {address}, which outgoing requests may not reach;"
                     " list the host under outgoing.allowed_hosts to permit it"
                 )
-    return addresses[0]
+    return addresses
 
 
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections only to addresses that pass the guard."""
+async def resolve_allowed(host: str, port: int, *, allowed_hosts: Collection[str] = ()) -> str:
+    """Return the first address of `host`; raises as `resolve_all_allowed` does."""
+    return (await resolve_all_allowed(host, port, allowed_hosts=allowed_hosts))[0]
 
-    def __init__(self, allowed_hosts: Collection[str]) -> None:
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections only to addresses that pass the guard, trying each that the host has.
+
+    `on_phase` hears how many seconds `resolve` and `connect` took.
+    """
+
+    def __init__(
+        self,
+        allowed_hosts: Collection[str],
+        *,
+        on_phase: Callable[[str, float], None] | None = None,
+    ) -> None:
         self._allowed_hosts = frozenset(allowed_hosts)
+        self._on_phase = on_phase or _ignore_phase
         self._backend: httpcore.AsyncNetworkBackend = cast(
             "httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend()
         )
@@ -79,19 +96,37 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        started = time.monotonic()
         try:
             with anyio.fail_after(timeout):
-                address = await resolve_allowed(host, port, allowed_hosts=self._allowed_hosts)
+                addresses = await resolve_all_allowed(host, port, allowed_hosts=self._allowed_hosts)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
         except OSError as error:
             raise httpcore.ConnectError(f"{host} does not resolve: {error}") from error
-        return await self._backend.connect_tcp(
-            address, port, timeout, local_address, socket_options
-        )
+        resolved = time.monotonic()
+        self._on_phase("resolve", resolved - started)
+        for count_left in range(len(addresses), 0, -1):
+            # An address that swallows packets must leave time for the ones behind it.
+            share = None if timeout is None else timeout / count_left
+            try:
+                stream = await self._backend.connect_tcp(
+                    addresses[-count_left], port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if count_left == 1:
+                    raise
+            else:
+                self._on_phase("connect", time.monotonic() - resolved)
+                return stream
+        raise httpcore.ConnectError(f"{host} has no address")
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
+
+
+def _ignore_phase(_phase: str, _seconds: float) -> None:
+    return
 
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
@@ -104,7 +139,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=30.0,
-            network_backend=_GuardedBackend(allowed_hosts),
+            network_backend=GuardedBackend(allowed_hosts),
         )
 
 
