@@ -13,4 +13,4 @@ class SequentialIds:
 
     def token(self) -> str:
         self._count += 1
-        return f"token-{self._count}"
+        return f"{self._count:04d}-invented-token-of-a-test"

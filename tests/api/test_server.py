@@ -1,0 +1,89 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from resumatch_monitor.api.edge import build_app
+from resumatch_monitor.api.server import build_server
+from resumatch_monitor.kit.ids import RandomIds
+from resumatch_monitor.kit.telemetry import Telemetry
+
+pytestmark = pytest.mark.anyio
+
+
+def make_app() -> FastAPI:
+    router = APIRouter()
+
+    @router.get("/hello")
+    async def hello() -> dict[str, str]:
+        return {"hello": "world"}
+
+    @router.get("/crash")
+    async def crash() -> None:
+        raise RuntimeError("with a secret inside")
+
+    return build_app(routers=[router], ids=RandomIds(), telemetry=Telemetry())
+
+
+@asynccontextmanager
+async def listen() -> AsyncGenerator[int]:
+    server = build_server(make_app(), host="127.0.0.1", port=0)
+    stop = asyncio.Event()
+    await server.listen()
+    serving = asyncio.create_task(server.serve_until(stop))
+    yield server.port
+    stop.set()
+    await serving
+
+
+async def exchange(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        await writer.drain()
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_answers_and_names_the_request() -> None:
+    async with listen() as port:
+        answer = await exchange(
+            port, b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"x-request-id: " in answer
+
+
+async def test_a_header_line_of_ten_megabytes_is_refused_and_nothing_is_down() -> None:
+    async with listen() as port:
+        answer = await exchange(
+            port, b"GET /hello HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 10_000_000 + b"\r\n\r\n"
+        )
+        after = await exchange(port, b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+    assert after.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_crash_tells_nothing_but_the_request_id() -> None:
+    async with listen() as port:
+        answer = await exchange(
+            port, b"GET /crash HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert b"internal_error" in answer
+    assert b"secret" not in answer
+
+
+async def test_garbage_is_a_bad_request() -> None:
+    async with listen() as port:
+        answer = await exchange(port, b"\x16\x03\x01\x02\x00\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
