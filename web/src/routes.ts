@@ -1,0 +1,24 @@
+/** Which page shows which path. Each page is its own chunk. */
+import type { Component } from 'svelte';
+
+export interface Route {
+  pattern: RegExp;
+  // Pages declare their own parameters; the pattern's named groups are their props.
+  load: () => Promise<{ default: Component<never> }>;
+}
+
+export const ROUTES: Route[] = [
+  { pattern: /^\/$/, load: () => import('./pages/Overview.svelte') },
+  { pattern: /^\/issues\/?$/, load: () => import('./pages/Issues.svelte') },
+  { pattern: /^\/issues\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Issue.svelte') },
+  // Not /metrics: there the monitor exposes its own.
+  { pattern: /^\/explore\/?$/, load: () => import('./pages/Metrics.svelte') },
+  { pattern: /^\/(?:monitors|probes)\/?$/, load: () => import('./pages/Monitors.svelte') },
+  { pattern: /^\/(?:monitors|probes)\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Monitor.svelte') },
+  { pattern: /^\/alerts\/?$/, load: () => import('./pages/Alerts.svelte') },
+  { pattern: /^\/alerts\/(?<fingerprint>[^/]+)\/?$/, load: () => import('./pages/Alert.svelte') },
+  { pattern: /^\/rules\/?$/, load: () => import('./pages/Rules.svelte') },
+  { pattern: /^\/notifications\/?$/, load: () => import('./pages/Notifications.svelte') },
+  { pattern: /^\/targets\/?$/, load: () => import('./pages/Targets.svelte') },
+  { pattern: /^\/settings\/?$/, load: () => import('./pages/Settings.svelte') },
+];
