@@ -29,6 +29,19 @@ class Labels(Mapping[str, str]):
         """Build a label set from a mapping, keyword arguments, or both."""
         return cls({**(mapping or {}), **labels}.items())
 
+    @classmethod
+    def from_sorted(cls, pairs: tuple[tuple[str, str], ...]) -> "Labels":
+        """Build a label set from pairs that are sorted, distinct and have no empty value."""
+        labels = cls.__new__(cls)
+        labels.pairs = pairs
+        labels._map = dict(pairs)
+        labels._hash = hash(pairs)
+        return labels
+
+    def value(self, name: str) -> str:
+        """Return the value of label `name`, empty if there is none."""
+        return self._map.get(name, "")
+
     @property
     def metric_name(self) -> str:
         """The metric's name, empty if there is none."""
