@@ -67,7 +67,13 @@ class MonitorConfig(ConfigModel):
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
-    rule_files: list[Path] = Field(default_factory=list[Path])
+    rule_files: list[Path] = Field(
+        default_factory=list[Path],
+        description="Prometheus rule files, patterns allowed, relative to this file.",
+    )
+    default_rules: bool = Field(
+        default=True, description="Whether the shipped rules apply beside `rule_files`."
+    )
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     collectors: CollectorsConfig = Field(default_factory=CollectorsConfig)
     probes: list[ProbeConfig] = Field(default_factory=list[ProbeConfig])

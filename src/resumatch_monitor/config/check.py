@@ -1,0 +1,34 @@
+"""Checks a configuration and the rule files that it names, as `check-config` does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from resumatch_monitor.config.loader import ConfigError, load_config
+from resumatch_monitor.config.starter import DEFAULT_RULES
+from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.promql.parse import parse
+from resumatch_monitor.rules.loader import load_rule_files
+from resumatch_monitor.rules.model import LoadedRules
+
+
+def load_rules(config: MonitorConfig) -> LoadedRules:
+    """Read the shipped rule files, if they apply, and those that the configuration names."""
+    shipped = [DEFAULT_RULES / "*.yml"] if config.default_rules else []
+    return load_rule_files(
+        [*shipped, *config.rule_files],
+        check_expression=_check_expression,
+        default_interval=config.global_.evaluation_interval,
+    )
+
+
+def check_config(path: Path, environment: Mapping[str, str]) -> list[str]:
+    """Return everything that is wrong, a line each."""
+    try:
+        config = load_config(path, environment)
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return [str(problem) for problem in load_rules(config).errors]
+
+
+def _check_expression(text: str) -> None:
+    parse(text)
