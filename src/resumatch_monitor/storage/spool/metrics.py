@@ -1,0 +1,45 @@
+"""What the spools tell about themselves."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from resumatch_monitor.kit.telemetry import Telemetry
+
+
+class SpoolTelemetry:
+    """The metric families that all spools of the process share; build it once."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.pending = telemetry.ingest_pending
+        self.size_bytes = Gauge(
+            "resumatch_monitor_spool_bytes",
+            "Length of a spool's segments on the disk.",
+            ["signal"],
+            registry=telemetry.registry,
+        )
+        self.corrupt = Counter(
+            "resumatch_monitor_spool_corrupt_records_total",
+            "Damaged stretches of a spool that were skipped.",
+            ["signal"],
+            registry=telemetry.registry,
+        )
+        self.sync_seconds = Histogram(
+            "resumatch_monitor_spool_sync_seconds",
+            "How long the disk took to make a group of records durable.",
+            ["signal"],
+            registry=telemetry.registry,
+            buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5),
+        )
+
+    def for_signal(self, signal: str) -> "SpoolMetrics":
+        """Return the metrics of the spool of `signal`."""
+        return SpoolMetrics(self, signal)
+
+
+class SpoolMetrics:
+    """The metrics of one spool."""
+
+    def __init__(self, families: SpoolTelemetry, signal: str) -> None:
+        self.pending = families.pending.labels(signal)
+        self.size_bytes = families.size_bytes.labels(signal)
+        self.corrupt = families.corrupt.labels(signal)
+        self.sync_seconds = families.sync_seconds.labels(signal)

@@ -1,0 +1,393 @@
+"""The durable queue: one thread appends and syncs groups, one reader consumes in order."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resumatch_monitor.kit.spool import FullReason, Position, SpoolBatch, SpoolFullError
+from resumatch_monitor.storage.spool.metrics import SpoolMetrics
+from resumatch_monitor.storage.spool.records import HEADER_BYTES, encode_header, read_payload, walk
+from resumatch_monitor.storage.spool.segments import (
+    PositionFile,
+    count_records,
+    cut_torn_tail,
+    list_segments,
+    mapped,
+    segment_path,
+    sync_directory,
+)
+from resumatch_monitor.storage.spool.waiting import resolve
+
+logger = logging.getLogger(__name__)
+
+_MIB = 1024 * 1024
+_GROUP_MAX_BYTES = 8 * _MIB
+_GROUP_MAX_RECORDS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolLimits:
+    """The bounds of a spool.
+
+    Attributes:
+        max_bytes: How much it may hold on the disk.
+        min_free_bytes: How much of the disk it leaves free.
+        segment_bytes: A segment is sealed once it is this long.
+        queue_max_bytes: How much may wait in memory for the disk.
+    """
+
+    max_bytes: int
+    min_free_bytes: int = 0
+    segment_bytes: int = 16 * _MIB
+    queue_max_bytes: int = 64 * _MIB
+
+
+@dataclass(slots=True)
+class _Append:
+    payload: bytes
+    size: int
+    done: "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class _DropConsumed:
+    done: "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class _State:
+    """What the writer and the reader share, under one lock.
+
+    Attributes:
+        ends: The durable length of each segment that exists, in order.
+        queued_bytes: What waits in memory.
+        active: The segment that is being written; the others are sealed.
+    """
+
+    ends: dict[int, int] = field(default_factory=dict[int, int])
+    pending: int = 0
+    queued_bytes: int = 0
+    active: int | None = None
+    waiter: "asyncio.Future[None] | None" = None
+
+
+class Spool:
+    """Keeps records in append-only segments until their reader has processed them.
+
+    Appends that wait at the same moment are written together and share one fdatasync. The spool
+    locks its directory: two processes cannot share one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        limits: SpoolLimits,
+        metrics: SpoolMetrics,
+        free_bytes: "Callable[[Path], int] | None" = None,
+    ) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._metrics = metrics
+        self._free_bytes = free_bytes or _free_bytes
+        self._lock = threading.Lock()
+        self._state = _State()
+        self._queue: queue.SimpleQueue[_Append | _DropConsumed | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._position_file: PositionFile | None = None
+        self._directory_lock: int | None = None
+        self._next_segment = 1
+        self._active: tuple[int, int] | None = None
+        self._active_size = 0
+
+    def start(self) -> None:
+        """Open the directory, mend what a crash left, count what waits, start the writer.
+
+        Raises:
+            BlockingIOError: If another process uses the directory.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._directory_lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._directory_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._position_file = PositionFile(self._directory / "position")
+        self._recover(self._position_file.position)
+        self._writer = threading.Thread(target=self._write_loop, name="spool-write", daemon=True)
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Write what is queued, then close."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        self._close_active()
+        if self._position_file is not None:
+            self._position_file.close()
+            self._position_file = None
+        if self._directory_lock is not None:
+            os.close(self._directory_lock)
+            self._directory_lock = None
+
+    @property
+    def pending(self) -> int:
+        """How many records are durable and not yet committed."""
+        return self._state.pending
+
+    @property
+    def size_bytes(self) -> int:
+        """How long the segments are together."""
+        with self._lock:
+            return sum(self._state.ends.values())
+
+    async def append(self, payload: bytes) -> None:
+        """Keep `payload`; it is on the disk when this returns.
+
+        Raises:
+            SpoolFullError: If there is no room; nothing of it was kept.
+            OSError: If the disk fails in another way.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reserve(len(payload) + HEADER_BYTES)
+        self._queue.put(_Append(payload, len(payload) + HEADER_BYTES, done))
+        await done
+
+    async def wait_for_records(self) -> None:
+        """Return as soon as there is a record that has not been committed."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._state.pending:
+                return
+            self._state.waiter = future
+        await future
+
+    async def read_batch(self, max_records: int, max_bytes: int) -> SpoolBatch:
+        """Return the oldest uncommitted records: at least one, if there is any."""
+        return await asyncio.to_thread(self._read_batch, max_records, max_bytes)
+
+    async def commit(self, batch: SpoolBatch) -> None:
+        """Note durably that `batch` has been processed; delete segments that are consumed."""
+        await asyncio.to_thread(self._commit, batch)
+
+    async def drop_consumed(self) -> None:
+        """Delete what has been processed from the disk, if everything has been."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(_DropConsumed(done))
+        await done
+
+    def _recover(self, position: Position) -> None:
+        ends = list_segments(self._directory)
+        if ends:
+            newest = max(ends)
+            ends[newest] = cut_torn_tail(segment_path(self._directory, newest), ends[newest])
+        for number in [each for each in ends if each < position.segment]:
+            segment_path(self._directory, number).unlink()
+            del ends[number]
+        self._next_segment = max([position.segment, *(number + 1 for number in ends)], default=1)
+        self._next_segment = max(self._next_segment, 1)
+        self._state.ends = ends
+        self._state.pending = sum(
+            count_records(
+                segment_path(self._directory, number),
+                start=position.offset if number == position.segment else 0,
+                size=size,
+            )
+            for number, size in ends.items()
+        )
+        self._publish()
+
+    def _reserve(self, size: int) -> None:
+        with self._lock:
+            used = sum(self._state.ends.values()) + self._state.queued_bytes
+            if self._writer is None:
+                raise SpoolFullError(FullReason.MEMORY, "the spool is not running")
+            if used + size > self._limits.max_bytes:
+                raise SpoolFullError(
+                    FullReason.BYTES, f"the spool holds {used} bytes and is allowed no more"
+                )
+            if self._state.queued_bytes + size > self._limits.queue_max_bytes:
+                raise SpoolFullError(FullReason.MEMORY, "too much waits for the disk")
+            self._state.queued_bytes += size
+
+    def _write_loop(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            group: list[_Append] = []
+            group_bytes = 0
+            while isinstance(item, _Append):
+                group.append(item)
+                group_bytes += item.size
+                if group_bytes >= _GROUP_MAX_BYTES or len(group) >= _GROUP_MAX_RECORDS:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                self._write_group(group, group_bytes)
+            if isinstance(item, _DropConsumed):
+                self._drop_consumed(item)
+            if item is None:
+                return
+
+    def _write_group(self, group: Sequence[_Append], size: int) -> None:
+        failure: Exception | None = None
+        try:
+            self._write_durably(group, size)
+        except SpoolFullError as error:
+            failure = error
+        except OSError as error:
+            logger.warning("The spool cannot write: %s", error)
+            self._give_up_tail()
+            failure = SpoolFullError(FullReason.DISK, f"the disk does not take it: {error}")
+        waiter = None
+        with self._lock:
+            self._state.queued_bytes -= size
+            if failure is None:
+                self._state.pending += len(group)
+                waiter, self._state.waiter = self._state.waiter, None
+        self._publish()
+        resolve((each.done for each in group), failure)
+        if waiter is not None:
+            resolve([waiter])
+
+    def _write_durably(self, group: Sequence[_Append], size: int) -> None:
+        if self._limits.min_free_bytes:
+            free = self._free_bytes(self._directory)
+            if free - size < self._limits.min_free_bytes:
+                raise SpoolFullError(FullReason.DISK, f"only {free} bytes of disk are free")
+        number, descriptor = self._open_active()
+        parts: list[bytes] = []
+        for each in group:
+            parts += (encode_header(each.payload), each.payload)
+        rest = memoryview(b"".join(parts))
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        with self._metrics.sync_seconds.time():
+            os.fdatasync(descriptor)
+        self._active_size += size
+        with self._lock:
+            self._state.ends[number] = self._active_size
+        if self._active_size >= self._limits.segment_bytes:
+            self._close_active()
+
+    def _open_active(self) -> tuple[int, int]:
+        if self._active is None:
+            number = self._next_segment
+            descriptor = os.open(
+                segment_path(self._directory, number),
+                os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+                0o600,
+            )
+            self._next_segment = number + 1
+            self._active = (number, descriptor)
+            self._active_size = 0
+            with self._lock:
+                self._state.ends[number] = 0
+                self._state.active = number
+            sync_directory(self._directory)
+        return self._active
+
+    def _close_active(self) -> None:
+        if self._active is not None:
+            with self._lock:
+                self._state.active = None
+            os.close(self._active[1])
+            self._active = None
+
+    def _give_up_tail(self) -> None:
+        """Cut off what was not acknowledged and go on in a fresh segment.
+
+        After a failed sync the kernel may have dropped pages, so the file is not written again.
+        """
+        if self._active is None:
+            return
+        try:
+            os.ftruncate(self._active[1], self._active_size)
+        except OSError:
+            logger.warning("The spool cannot shorten its segment; its end is not read")
+        self._close_active()
+
+    def _drop_consumed(self, request: _DropConsumed) -> None:
+        try:
+            if not self._state.pending and any(self._state.ends.values()):
+                self._close_active()
+                self._move_to(Position(self._next_segment, 0))
+        except OSError:
+            logger.warning("The spool cannot delete what is consumed", exc_info=True)
+        resolve([request.done])
+
+    def _move_to(self, position: Position) -> None:
+        assert self._position_file is not None
+        self._position_file.write(position)
+        with self._lock:
+            consumed = [each for each in self._state.ends if each < position.segment]
+            for number in consumed:
+                del self._state.ends[number]
+        for number in consumed:
+            segment_path(self._directory, number).unlink(missing_ok=True)
+        self._publish()
+
+    def _read_batch(self, max_records: int, max_bytes: int) -> SpoolBatch:
+        assert self._position_file is not None
+        position = self._position_file.position
+        with self._lock:
+            ends = {n: end for n, end in self._state.ends.items() if n >= position.segment}
+        for number, end in ends.items():
+            start = position.offset if number == position.segment else 0
+            if start < end:
+                return self._read_segment(Position(number, start), end, max_records, max_bytes)
+        return SpoolBatch((), position, 0, 0)
+
+    def _read_segment(
+        self, start: Position, end: int, max_records: int, max_bytes: int
+    ) -> SpoolBatch:
+        records: list[bytes] = []
+        count = corrupt = 0
+        offset = start.offset
+        with mapped(segment_path(self._directory, start.segment), end) as data:
+            for unit in walk(data, start=start.offset, end=end):
+                if count and (count >= max_records or unit.end - start.offset > max_bytes):
+                    break
+                offset = unit.end
+                count += unit.is_record
+                payload = read_payload(data, unit)
+                if payload is None:
+                    corrupt += 1
+                else:
+                    records.append(payload)
+        if corrupt:
+            self._metrics.corrupt.inc(corrupt)
+            logger.error(
+                "Segment %d of the spool is damaged; %d stretches are skipped",
+                start.segment,
+                corrupt,
+            )
+        return SpoolBatch(tuple(records), Position(start.segment, offset), count, corrupt)
+
+    def _commit(self, batch: SpoolBatch) -> None:
+        end = batch.end
+        with self._lock:
+            is_sealed = end.segment in self._state.ends and end.segment != self._state.active
+            if is_sealed and end.offset >= self._state.ends[end.segment]:
+                end = Position(end.segment + 1, 0)
+        self._move_to(end)
+        with self._lock:
+            self._state.pending -= batch.count
+        self._publish()
+
+    def _publish(self) -> None:
+        self._metrics.pending.set(self._state.pending)
+        self._metrics.size_bytes.set(self.size_bytes)
+
+
+def _free_bytes(directory: Path) -> int:
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
