@@ -1,7 +1,8 @@
 """What a rule file says: groups of alerting and recording rules."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from resumatch_monitor.metrics.labels import Labels
@@ -89,16 +90,19 @@ class RuleKey:
     digest: str
 
 
-def find_rule_keys(group: RuleGroup) -> list[RuleKey]:
-    """Return the key of every rule of `group`, in order."""
-    counts: dict[tuple[str, Pairs], int] = {}
-    keys: list[RuleKey] = []
-    for rule in group.rules:
-        occurrence = counts.get((rule.name, rule.labels), 0)
-        counts[rule.name, rule.labels] = occurrence + 1
-        digest = Labels((*rule.labels, ("\x00occurrence", str(occurrence)))).fingerprint
-        keys.append(RuleKey(group.file_name, group.name, rule.name, digest))
-    return keys
+def assign_rule_keys(groups: Sequence[RuleGroup]) -> list[list[RuleKey]]:
+    """Return the keys of the rules of each group, in order; no two are the same."""
+    counts: Counter[RuleKey] = Counter()
+    return [[_make_key(group, rule, counts) for rule in group.rules] for group in groups]
+
+
+def _make_key(group: RuleGroup, rule: Rule, counts: Counter[RuleKey]) -> RuleKey:
+    kind = "alert" if isinstance(rule, AlertingRule) else "record"
+    labels = Labels((*rule.labels, ("\x00kind", kind)))
+    key = RuleKey(group.file_name, group.name, rule.name, labels.fingerprint)
+    counts[key] += 1
+    occurrence = counts[key]
+    return key if occurrence == 1 else replace(key, digest=f"{key.digest}-{occurrence}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,158 @@
+"""Evaluates a group of rules at its interval, never twice at the same time."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.rules.model import RuleGroup
+from resumatch_monitor.rules.runner import (
+    MOST_SERIES_PER_RULE,
+    Evaluation,
+    RuleRunner,
+    RuleStatus,
+)
+from resumatch_monitor.rules.telemetry import RuleTelemetry
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST_GAP = timedelta(minutes=2)
+_SHORTEST_SETTLING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """How a group is doing."""
+
+    group: RuleGroup
+    rules: tuple[RuleStatus, ...]
+    last_evaluation_at: datetime | None
+    evaluation_seconds: float
+
+
+class Readiness:
+    """Whether everything that is watched was seen once since the start."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._since_monotonic = 0.0
+
+    def announce(self, monotonic: float) -> None:
+        """Say that it is so since `monotonic`."""
+        self._since_monotonic = monotonic
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait until it is so."""
+        await self._event.wait()
+
+    def age_seconds(self, monotonic: float) -> float:
+        """Return for how long it is so."""
+        return monotonic - self._since_monotonic if self._event.is_set() else 0.0
+
+
+class GroupRunner:
+    """Runs the rules of one group in order, at moments aligned to the interval."""
+
+    def __init__(
+        self,
+        *,
+        group: RuleGroup,
+        runners: Sequence[RuleRunner],
+        readiness: Readiness,
+        clock: Clock,
+        telemetry: RuleTelemetry,
+    ) -> None:
+        self.group = group
+        self.runners = tuple(runners)
+        self.label = f"{group.file_name};{group.name}"
+        self.lock = asyncio.Lock()
+        self._readiness = readiness
+        self._clock = clock
+        self._telemetry = telemetry
+        self._interval_ms = group.interval // timedelta(milliseconds=1)
+        # Groups of one interval are spread over it, always in the same way.
+        self._phase_ms = int(Labels.of(group=self.label).fingerprint, 16) % self._interval_ms
+        self._last_at: datetime | None = None
+        self._seconds = 0.0
+
+    @property
+    def status(self) -> GroupStatus:
+        """How the group is doing."""
+        return GroupStatus(
+            group=self.group,
+            rules=tuple(runner.status for runner in self.runners),
+            last_evaluation_at=self._last_at,
+            evaluation_seconds=self._seconds,
+        )
+
+    async def run(self) -> None:
+        """Evaluate for ever, from the moment that everything is ready."""
+        await self._readiness.wait()
+        while True:
+            at = await self._wait_for_turn()
+            began = self._clock.monotonic()
+            async with self.lock:
+                await self.evaluate(at)
+            missed = int((self._clock.monotonic() - began) * 1000) // self._interval_ms
+            if missed:
+                self._telemetry.iterations_missed.labels(self.label).inc(missed)
+
+    async def evaluate(self, at: datetime) -> None:
+        """Evaluate every rule once; a rule that fails does not stop the others."""
+        began = self._clock.monotonic()
+        evaluation = self._describe(at, began)
+        for runner in self.runners:
+            await self._evaluate_rule(runner, evaluation)
+        self._last_at = at
+        self._seconds = self._clock.monotonic() - began
+        self._telemetry.last_evaluation.labels(self.label).set(at.timestamp())
+        self._telemetry.group_seconds.labels(self.label).set(self._seconds)
+
+    async def _evaluate_rule(self, runner: RuleRunner, evaluation: Evaluation) -> None:
+        began = self._clock.monotonic()
+        error_text: str | None = None
+        try:
+            await runner.evaluate(evaluation)
+        except QueryError as error:
+            error_text = str(error)
+            logger.warning("The rule %s cannot be evaluated: %s", runner.rule.name, error)
+        except Exception as error:
+            error_text = f"{type(error).__name__}: {error}"
+            logger.exception("The rule %s failed", runner.rule.name)
+        seconds = self._clock.monotonic() - began
+        self._telemetry.evaluation_seconds.observe(seconds)
+        self._telemetry.evaluations.labels(self.label).inc()
+        if error_text is not None:
+            self._telemetry.failures.labels(self.label).inc()
+        runner.note_outcome(evaluation.at, seconds, error_text)
+
+    def _describe(self, at: datetime, monotonic: float) -> Evaluation:
+        interval = self.group.interval
+        # After a long pause, a rate needs two scrapes before it says anything: until then,
+        # silence is no reason to resolve an alert from before the pause.
+        settling_seconds = max(2 * interval.total_seconds(), _SHORTEST_SETTLING_SECONDS)
+        return Evaluation(
+            at=at,
+            query_at=at - self.group.query_offset,
+            limit=min(self.group.limit or MOST_SERIES_PER_RULE, MOST_SERIES_PER_RULE),
+            longest_gap=max(2 * interval, _SHORTEST_GAP),
+            resolves_restored=self._readiness.age_seconds(monotonic) >= settling_seconds,
+        )
+
+    async def _wait_for_turn(self) -> datetime:
+        now_ms = to_milliseconds(self._clock.now())
+        turn_ms = self._align_down(now_ms) + self._interval_ms
+        await self._clock.sleep((turn_ms - now_ms) / 1000)
+        woken_ms = to_milliseconds(self._clock.now())
+        if abs(woken_ms - turn_ms) > self._interval_ms:
+            # The wall clock was set while we slept.
+            turn_ms = self._align_down(woken_ms)
+        return from_milliseconds(turn_ms)
+
+    def _align_down(self, moment_ms: int) -> int:
+        return moment_ms - (moment_ms - self._phase_ms) % self._interval_ms

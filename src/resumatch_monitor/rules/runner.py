@@ -1,0 +1,126 @@
+"""What evaluating a rule has in common, whatever kind of rule it is."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.promql.runner import Querier
+from resumatch_monitor.promql.value import ExecutionError, InstantVector, ScalarValue
+from resumatch_monitor.rules.model import Rule, RuleKey
+from resumatch_monitor.rules.state import ActiveAlert
+from resumatch_monitor.rules.store import StoredAlert
+from resumatch_monitor.rules.writer import SeriesWriter
+
+MOST_SERIES_PER_RULE = 20_000
+"""The general limit on what one rule may yield; a group's own `limit` may be lower."""
+
+
+class RuleHealth(StrEnum):
+    """How the last evaluation of a rule went."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    ERROR = "err"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation of a group.
+
+    Attributes:
+        at: Its aligned moment.
+        query_at: The moment that is looked at, earlier by the group's `query_offset`.
+        limit: The most series that one rule may yield.
+        longest_gap: A longer time since the evaluation before does not count towards `for`.
+        resolves_restored: Whether alerts from before a restart may be resolved yet.
+    """
+
+    at: datetime
+    query_at: datetime
+    limit: int
+    longest_gap: timedelta
+    resolves_restored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStatus:
+    """How a rule is doing."""
+
+    rule: Rule
+    health: RuleHealth
+    last_error: str | None
+    last_evaluation_at: datetime | None
+    evaluation_seconds: float
+    alerts: tuple[ActiveAlert, ...]
+
+
+class RuleRunner(ABC):
+    """Evaluates one rule and remembers how that went."""
+
+    def __init__(self, *, rule: Rule, key: RuleKey, writer: SeriesWriter, querier: Querier) -> None:
+        self.rule = rule
+        self.key = key
+        self.writer = writer
+        self._querier = querier
+        self._health = RuleHealth.UNKNOWN
+        self._last_error: str | None = None
+        self._last_evaluation_at: datetime | None = None
+        self._evaluation_seconds = 0.0
+
+    @abstractmethod
+    async def evaluate(self, evaluation: Evaluation) -> None:
+        """Evaluate the rule.
+
+        Raises:
+            QueryError: If the expression cannot be evaluated; nothing changes then.
+        """
+
+    @property
+    def alerts(self) -> tuple[ActiveAlert, ...]:
+        """The alerts that are pending or firing."""
+        return ()
+
+    @property
+    def status(self) -> RuleStatus:
+        """How the rule is doing."""
+        return RuleStatus(
+            rule=self.rule,
+            health=self._health,
+            last_error=self._last_error,
+            last_evaluation_at=self._last_evaluation_at,
+            evaluation_seconds=self._evaluation_seconds,
+            alerts=self.alerts,
+        )
+
+    def note_outcome(self, at: datetime, seconds: float, error: str | None) -> None:
+        """Remember how an evaluation went."""
+        self._health = RuleHealth.OK if error is None else RuleHealth.ERROR
+        self._last_error = error
+        self._last_evaluation_at = at
+        self._evaluation_seconds = seconds
+
+    def take_over(self, other: "RuleRunner") -> None:
+        """Go on where the runner of the same rule stopped before a reload."""
+        self.writer.take_over(other.writer)
+        self._health = other._health
+        self._last_error = other._last_error
+        self._last_evaluation_at = other._last_evaluation_at
+        self._evaluation_seconds = other._evaluation_seconds
+
+    def release(self, seen_at: datetime) -> list[StoredAlert]:
+        """Return what is left to be told when the rule is removed."""
+        return [StoredAlert(self.key, alert, seen_at) for alert in self.alerts]
+
+    async def _query(self, evaluation: Evaluation) -> list[tuple[Labels, float]]:
+        result = await self._querier.instant(self.rule.expr, evaluation.query_at)
+        if isinstance(result, ScalarValue):
+            return [(Labels(), result.value)]
+        if not isinstance(result, InstantVector):
+            raise ExecutionError("the expression of a rule must yield a vector or a scalar")
+        if len(result.labels) > evaluation.limit:
+            raise ExecutionError(
+                f"the rule yields {len(result.labels)} series; the limit is {evaluation.limit}"
+            )
+        return list(zip(result.labels, map(float, result.values.tolist()), strict=True))
