@@ -7,15 +7,19 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/nul
 PACKAGING := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench web clean
+.PHONY: help install run break-database error-storm slow-analysis mend test check format bench web clean
+export DEMO_DATA DEMO_PORT
 
 help: ## Say what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 install: $(STAMPS)/runtime web ## Make .venv with the command resumatch-monitor, and build the UI
 
 run: install ## Start the demonstration: ResuMatch, its databases, simulated users, the monitor
 	@$(BIN)/python -m resumatch.demo
+
+break-database error-storm slow-analysis mend: ## Break the demonstration, or mend it
+	@$(BIN)/python -m resumatch.demo $@
 
 test: $(STAMPS)/system $(STAMPS)/dev web ## Run all tests
 	@$(BIN)/pytest $(ARGS)

@@ -5,5 +5,5 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this file runs on whatever Python there is
     version = ".".join(map(str, sys.version_info[:3]))
     sys.exit(
-        f"ResuMatch Monitor needs Python 3.11 or later; this is {version}. Try: make PYTHON=python3.12 …"
+        f"ResuMatch Monitor needs Python 3.11 or later; this is {version}."
     )

@@ -1,0 +1,1 @@
+"""The demonstration: ResuMatch, its databases, simulated users, the monitor, and a mail catcher."""

@@ -1,0 +1,166 @@
+"""Catches the mails and webhooks that the monitor sends, and shows them on a page."""
+
+import argparse
+import asyncio
+import html
+import json
+from collections import deque
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from resumatch.demo.settings import HOST
+
+_MOST_MESSAGES = 500
+_LARGEST_BODY_BYTES = 1024 * 1024
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 14px/1.5 -apple-system, "Segoe UI", Roboto, Arial, sans-serif }
+body { max-width: 820px; margin: 24px auto; padding: 0 16px }
+article { border: 1px solid #8884; border-radius: 8px; padding: 12px 16px; margin: 12px 0 }
+h1 { font-size: 18px } h2 { font-size: 14px; margin: 0 } p { margin: 2px 0; opacity: .7 }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; margin: 8px 0 0 }
+"""
+
+
+class Mailbox:
+    """The messages, newest last; they survive a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.messages: deque[dict[str, Any]] = deque(maxlen=_MOST_MESSAGES)
+        if path.exists():
+            for line in path.read_text().splitlines()[-_MOST_MESSAGES:]:
+                self.messages.append(json.loads(line))
+
+    def add(self, channel: str, title: str, body: str, details: object) -> None:
+        """Keep a message."""
+        message = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "channel": channel,
+            "title": title,
+            "body": body,
+            "details": details,
+        }
+        self.messages.append(message)
+        with self._path.open("a") as file:
+            file.write(json.dumps(message) + "\n")
+
+
+class MailHandler:
+    """Takes every mail that is sent to anybody."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        content = envelope.content if isinstance(envelope.content, bytes) else b""
+        message = message_from_bytes(content, _class=EmailMessage, policy=policy.default)
+        text = message.get_body(preferencelist=("plain", "html"))
+        body = str(text.get_content()) if text is not None else ""
+        headers = {name: str(value) for name, value in message.items()}
+        self._mailbox.add(
+            "email",
+            str(message["Subject"]),
+            body,
+            {"to": envelope.rcpt_tos, "from": envelope.mail_from, "headers": headers},
+        )
+        return "250 Kept"
+
+
+def build_app(mailbox: Mailbox) -> FastAPI:
+    """Return the page of messages, their JSON, and the webhooks."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/")
+    async def show() -> HTMLResponse:
+        return HTMLResponse(_render(list(mailbox.messages)))
+
+    @app.get("/messages")
+    async def list_messages() -> JSONResponse:
+        return JSONResponse(list(mailbox.messages))
+
+    @app.post("/slack")
+    async def take_slack(request: Request) -> Response:
+        payload = await _read_json(request)
+        if payload is None:
+            return Response("invalid_payload", HTTPStatus.BAD_REQUEST, media_type="text/plain")
+        mailbox.add("slack", str(payload.get("text", "")), _pretty(payload), payload)
+        return Response("ok", media_type="text/plain")
+
+    @app.post("/webhook")
+    async def take_webhook(request: Request) -> Response:
+        payload = await _read_json(request)
+        if payload is None:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        title = f"{payload.get('status')} {payload.get('groupKey')}"
+        mailbox.add("webhook", title, _pretty(payload), payload)
+        return Response(status_code=HTTPStatus.OK)
+
+    return app
+
+
+async def _read_json(request: Request) -> dict[str, Any] | None:
+    body = await request.body()
+    if len(body) > _LARGEST_BODY_BYTES:
+        return None
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else None
+
+
+def _pretty(payload: object) -> str:
+    return json.dumps(payload, indent=2, ensure_ascii=False)
+
+
+def _render(messages: list[dict[str, Any]]) -> str:
+    articles = "".join(
+        f"<article><h2>{html.escape(message['title'])}</h2>"
+        f"<p>{html.escape(message['channel'])} · {html.escape(message['at'])}</p>"
+        f"<details><summary>Content</summary><pre>{html.escape(message['body'])}</pre></details>"
+        "</article>"
+        for message in reversed(messages)
+    )
+    empty = "<p>Nothing yet: nothing has broken.</p>"
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Messages</title>'
+        '<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="5">'
+        f"<style>{_STYLE}</style><h1>What the monitor sent</h1>{articles or empty}</html>"
+    )
+
+
+def main() -> None:
+    """Catch until the process is ended."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--file", type=Path, required=True)
+    options = parser.parse_args()
+    mailbox = Mailbox(options.file)
+    controller = Controller(MailHandler(mailbox), hostname=HOST, port=options.smtp_port)
+    controller.start()
+    try:
+        app = build_app(mailbox)
+        server = uvicorn.Server(
+            uvicorn.Config(app, host=HOST, port=options.http_port, log_level="warning")
+        )
+        asyncio.run(server.serve())
+    finally:
+        controller.stop()
+
+
+if __name__ == "__main__":
+    main()

