@@ -120,7 +120,7 @@ class HTTPProbe:
         ) as response:
             notes = exchange.notes
             notes.status_code = response.status
-            extensions = cast("Mapping[str, Any]", response.extensions)
+            extensions = cast("Any", response).extensions
             _note_certificate(extensions.get("network_stream"), notes)
             headers = {
                 name.lower().decode("latin-1"): value.decode("latin-1")
