@@ -36,8 +36,8 @@ class _Brotli(Protocol):
     def is_finished(self) -> bool: ...
 
 
-_BrotliDecoder = cast("Callable[[], _Brotli]", brotli.Decompressor)
-_BrotliError = cast("type[Exception]", brotli.error)
+_BrotliDecoder = cast("Callable[[], _Brotli]", brotli.Decompressor)  # pyright: ignore[reportUnknownMemberType]
+_BrotliError = cast("type[Exception]", brotli.error)  # pyright: ignore[reportUnknownMemberType]
 
 
 class BodyTooLargeError(ApiError):

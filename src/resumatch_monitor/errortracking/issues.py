@@ -1,0 +1,205 @@
+"""Issues as they are read and asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class IssueStatus(StrEnum):
+    """What people have decided about an issue."""
+
+    UNRESOLVED = "unresolved"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
+
+class IssueSort(StrEnum):
+    """By what a list is sorted, descending."""
+
+    LAST_SEEN = "last_seen"
+    FIRST_SEEN = "first_seen"
+    EVENTS = "events"
+    USERS = "users"
+
+
+@dataclass(frozen=True, slots=True)
+class IssueQuery:
+    """Which issues, in which order.
+
+    Attributes:
+        status: None for all.
+        project_id: None for all.
+        text: Part of type, value, culprit or short id; empty for no search.
+    """
+
+    status: IssueStatus | None = None
+    project_id: int | None = None
+    text: str = ""
+    sort: IssueSort = IssueSort.LAST_SEEN
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Events with the same cause.
+
+    Attributes:
+        sparkline: Events in each of the last 24 hours, the running one last.
+        is_synthetic: Only probes of the monitor's own have met it.
+    """
+
+    id: int
+    number: int
+    project_id: int
+    project_slug: str
+    type: str
+    value: str
+    culprit: str
+    level: str
+    platform: str
+    status: IssueStatus
+    is_regressed: bool
+    is_handled: bool | None
+    is_synthetic: bool
+    event_count: int
+    user_count: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    first_release: str | None
+    last_release: str | None
+    resolved_at: datetime | None
+    sparkline: tuple[int, ...] = ()
+
+    @property
+    def short_id(self) -> str:
+        """The project's slug and the number, as people write it."""
+        return render_short_id(self.project_slug, self.number)
+
+    @property
+    def title(self) -> str:
+        """Type and value on one line."""
+        return f"{self.type}: {self.value}" if self.type and self.value else self.type or self.value
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """A page of issues and how many there are on all pages."""
+
+    items: Sequence[Issue]
+    total: int
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseUse:
+    """A release in which an issue was met."""
+
+    version: str
+    first_seen_at: datetime
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    """The values of a tag and how often each was met; `total` counts unlisted ones too."""
+
+    key: str
+    total: int
+    values: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Something that happened to an issue."""
+
+    at: datetime
+    kind: str
+    actor: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssueDetail:
+    """An issue with everything that its page shows."""
+
+    issue: Issue
+    environments: Sequence[str]
+    releases: Sequence[ReleaseUse]
+    tags: Sequence[TagUse]
+    activity: Sequence[Activity]
+    grouping_version: int
+    explanation: str
+    counts: Sequence[tuple[datetime, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """An event in a list."""
+
+    event_id: str
+    occurred_at: datetime
+    message: str
+    release: str | None
+    environment: str | None
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of an issue's events."""
+
+    items: Sequence[EventSummary]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it is kept.
+
+    Attributes:
+        raw: The scrubbed event as the SDK sent it.
+        scrubbed: Where something was taken out.
+        previous_event_id: The one that occurred before it, of the same issue.
+    """
+
+    event_id: str
+    occurred_at: datetime
+    received_at: datetime
+    raw: dict[str, Any]
+    scrubbed: Sequence[str]
+    previous_event_id: str | None
+    next_event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectUse:
+    """What a project has sent."""
+
+    project_id: int
+    event_count: int
+    last_event_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change for the overview: `issue_new`, `issue_regressed`, `issue_resolved`, `release_seen`."""
+
+    at: datetime
+    kind: str
+    title: str
+    severity: str
+    path: str
+
+
+def render_short_id(project_slug: str, number: int) -> str:
+    """Render for example `RESUMATCH-API-C`: digits and letters that nobody confuses."""
+    digits = ""
+    while number:
+        number, rest = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[rest] + digits
+    return f"{project_slug.upper()}-{digits or '0'}"

@@ -1,0 +1,332 @@
+"""Takes personal data and secrets out of an event, and cuts what is too long.
+
+The rules are listed for users in docs/errors.md.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from resumatch_monitor.errortracking.patterns import FILTERED, PATTERNS, Pattern, is_card_number
+from resumatch_monitor.errortracking.values import as_dict, as_list, as_text, is_dict, list_of_pairs
+
+_TEXT_MAX = 8_192
+_VARIABLE_MAX = 1_024
+_SOURCE_LINE_MAX = 300
+_LIST_MAX = 250
+_KEYS_MAX = 250
+_DEPTH_MAX = 12
+_FRAMES_MAX = 100
+_BREADCRUMBS_MAX = 100
+_PATHS_MAX = 100
+_PROSE_MIN_LENGTH = 200
+_PROSE_MIN_WORDS = 25
+_OMITTED = "[omitted: nested too deeply]"
+
+# A key is sensitive if one of its words, or two adjoining ones together, is listed.
+_SENSITIVE_WORDS = frozenset(
+    """
+    password passwd passphrase pwd secret secrets token tokens apikey accesskey secretkey privatekey
+    credential credentials authorization authentication auth bearer jwt cookie cookies csrf xsrf
+    csrftoken xsrftoken csrfmiddlewaretoken session sessionid sessionkey sid phpsessid mysqlpwd dsn
+    ssn socialsecurity iban cvv cvc creditcard cardnumber pin otp totp
+    email emailaddress mail phone phonenumber telephone birthdate dateofbirth dob
+    ipaddress remoteaddr clientip forwarded forwardedfor realip
+    resume resumetext resumecontent resumebytes cv cvtext coverletter jobtext jobdescription
+    extractedtext documenttext rawtext fulltext plaintext filecontent filecontents filebytes
+    filedata
+    """.split()  # noqa: SIM905 - a line a word would hide what belongs together
+)
+# What a sensitive word does not make sensitive: numbers and identifiers beside the thing itself.
+_HARMLESS_SUFFIXES = frozenset({"id", "ids", "count", "length", "size", "type", "name", "format"})
+_IDENTIFYING_WORDS = frozenset({"session", "resume", "cv", "email", "token", "file", "secret"})
+_HARMLESS_KEYS = frozenset({"_session_id_length", "resume_at"})
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+# Fields that identify code, not people; patterns would only damage them.
+_EXEMPT = frozenset(
+    """
+    event_id timestamp start_timestamp platform release dist environment level sdk modules
+    debug_meta type errors measurements
+    """.split()  # noqa: SIM905 - a line a word would hide what belongs together
+)
+_ADDRESS_KEYS = frozenset({"REMOTE_ADDR", "remote_addr", "ip_address", "client_ip"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """An event that may be stored.
+
+    Attributes:
+        scrubbed: Where something was taken out, as dotted paths; at most 100 of them.
+    """
+
+    event: dict[str, Any]
+    scrubbed: tuple[str, ...]
+
+
+class Scrubber:
+    """Cleans events; `extra_keys` are filtered beside the built-in ones."""
+
+    def __init__(self, extra_keys: Iterable[str] = ()) -> None:
+        self._extra_keys = frozenset(_squeeze(key) for key in extra_keys)
+        self.is_sensitive = lru_cache(maxsize=8_192)(self._decide_sensitive)
+
+    def clean(self, event: dict[str, Any]) -> Cleaned:
+        """Return a copy of `event` without what must not be stored."""
+        text = orjson.dumps(event).decode().lower()
+        active = [pattern for pattern in PATTERNS if pattern.may_occur(text)]
+        return _Pass(self, active).run(event)
+
+    def _decide_sensitive(self, key: str) -> bool:
+        if len(key) > 200 or key in _HARMLESS_KEYS:
+            return False
+        if _squeeze(key) in self._extra_keys or _squeeze(key) in _SENSITIVE_WORDS:
+            return True
+        words = [word.lower() for word in _WORD.findall(key)]
+        if len(words) > 1 and words[-1] in _HARMLESS_SUFFIXES and words[-2] in _IDENTIFYING_WORDS:
+            # `session_id` lets somebody in, `resume_id` does not.
+            return words[-2] == "session" and words[-1] == "id"
+        pairs = [first + second for first, second in pairwise(words)]
+        return not _SENSITIVE_WORDS.isdisjoint([*words, *pairs])
+
+
+class _Pass:
+    """One walk over one event."""
+
+    def __init__(self, scrubber: Scrubber, active: Sequence[Pattern]) -> None:
+        self._is_sensitive = scrubber.is_sensitive
+        self._active = active
+        self._source_active = [pattern for pattern in active if pattern.holds_in_source]
+        self._finds_cards = any(pattern.name == "card_number" for pattern in active)
+        self._path: list[str] = []
+        self._scrubbed: list[str] = []
+
+    def run(self, event: dict[str, Any]) -> Cleaned:
+        cleaned: dict[str, Any] = {}
+        for key, value in list(event.items())[:_KEYS_MAX]:
+            self._path.append(key)
+            cleaned[key] = self._clean_field(key, value)
+            self._path.pop()
+        return Cleaned(cleaned, tuple(dict.fromkeys(self._scrubbed)))
+
+    def _clean_field(self, key: str, value: Any) -> Any:
+        match key:
+            case "request" if is_dict(value):
+                return self._clean_request(as_dict(value))
+            case "user" if is_dict(value):
+                return self._clean_user(as_dict(value))
+            case "breadcrumbs":
+                return self._clean_breadcrumbs(value)
+            case "extra" | "contexts":
+                return self._walk(value, 1, is_free=True)
+            case "exception" | "threads" | "stacktrace":
+                return self._walk(value, 1, is_free=False)
+            case _ if key in _EXEMPT:
+                return _cut(value) if isinstance(value, str) else self._copy(value, 1)
+            case _ if self._is_sensitive(key) and value:
+                return self._filter()
+            case _:
+                return self._walk(value, 1, is_free=False)
+
+    def _walk(self, value: Any, depth: int, *, is_free: bool, limit: int = _TEXT_MAX) -> Any:
+        if isinstance(value, str):
+            return self._clean_text(value, is_free=is_free, limit=limit)
+        if isinstance(value, dict):
+            if depth > _DEPTH_MAX:
+                return _OMITTED
+            return self._walk_dict(as_dict(cast("object", value)), depth, is_free, limit)
+        if isinstance(value, list):
+            if depth > _DEPTH_MAX:
+                return _OMITTED
+            items = as_list(cast("object", value))[:_LIST_MAX]
+            return [self._walk(item, depth + 1, is_free=is_free, limit=limit) for item in items]
+        if self._finds_cards and isinstance(value, int) and is_card_number(str(value)):
+            return self._filter()
+        return value
+
+    def _walk_dict(
+        self, value: dict[str, Any], depth: int, is_free: bool, limit: int
+    ) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        entries = list(value.items()) if len(value) <= _KEYS_MAX else _first(value, _KEYS_MAX)
+        for key, item in entries:
+            self._path.append(key)
+            if key == "frames" and isinstance(item, list):
+                cleaned[key] = self._clean_frames(as_list(cast("object", item)))
+            elif item not in (None, "", True, False) and self._is_sensitive(key):
+                cleaned[key] = self._filter()
+            else:
+                cleaned[key] = self._walk(item, depth + 1, is_free=is_free, limit=limit)
+            self._path.pop()
+        return cleaned
+
+    def _copy(self, value: Any, depth: int) -> Any:
+        """Return `value` bounded, but unscrubbed."""
+        if isinstance(value, str):
+            return _cut(value)
+        if isinstance(value, dict):
+            entries = _first(as_dict(cast("object", value)), 1_000) if depth <= _DEPTH_MAX else []
+            return {key: self._copy(item, depth + 1) for key, item in entries}
+        if isinstance(value, list):
+            items = as_list(cast("object", value)) if depth <= _DEPTH_MAX else []
+            return [self._copy(item, depth + 1) for item in items[:1_000]]
+        return value
+
+    def _clean_text(self, text: str, *, is_free: bool, limit: int = _TEXT_MAX) -> str:
+        if is_free and is_prose(text):
+            # Long text that people wrote: in this application that is a résumé or a job.
+            self._note()
+            return f"[Filtered: text of {len(text)} characters]"
+        if self._active and len(text) > 4:
+            text = self._apply(_cut(text, 2 * limit), self._active)
+        return _cut(text, limit)
+
+    def _apply(self, text: str, patterns: Sequence[Pattern]) -> str:
+        lower = text.lower()
+        for pattern in patterns:
+            if pattern.may_occur(lower):
+                replaced = pattern.replace(text)
+                if replaced != text:
+                    self._note()
+                    text = replaced
+        return text
+
+    def _clean_frames(self, frames: list[Any]) -> list[Any]:
+        if len(frames) > _FRAMES_MAX:
+            # The outermost calls and, more important, those where it was raised.
+            frames = frames[: _FRAMES_MAX // 4] + frames[-_FRAMES_MAX * 3 // 4 :]
+        cleaned: list[Any] = []
+        for index, frame in enumerate(frames):
+            if is_dict(frame):
+                self._path.append(str(index))
+                cleaned.append(self._clean_frame(as_dict(frame)))
+                self._path.pop()
+        return cleaned
+
+    def _clean_frame(self, frame: dict[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for key, value in _first(frame, _KEYS_MAX):
+            if key == "vars":
+                self._path.append(key)
+                cleaned[key] = self._walk(value, 3, is_free=True, limit=_VARIABLE_MAX)
+                self._path.pop()
+            elif key in ("pre_context", "post_context"):
+                cleaned[key] = [self._clean_source(line) for line in as_list(value)[:20]]
+            elif key == "context_line":
+                cleaned[key] = self._clean_source(value)
+            elif isinstance(value, str):
+                cleaned[key] = _cut(value, _VARIABLE_MAX)
+            else:
+                cleaned[key] = self._copy(value, 3)
+        return cleaned
+
+    def _clean_source(self, line: Any) -> str | None:
+        if line is None:
+            return None
+        text = as_text(line)[: 2 * _SOURCE_LINE_MAX]
+        return _cut(self._apply(text, self._source_active), _SOURCE_LINE_MAX)
+
+    def _clean_breadcrumbs(self, value: Any) -> Any:
+        values = as_list(value) or as_list(as_dict(value).get("values"))
+        return {"values": self._walk(values[-_BREADCRUMBS_MAX:], 2, is_free=True)}
+
+    def _clean_user(self, user: dict[str, Any]) -> dict[str, Any]:
+        """Keep what tells users apart; their addresses, of either kind, go."""
+        cleaned = as_dict(self._walk(user, 1, is_free=True))
+        for key in ("ip_address", "geo"):
+            if cleaned.pop(key, None) is not None:
+                self._scrubbed.append(f"user.{key}")
+        return cleaned
+
+    def _clean_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for key, value in _first(request, _KEYS_MAX):
+            self._path.append(key)
+            match key:
+                case "headers" | "env":
+                    cleaned[key] = self._clean_pairs(value)
+                case "cookies":
+                    cleaned[key] = self._filter() if value else value
+                case "query_string":
+                    cleaned[key] = self._clean_query(value)
+                case "url":
+                    cleaned[key] = self._clean_url(as_text(value))
+                case _:
+                    cleaned[key] = self._walk(value, 2, is_free=True)
+            self._path.pop()
+        return cleaned
+
+    def _clean_pairs(self, value: Any) -> list[list[Any]]:
+        cleaned: list[list[Any]] = []
+        for name, content in list_of_pairs(value)[:_LIST_MAX]:
+            self._path.append(name)
+            is_address = name in _ADDRESS_KEYS or name.lower().endswith("-ip")
+            if content and (is_address or self._is_sensitive(name)):
+                cleaned.append([name, self._filter()])
+            else:
+                cleaned.append([name, self._walk(content, 3, is_free=True)])
+            self._path.pop()
+        return cleaned
+
+    def _clean_query(self, value: Any) -> Any:
+        if isinstance(value, str):
+            pairs: list[tuple[str, Any]] = list(
+                parse_qsl(value[:_TEXT_MAX].lstrip("?"), keep_blank_values=True)
+            )
+            if not pairs:
+                return self._clean_text(value, is_free=True)
+        else:
+            pairs = list_of_pairs(value)
+        return urlencode(
+            [
+                (
+                    name,
+                    self._filter()
+                    if self._is_sensitive(name)
+                    else self._clean_text(as_text(content), is_free=True),
+                )
+                for name, content in pairs[:_LIST_MAX]
+            ],
+            safe="[]: ",
+        )
+
+    def _clean_url(self, url: str) -> str:
+        address, separator, query = url.partition("?")
+        cleaned = self._clean_text(address, is_free=False)
+        return f"{cleaned}?{self._clean_query(query)}" if separator and query else cleaned
+
+    def _filter(self) -> str:
+        self._note()
+        return FILTERED
+
+    def _note(self) -> None:
+        if len(self._scrubbed) < _PATHS_MAX:
+            self._scrubbed.append(".".join(self._path))
+
+
+def is_prose(text: str) -> bool:
+    """Tell whether `text` is long and made of words, rather than data or a short message."""
+    return len(text) >= _PROSE_MIN_LENGTH and len(text.split(None, _PROSE_MIN_WORDS)) > (
+        _PROSE_MIN_WORDS - 1
+    )
+
+
+def _cut(text: str, limit: int = _TEXT_MAX) -> str:
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… [cut: {len(text)} characters]"
+
+
+def _first(value: dict[str, Any], count: int) -> list[tuple[str, Any]]:
+    return list(value.items())[:count]
+
+
+def _squeeze(key: str) -> str:
+    return "".join(character for character in key.lower() if character.isalnum())

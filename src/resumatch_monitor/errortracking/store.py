@@ -1,0 +1,193 @@
+"""What error tracking asks of whoever keeps the issues."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from resumatch_monitor.errortracking.issues import (
+    Change,
+    EventPage,
+    Issue,
+    IssueDetail,
+    IssuePage,
+    IssueQuery,
+    IssueStatus,
+    ProjectUse,
+    StoredEvent,
+)
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot write at the moment; the same call may succeed later."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestedEvent:
+    """An event that is ready to be stored.
+
+    Attributes:
+        grouping_key: Decides, within the project, to which issue it belongs.
+        user_hash: The same for all events of a user; None without one.
+        user_label: The user's id or name, for lists.
+        payload: The scrubbed event and what was scrubbed, as JSON.
+    """
+
+    project_id: int
+    project_slug: str
+    event_id: str
+    occurred_at: datetime
+    received_at: datetime
+    grouping_version: int
+    grouping_key: bytes
+    explanation: str
+    type: str
+    value: str
+    culprit: str
+    level: str
+    platform: str
+    is_handled: bool | None
+    is_synthetic: bool
+    message: str
+    release: str
+    environment: str
+    user_hash: bytes | None
+    user_label: str
+    tags: tuple[tuple[str, str], ...]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What became of a batch."""
+
+    stored: int
+    duplicates: int
+    has_alerts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be made an event, set aside."""
+
+    received_at: datetime
+    reason: str
+    record: bytes
+
+
+class IssueStore(Protocol):
+    """Keeps events and the issues that they make; every method is one durable transaction."""
+
+    async def store(self, events: Sequence[DigestedEvent]) -> StoreOutcome:
+        """Store `events` in order; one that is there already (project, event id) counts once.
+
+        Raises:
+            StoreUnavailableError: If nothing was stored and trying again may help.
+        """
+        ...
+
+    async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep records that nobody could read; the oldest go when there are too many."""
+        ...
+
+    async def count_dead_letters(self) -> int:
+        """Return how many records are set aside."""
+        ...
+
+    async def trim(self, *, events_per_issue: int) -> None:
+        """Drop the oldest events, but the first, of issues that have more than that."""
+        ...
+
+    async def expire(self, before: datetime) -> int:
+        """Delete a bounded number of events and issues from before; return how many."""
+        ...
+
+
+class AlertKind(StrEnum):
+    """What about an issue is told."""
+
+    NEW = "new"
+    REGRESSED = "regressed"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAlert:
+    """Something that people are to be told and that is not yet in the alerts' hands."""
+
+    id: int
+    kind: AlertKind
+    at: datetime
+    occurrence: int
+    environment: str
+    issue: Issue
+
+
+class AlertQueue(Protocol):
+    """Alerts that were decided in the same transaction as what they tell of."""
+
+    async def pending_alerts(self, limit: int) -> Sequence[PendingAlert]:
+        """Return the oldest alerts that have not been handed over."""
+        ...
+
+    async def clear_alerts(self, ids: Sequence[int]) -> None:
+        """Forget alerts that were handed over."""
+        ...
+
+
+class IssueReader(Protocol):
+    """Answers what people ask about issues."""
+
+    async def list_issues(self, query: IssueQuery, now: datetime) -> IssuePage:
+        """Return a page of issues.
+
+        Raises:
+            ValueError: If the cursor is not one of this query's.
+        """
+        ...
+
+    async def get_issue(self, issue_id: int, now: datetime) -> IssueDetail | None:
+        """Return an issue with everything that its page shows."""
+        ...
+
+    async def list_events(self, issue_id: int, *, cursor: str | None, limit: int) -> EventPage:
+        """Return a page of an issue's stored events, the latest first.
+
+        Raises:
+            ValueError: If the cursor is not one of this list's.
+        """
+        ...
+
+    async def get_event(self, issue_id: int, event_id: str) -> StoredEvent | None:
+        """Return an event; `latest` and `oldest` are accepted as its id."""
+        ...
+
+    async def project_uses(self) -> Sequence[ProjectUse]:
+        """Return what the projects that have sent have sent."""
+        ...
+
+
+class IssueEditor(Protocol):
+    """Changes issues for people."""
+
+    async def set_status(
+        self, issue_ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
+    ) -> int:
+        """Set the status of the issues that exist; return how many it changed."""
+        ...
+
+
+class IssueOverview(Protocol):
+    """Answers what the overview shows."""
+
+    async def count_unresolved(self) -> int:
+        """Return how many issues are unresolved."""
+        ...
+
+    async def newest_unresolved(self, limit: int, now: datetime) -> Sequence[Issue]:
+        """Return unresolved issues, the one seen last first."""
+        ...
+
+    async def changes_since(self, since: datetime, limit: int) -> Sequence[Change]:
+        """Return new, regressed and resolved issues and first releases, newest first."""
+        ...
