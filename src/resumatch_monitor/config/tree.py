@@ -18,15 +18,20 @@ class TokenConfig(ConfigModel):
     """An API token that is provisioned by configuration."""
 
     name: str
+    """Shown in lists and in what the token did."""
     token: SecretStr = Field(min_length=16)
+    """At least 16 characters; sent as `Authorization: Bearer …`."""
     role: Literal["viewer", "editor", "admin"]
+    """What the token may do."""
 
 
 class AdminConfig(ConfigModel):
     """The account of the first start; without a password one is made and printed once."""
 
     email: str = "admin@localhost"
+    """The name to sign in with."""
     password: SecretStr | None = None
+    """Used on the first start only."""
 
 
 class AuthConfig(ConfigModel):
@@ -35,6 +40,7 @@ class AuthConfig(ConfigModel):
     admin: AdminConfig = Field(default_factory=AdminConfig)
     tokens: list[TokenConfig] = Field(default_factory=list[TokenConfig])
     session_lifetime: Duration = timedelta(days=14)
+    """How long a browser stays signed in without being used."""
 
 
 class OutgoingConfig(ConfigModel):

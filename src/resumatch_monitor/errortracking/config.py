@@ -11,22 +11,30 @@ class ProjectConfig(ConfigModel):
     """A project of an application: its DSN is `http://<key>@<host>/<id>`."""
 
     id: int = Field(gt=0)
+    """The number at the end of the DSN."""
     slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")
+    """Begins the short ids of its issues."""
     key: str = Field(pattern=r"^[0-9a-f]{32}$", description="The public key of the DSN.")
     name: str = ""
+    """For people; the slug if empty."""
 
 
 class ErrorsConfig(ConfigModel):
     """Limits and retention of error events."""
 
     retention: Duration = timedelta(days=90)
+    """How long events are kept."""
     events_per_issue: int = Field(
         default=1_000, gt=0, description="Older events of an issue are dropped; counts stay."
     )
     event_max_bytes: int = Field(default=1024 * 1024, gt=0)
+    """A larger event is refused with 413."""
     envelope_max_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
+    """A larger envelope, unpacked, is refused with 413."""
     spool_max_bytes: int = Field(default=1024 * 1024 * 1024, gt=0)
+    """How much may wait to be digested; beyond that SDKs are told to slow down."""
     scrub_keys: list[str] = Field(
         default_factory=list[str], description="Key names scrubbed beside the built-in ones."
     )
     new_issue_severity: str = Field(default="warning", pattern="^(critical|warning|info)$")
+    """Severity of the alerts for new and regressed issues: `critical`, `warning` or `info`."""

@@ -11,7 +11,12 @@ from resumatch_monitor.kit.durations import format_duration, parse_duration
 class ConfigModel(BaseModel):
     """A section of the configuration: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
 
 
 def _to_timedelta(value: object) -> object:

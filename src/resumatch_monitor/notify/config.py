@@ -12,6 +12,10 @@ class ReceiverConfig(ConfigModel):
     """A named set of integrations; each gets every notification of the receiver."""
 
     name: str
+    """What routes call it; `default` takes whatever no route names."""
     email: list[EmailConfig] = Field(default_factory=list[EmailConfig])
+    """Mails."""
     slack: list[SlackConfig] = Field(default_factory=list[SlackConfig])
+    """Slack messages."""
     webhook: list[WebhookConfig] = Field(default_factory=list[WebhookConfig])
+    """Webhooks."""

@@ -9,4 +9,6 @@ class SlackConfig(ConfigModel):
     """An incoming webhook."""
 
     webhook_url: SecretStr
+    """The incoming webhook."""
     send_resolved: bool = True
+    """Whether the end is told as well."""
