@@ -1,0 +1,200 @@
+"""How the rules are doing: in the monitor's own form and in that of Prometheus' API."""
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
+from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.kit.clock import isoformat
+from resumatch_monitor.rules.group import GroupStatus
+from resumatch_monitor.rules.manager import RulesSnapshot
+from resumatch_monitor.rules.model import AlertingRule, RuleFileError
+from resumatch_monitor.rules.runner import RuleStatus
+from resumatch_monitor.rules.state import ActiveAlert, find_rule_state
+from resumatch_monitor.rules.template.go_format import format_special
+
+TakeSnapshot = Callable[[], RulesSnapshot]
+"""`RuleManager.snapshot`."""
+
+# What Prometheus writes for a time that is not known.
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def build_router(*, take_snapshot: TakeSnapshot, guard: Guard) -> APIRouter:
+    """Return the routes of rules."""
+    router = APIRouter()
+
+    @router.get("/api/monitor/rules")
+    async def list_rules(
+        _principal: Annotated[Principal, Depends(guard.viewer)],
+    ) -> dict[str, Any]:
+        return render_rules(take_snapshot())
+
+    return router
+
+
+def render_rules(snapshot: RulesSnapshot) -> dict[str, Any]:
+    """Render all groups and everything that is wrong in the rule files."""
+    return {
+        "groups": [_render_group(status, snapshot.errors) for status in snapshot.groups],
+        "errors": [
+            {
+                "file": error.file,
+                "line": error.line,
+                "group": error.group,
+                "rule": error.rule,
+                "message": error.message,
+            }
+            for error in snapshot.errors
+        ],
+    }
+
+
+def render_prometheus_rules(
+    snapshot: RulesSnapshot,
+    *,
+    kind: str = "",
+    rule_names: Collection[str] = (),
+    group_names: Collection[str] = (),
+    files: Collection[str] = (),
+    has_alerts: bool = True,
+) -> dict[str, Any]:
+    """Render the `data` of `GET /api/v1/rules`.
+
+    Args:
+        snapshot: Of all rules.
+        kind: The parameter `type`: `alert`, `record`, or empty for both.
+        rule_names: `rule_name[]`; empty for all.
+        group_names: `rule_group[]`; empty for all.
+        files: `file[]`; empty for all.
+        has_alerts: Not `exclude_alerts`.
+    """
+    groups: list[dict[str, Any]] = []
+    for status in snapshot.groups:
+        if group_names and status.group.name not in group_names:
+            continue
+        if files and status.group.file not in files:
+            continue
+        rules = [
+            _render_prometheus_rule(rule, has_alerts=has_alerts)
+            for rule in status.rules
+            if (not rule_names or rule.rule.name in rule_names) and _is_of_kind(rule, kind)
+        ]
+        is_filtered = bool(kind or rule_names)
+        if rules or not is_filtered:
+            groups.append(_render_prometheus_group(status, rules))
+    return {"groups": groups}
+
+
+def render_prometheus_alerts(snapshot: RulesSnapshot) -> dict[str, Any]:
+    """Render the `data` of `GET /api/v1/alerts`: what is pending or firing."""
+    return {
+        "alerts": [
+            _render_prometheus_alert(alert)
+            for group in snapshot.groups
+            for rule in group.rules
+            for alert in rule.alerts
+        ]
+    }
+
+
+def _render_group(status: GroupStatus, errors: Iterable[RuleFileError]) -> dict[str, Any]:
+    group = status.group
+    own = [error for error in errors if error.file == group.file and error.group == group.name]
+    return {
+        "name": group.name,
+        "file": group.file,
+        "interval_seconds": group.interval.total_seconds(),
+        "error": "; ".join(f"line {error.line}: {error.message}" for error in own) or None,
+        "rules": [_render_rule(rule) for rule in status.rules],
+    }
+
+
+def _render_rule(status: RuleStatus) -> dict[str, Any]:
+    rule = status.rule
+    is_alerting = isinstance(rule, AlertingRule)
+    return {
+        "name": rule.name,
+        "type": "alerting" if is_alerting else "recording",
+        "expr": rule.expr,
+        "for_seconds": rule.hold_duration.total_seconds() if is_alerting else 0.0,
+        "state": find_rule_state(status.alerts).value,
+        "health": status.health.value,
+        "last_error": status.last_error,
+        "last_evaluation_at": _render_moment(status.last_evaluation_at),
+        "evaluation_seconds": status.evaluation_seconds,
+        "severity": dict(rule.labels).get(SEVERITY),
+        "annotations": dict(rule.annotations) if is_alerting else {},
+        "alerts": len(status.alerts),
+    }
+
+
+def _render_prometheus_group(status: GroupStatus, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": status.group.name,
+        "file": status.group.file,
+        "rules": rules,
+        "interval": status.group.interval.total_seconds(),
+        "limit": status.group.limit,
+        "evaluationTime": status.evaluation_seconds,
+        "lastEvaluation": _render_moment(status.last_evaluation_at) or _ZERO_TIME,
+    }
+
+
+def _render_prometheus_rule(status: RuleStatus, *, has_alerts: bool) -> dict[str, Any]:
+    rule = status.rule
+    rendered: dict[str, Any] = {
+        "name": rule.name,
+        "query": rule.expr,
+        "labels": dict(rule.labels),
+        "health": status.health.value,
+        "evaluationTime": status.evaluation_seconds,
+        "lastEvaluation": _render_moment(status.last_evaluation_at) or _ZERO_TIME,
+        "type": "recording",
+    }
+    if status.last_error is not None:
+        rendered["lastError"] = status.last_error
+    if isinstance(rule, AlertingRule):
+        rendered |= {
+            "type": "alerting",
+            "state": find_rule_state(status.alerts).value,
+            "duration": rule.hold_duration.total_seconds(),
+            "keepFiringFor": rule.keep_firing_for.total_seconds(),
+            "annotations": dict(rule.annotations),
+            "alerts": [_render_prometheus_alert(each) for each in status.alerts if has_alerts],
+        }
+    return rendered
+
+
+def _render_prometheus_alert(alert: ActiveAlert) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
+        "labels": {ALERT_NAME: alert.labels.get(ALERT_NAME, ""), **alert.labels},
+        "annotations": dict(alert.annotations),
+        "state": alert.state.value,
+        "activeAt": isoformat(alert.active_at),
+        "value": _render_value(alert.value),
+    }
+    if alert.missing_since is not None:
+        rendered["keepFiringSince"] = isoformat(alert.missing_since)
+    return rendered
+
+
+def _render_value(value: float) -> str:
+    """Render as Prometheus renders an alert's value, always with an exponent: `1e+00`."""
+    if not math.isfinite(value):
+        return format_special(value)
+    candidates = (f"{value:.{digits}e}" for digits in range(17))
+    return next(text for text in candidates if float(text) == value)
+
+
+def _render_moment(moment: datetime | None) -> str | None:
+    return None if moment is None else isoformat(moment)
+
+
+def _is_of_kind(status: RuleStatus, kind: str) -> bool:
+    is_alerting = isinstance(status.rule, AlertingRule)
+    return not kind or is_alerting == (kind == "alert")
