@@ -51,7 +51,7 @@ export function navigate(url: string): void {
   });
 }
 
-const SERVER_PATHS = /^\/(api|login|logout|metrics|health|-|assets)(\/|$)/;
+const SERVER_PATHS = /^\/(api|v1|login|logout|metrics|health|-|assets|pages)(\/|$)/;
 
 function followLink(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0) return;

@@ -42,14 +42,22 @@ class ThemeState {
 export const theme = new ThemeState();
 
 let probe: HTMLElement | null = null;
+let cachedVersion = -1;
+const cache = new Map<string, string>();
 
 /** The colour behind a token right now, for canvases, which cannot read light-dark(). */
 export function tokenColor(name: string): string {
+  if (cachedVersion !== theme.version) cache.clear();
+  cachedVersion = theme.version;
+  const known = cache.get(name);
+  if (known) return known;
   if (!probe) {
     probe = document.createElement('span');
     probe.hidden = true;
     document.body.append(probe);
   }
   probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+  const color = getComputedStyle(probe).color;
+  cache.set(name, color);
+  return color;
 }
