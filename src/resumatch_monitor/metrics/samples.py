@@ -118,3 +118,42 @@ class SampleSink(Protocol):
 
 class StoreFullError(Exception):
     """A store refuses a write because of a limit or because the disk is nearly full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One sample that cannot be stored.
+
+    Attributes:
+        reason: `conflict` (the series has another value at that time), `too_old` (before the
+            retention) or `too_new` (too far in the future).
+    """
+
+    labels: Labels
+    timestamp_ms: int
+    reason: str
+
+
+class SamplesRejectedError(Exception):
+    """Some samples of a write cannot be stored; all its others are durable.
+
+    Attributes:
+        rejections: The first of them.
+        count: How many there are.
+    """
+
+    def __init__(self, rejections: Sequence[Rejection], *, count: int) -> None:
+        first = rejections[0]
+        others = f" (and {count - 1} more)" if count > 1 else ""
+        super().__init__(
+            f"{first.labels!r} at {first.timestamp_ms} ms: {_REASONS[first.reason]}{others}"
+        )
+        self.rejections = tuple(rejections)
+        self.count = count
+
+
+_REASONS = {
+    "conflict": "the series already has another value at that time",
+    "too_old": "the sample is older than the retention",
+    "too_new": "the sample is too far in the future",
+}

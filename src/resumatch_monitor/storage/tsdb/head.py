@@ -1,0 +1,393 @@
+"""What is not sealed yet: a matrix a target, and ragged series for samples with their own times.
+
+One thread appends while others read without a lock. Everything a reader may see is either never
+changed again or published by one assignment after it is complete.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
+from resumatch_monitor.storage.tsdb.index import IdArray
+
+CHUNK_ROWS = 120
+_MOST_LAYOUTS = 4
+_NEVER = np.iinfo(np.int64).min
+
+
+class MatrixChunk:
+    """Up to `CHUNK_ROWS` consecutive rows of a target; columns may be added, up to a limit.
+
+    While rows come in it is laid out by rows, so that appending touches little memory; `close`
+    turns it round, so that reading a series touches little.
+    """
+
+    __slots__ = ("_capacity", "_columns", "_ids", "_order", "_rows", "_times", "_width", "start")
+
+    def __init__(self, ids: IdArray) -> None:
+        width = len(ids)
+        self._capacity = width + width // 8 + 16
+        self._ids = np.empty(self._capacity, dtype=np.int32)
+        self._ids[:width] = ids
+        self._times = np.empty(CHUNK_ROWS, dtype=np.int64)
+        self._rows: tuple[int, FloatArray] = (0, np.empty((CHUNK_ROWS, self._capacity)))
+        self._width = width
+        self._columns: FloatArray | None = None
+        self._order: tuple[int, IdArray, np.ndarray[tuple[int], np.dtype[np.intp]]] | None = None
+        self.start = 0
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self._width
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, those before `start` included."""
+        return self._rows[0]
+
+    @property
+    def ids(self) -> IdArray:
+        """(width,) the series of the columns, in no order."""
+        return self._ids[: self._width]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no row fits in."""
+        return self._columns is not None or self.count == CHUNK_ROWS
+
+    @property
+    def sample_count(self) -> int:
+        """Cells in use, absent ones included."""
+        return (self.count - self.start) * self._width
+
+    def rows(self) -> tuple[int, TimeArray]:
+        """Return the number of the first row not dropped, and the timestamps from there."""
+        start = self.start
+        return start, self._times[start : self.count]
+
+    def add_columns(self, ids: IdArray) -> bool:
+        """Add a column for each of `ids`, absent in the rows so far; False if there is no room."""
+        width = self._width
+        if width + len(ids) > self._capacity:
+            return False
+        count, values = self._rows
+        values[:count, width : width + len(ids)] = ABSENT
+        self._ids[width : width + len(ids)] = ids
+        self._width = width + len(ids)
+        return True
+
+    def append(self, timestamp_ms: int, columns: IdArray | None, values: FloatArray) -> None:
+        """Append a row; `columns` None means the first `len(values)` columns."""
+        count, matrix = self._rows
+        row = matrix[count]
+        if columns is None:
+            row[: len(values)] = values
+            row[len(values) : self._width] = ABSENT
+        else:
+            row[: self._width] = ABSENT
+            row[columns] = values
+        self._times[count] = timestamp_ms
+        self._rows = (count + 1, matrix)
+
+    def close(self) -> None:
+        """Take no more rows."""
+        count, matrix = self._rows
+        self._columns = np.ascontiguousarray(matrix[:count, : self._width].T)
+        self._rows = (count, np.empty((0, 0)))
+
+    def locate(self, ids: IdArray) -> tuple[IdArray, IdArray]:
+        """Return those of `ids` that have a column here, and their columns."""
+        width, ordered, order = self._sorted()
+        if not width or not len(ids):
+            return ids[:0], ids[:0]
+        positions = np.searchsorted(ordered, ids)
+        positions[positions == width] = 0
+        found = ordered[positions] == ids
+        return ids[found], order[positions[found]].astype(np.int32)
+
+    def read(self, columns: IdArray, first: int, last: int, out: FloatArray) -> None:
+        """Fill `out` (columns, last - first) with the rows numbered `first` up to `last`."""
+        matrix = self._rows[1]
+        # After `close` the rows are gone, but then the columns are there.
+        closed = self._columns
+        if closed is not None:
+            out[:] = closed[columns, first:last]
+        else:
+            out[:] = matrix[first:last, columns].T
+
+    def _sorted(self) -> tuple[int, IdArray, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+        known = self._order
+        if known is None or known[0] != self._width:
+            width = self._width
+            order = np.argsort(self._ids[:width], kind="stable")
+            known = (width, self._ids[order], order)
+            self._order = known
+        return known
+
+
+class TargetHead:
+    """The rows of one target."""
+
+    def __init__(self) -> None:
+        self.chunks: tuple[MatrixChunk, ...] = ()
+        self.last_ms: int = _NEVER
+        self._layouts: dict[int, tuple[object, IdArray]] = {}
+        self._mapped: tuple[object, MatrixChunk, IdArray | None] | None = None
+
+    def ids_of(self, layout: object) -> IdArray | None:
+        """Return the ids remembered for `layout`."""
+        known = self._layouts.get(id(layout))
+        return known[1] if known is not None else None
+
+    def remember(self, layout: object, ids: IdArray) -> None:
+        """Remember the ids (in the row's order) of `layout`, an object compared by identity."""
+        self._layouts[id(layout)] = (layout, ids)
+        while len(self._layouts) > _MOST_LAYOUTS:
+            del self._layouts[next(iter(self._layouts))]
+
+    def remembered_ids(self) -> list[IdArray]:
+        """Return the ids of every remembered layout."""
+        return [ids for _, ids in list(self._layouts.values())]
+
+    def append(self, layout: object, ids: IdArray, timestamp_ms: int, values: FloatArray) -> None:
+        """Append a row; `ids` are distinct and in the order of `values`."""
+        mapped = self._mapped
+        if mapped is None or mapped[0] is not layout or mapped[1].is_full:
+            mapped = self._mapped = self._map(layout, ids)
+        _, chunk, columns = mapped
+        chunk.append(timestamp_ms, columns, values)
+        self.last_ms = timestamp_ms
+        if chunk.is_full:
+            chunk.close()
+
+    def drop_before(self, cutoff_ms: int) -> None:
+        """Forget the rows before `cutoff_ms`."""
+        kept: list[MatrixChunk] = []
+        for chunk in self.chunks:
+            start, times = chunk.rows()
+            passed = int(np.searchsorted(times, cutoff_ms))
+            if passed < len(times):
+                chunk.start = start + passed
+                kept.append(chunk)
+        self.chunks = tuple(kept)
+        if self._mapped is not None and self._mapped[1] not in kept:
+            self._mapped = None
+
+    def _map(self, layout: object, ids: IdArray) -> tuple[object, MatrixChunk, IdArray | None]:
+        chunk = self.chunks[-1] if self.chunks else None
+        if chunk is not None and not chunk.is_full and 2 * len(ids) >= chunk.width:
+            known, _ = chunk.locate(np.sort(ids))
+            fresh = ids if not len(known) else ids[~np.isin(ids, known)]
+            if chunk.add_columns(fresh):
+                ordered, order, columns = *_sort(ids), np.empty(len(ids), dtype=np.int32)
+                columns[order] = chunk.locate(ordered)[1]
+                in_order = bool((columns == np.arange(len(ids))).all())
+                return (layout, chunk, None if in_order else columns)
+        if chunk is not None and not chunk.is_full:
+            chunk.close()
+        chunk = MatrixChunk(ids)
+        self.chunks = (*self.chunks, chunk)
+        return (layout, chunk, None)
+
+
+def _sort(ids: IdArray) -> tuple[IdArray, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    order = np.argsort(ids, kind="stable")
+    return ids[order], order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """A series with times of its own: `times` ascending and distinct, `values` beside them."""
+
+    times: TimeArray
+    values: FloatArray
+
+
+_EMPTY = Ragged(np.empty(0, dtype=np.int64), np.empty(0))
+
+
+class RaggedSeries:
+    """A growing `Ragged`."""
+
+    __slots__ = ("_count", "_times", "_values", "data")
+
+    def __init__(self) -> None:
+        self._times = np.empty(4, dtype=np.int64)
+        self._values = np.empty(4)
+        self._count = 0
+        self.data = _EMPTY
+
+    def merge(self, times: TimeArray, values: FloatArray) -> int:
+        """Add samples with ascending, distinct times; an earlier sample keeps its value.
+
+        Returns:
+            How many were added.
+        """
+        count = self._count
+        if count and times[0] <= self._times[count - 1]:
+            return self._insert(times, values)
+        needed = count + len(times)
+        if needed > len(self._times):
+            self._grow(needed)
+        self._times[count:needed] = times
+        self._values[count:needed] = values
+        self._publish(needed)
+        return len(times)
+
+    def drop(self, sealed: TimeArray) -> None:
+        """Forget the samples at the times `sealed`."""
+        kept = ~np.isin(self.data.times, sealed)
+        times, values = self.data.times[kept], self.data.values[kept]
+        self._times, self._values = times, values
+        self._publish(len(times))
+
+    def _insert(self, times: TimeArray, values: FloatArray) -> int:
+        old = self.data
+        fresh = ~np.isin(times, old.times)
+        merged = np.concatenate((old.times, times[fresh]))
+        order = np.argsort(merged, kind="stable")
+        self._times = merged[order]
+        self._values = np.concatenate((old.values, values[fresh]))[order]
+        self._publish(len(merged))
+        return int(fresh.sum())
+
+    def _grow(self, needed: int) -> None:
+        size = max(needed, len(self._times) + len(self._times) // 2)
+        times, values = np.empty(size, dtype=np.int64), np.empty(size)
+        times[: self._count] = self._times[: self._count]
+        values[: self._count] = self._values[: self._count]
+        self._times, self._values = times, values
+
+    def _publish(self, count: int) -> None:
+        self._count = count
+        self.data = Ragged(self._times[:count], self._values[:count])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadCut:
+    """A consistent view of the head's samples before a time, for sealing.
+
+    Attributes:
+        rows: For each target its chunks, each with its first row and the times from there.
+    """
+
+    cutoff_ms: int
+    rows: Sequence[tuple[str, Sequence[tuple[MatrixChunk, int, TimeArray]]]]
+    ragged: Sequence[tuple[int, Ragged]]
+
+
+class Head:
+    """All targets and all ragged series."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, TargetHead] = {}
+        self.ragged: dict[int, RaggedSeries] = {}
+        self._ragged_samples = 0
+        self._last_seen: TimeArray = np.full(1024, _NEVER, dtype=np.int64)
+
+    def target(self, key: str) -> TargetHead:
+        """Return the target, made if need be."""
+        target = self.targets.get(key)
+        if target is None:
+            target = self.targets[key] = TargetHead()
+        return target
+
+    def append_row(
+        self, key: str, layout: object, ids: IdArray, timestamp_ms: int, values: FloatArray
+    ) -> None:
+        """Append a row, later than the target's last."""
+        self.target(key).append(layout, ids, timestamp_ms, values)
+        self.note_seen(ids, timestamp_ms)
+
+    def append_ragged(self, number: int, times: TimeArray, values: FloatArray) -> None:
+        """Add samples with ascending, distinct times to one series."""
+        series = self.ragged.get(number)
+        if series is None:
+            series = RaggedSeries()
+            self._ragged_samples += series.merge(times, values)
+            self.ragged[number] = series
+        else:
+            self._ragged_samples += series.merge(times, values)
+        self.note_seen(np.array([number], dtype=np.int32), int(times[-1]))
+
+    def note_seen(self, ids: IdArray, timestamp_ms: int) -> None:
+        """Remember that `ids` have nothing later than `timestamp_ms`, or than noted before."""
+        if not len(ids):
+            return
+        largest = int(ids.max())
+        if largest >= len(self._last_seen):
+            larger = np.full(2 * (largest + 1), _NEVER, dtype=np.int64)
+            larger[: len(self._last_seen)] = self._last_seen
+            self._last_seen = larger
+        self._last_seen[ids] = np.maximum(self._last_seen[ids], timestamp_ms)
+
+    def last_seen(self, number: int) -> int:
+        """Return a time after which the series has no sample."""
+        return int(self._last_seen[number]) if number < len(self._last_seen) else _NEVER
+
+    @property
+    def sample_count(self) -> int:
+        """Cells of all matrices, absent ones included, and ragged samples."""
+        return self._ragged_samples + sum(
+            chunk.sample_count for target in list(self.targets.values()) for chunk in target.chunks
+        )
+
+    def oldest_ms(self) -> int | None:
+        """Return the time of the oldest sample."""
+        times = [
+            int(chunk.rows()[1][0])
+            for target in list(self.targets.values())
+            for chunk in target.chunks
+            if len(chunk.rows()[1])
+        ]
+        times.extend(
+            int(series.data.times[0])
+            for series in list(self.ragged.values())
+            if len(series.data.times)
+        )
+        return min(times, default=None)
+
+    def cut(self, cutoff_ms: int) -> HeadCut:
+        """Return what is before `cutoff_ms`; call on the appending thread."""
+        rows: list[tuple[str, list[tuple[MatrixChunk, int, TimeArray]]]] = []
+        for key, target in self.targets.items():
+            parts: list[tuple[MatrixChunk, int, TimeArray]] = []
+            for chunk in target.chunks:
+                start, times = chunk.rows()
+                passed = int(np.searchsorted(times, cutoff_ms))
+                if passed:
+                    parts.append((chunk, start, times[:passed]))
+            if parts:
+                rows.append((key, parts))
+        ragged: list[tuple[int, Ragged]] = []
+        for number, series in self.ragged.items():
+            passed = int(np.searchsorted(series.data.times, cutoff_ms))
+            if passed:
+                data = series.data
+                ragged.append((number, Ragged(data.times[:passed], data.values[:passed])))
+        return HeadCut(cutoff_ms, rows, ragged)
+
+    def drop(self, cut: HeadCut) -> None:
+        """Forget what `cut` holds; call on the appending thread."""
+        for key, _ in cut.rows:
+            target = self.targets[key]
+            target.drop_before(cut.cutoff_ms)
+            if not target.chunks:
+                del self.targets[key]
+        for number, sealed in cut.ragged:
+            series = self.ragged[number]
+            series.drop(sealed.times)
+            self._ragged_samples -= len(sealed.times)
+            if not len(series.data.times):
+                del self.ragged[number]
+
+    def live_ids(self) -> IdArray:
+        """Return the ids that the head refers to."""
+        parts: list[IdArray] = [np.fromiter(self.ragged, np.int32, len(self.ragged))]
+        for target in self.targets.values():
+            parts.extend(chunk.ids for chunk in target.chunks)
+            parts.extend(target.remembered_ids())
+        return np.unique(np.concatenate(parts))
