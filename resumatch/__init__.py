@@ -1,0 +1,1 @@
+"""ResuMatch: how well does a résumé fit a job?"""

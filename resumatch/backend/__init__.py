@@ -1,0 +1,3 @@
+"""ResuMatch's back end."""
+
+__version__ = "1.0.0"

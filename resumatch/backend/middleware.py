@@ -1,0 +1,89 @@
+"""What surrounds every request: its id, its log line, whose it is."""
+
+import hmac
+import time
+
+import sentry_sdk
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from structlog.stdlib import get_logger
+
+from resumatch.backend import privacy, tracing
+from resumatch.backend.metrics import Metrics
+
+logger = get_logger(__name__)
+
+SYNTHETIC = "resumatch.synthetic"
+REQUEST_ID = "resumatch.request_id"
+_QUIET_PATHS = frozenset({"/health", "/metrics"})
+
+
+class RequestContextMiddleware:
+    """Names the request, marks the monitor's own ones and logs how it ended.
+
+    Plain ASGI: Starlette's BaseHTTPMiddleware would cost a task and two queues a request.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, synthetic_token: str, log_requests: bool
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._synthetic_token = synthetic_token.encode()
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        self._enter(scope)
+        header = (b"x-request-id", scope[REQUEST_ID].encode())
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._log_requests and (status >= 500 or scope["path"] not in _QUIET_PATHS):
+                self._log(scope, status, time.perf_counter() - started)
+
+    def _enter(self, scope: Scope) -> None:
+        request_id = synthetic = traceparent = b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                request_id = value
+            elif name == b"x-monitor-synthetic":
+                synthetic = value
+            elif name == b"traceparent":
+                traceparent = value
+        scope[REQUEST_ID] = tracing.request_id_from(request_id)
+        scope[SYNTHETIC] = is_synthetic = bool(self._synthetic_token) and hmac.compare_digest(
+            synthetic, self._synthetic_token
+        )
+        privacy.start_request()
+        tracing.continue_trace(traceparent)
+        clear_contextvars()
+        if is_synthetic:
+            bind_contextvars(request_id=scope[REQUEST_ID], synthetic=True)
+            self._metrics.synthetic_requests.inc()
+            sentry_sdk.set_tag("synthetic", "true")
+        else:
+            bind_contextvars(request_id=scope[REQUEST_ID])
+
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        logger.info(
+            "request",
+            method=scope["method"],
+            # The template, not the path: a path can hold anything, and never groups.
+            handler=getattr(route, "path", "none"),
+            status=status,
+            duration_seconds=round(seconds, 6),
+        )

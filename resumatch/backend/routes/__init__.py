@@ -1,0 +1,1 @@
+"""The HTTP edge: one module a part of the product."""

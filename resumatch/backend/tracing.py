@@ -1,0 +1,31 @@
+"""Which request is being served: its id and the id of the trace that it belongs to."""
+
+import re
+import secrets
+from contextvars import ContextVar
+
+import sentry_sdk
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_trace_id: ContextVar[str] = ContextVar("resumatch_trace_id", default="")
+
+
+def request_id_from(given: bytes) -> str:
+    """Keep the id that a proxy gave, if it is harmless; make one otherwise."""
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def continue_trace(traceparent: bytes) -> None:
+    """Take over the caller's trace for the logs (Sentry does it for itself)."""
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    _trace_id.set(match[1].decode() if match else "")
+
+
+def current_trace_id() -> str:
+    """Sentry's trace id while it is on, else the caller's, else one of this request's own."""
+    if sentry_sdk.get_client().is_active():
+        traceparent = sentry_sdk.get_traceparent()
+        return (traceparent or "").split("-", 1)[0]
+    return _trace_id.get()
