@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: opened past the address guard, and their errors in words."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,6 +37,8 @@ class PostgresRecord(Protocol):
     """A row; columns by name."""
 
     def __getitem__(self, name: str) -> Any: ...
+
+    def items(self) -> Iterable[tuple[str, Any]]: ...
 
 
 class PostgresConnection(Protocol):

@@ -1,7 +1,5 @@
 """When a probe runs next."""
 
-import hashlib
-import math
 from datetime import datetime, timedelta
 
 from resumatch_monitor.probes.config import BaseProbeConfig
@@ -20,19 +18,6 @@ def build_thresholds(config: BaseProbeConfig) -> Thresholds:
         hold=config.down_after,
         longest_gap=2 * config.interval + config.timeout + _CLOCK_SLACK,
     )
-
-
-def find_phase(probe_id: str) -> float:
-    """Return where in its interval a probe runs, in [0, 1): the same after every start."""
-    digest = hashlib.blake2b(probe_id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
-def find_next_slot(now_seconds: float, *, interval_seconds: float, phase: float) -> float:
-    """Return the first moment after `now_seconds` that lies on the probe's grid."""
-    offset = phase * interval_seconds
-    slots = math.floor((now_seconds - offset) / interval_seconds) + 1
-    return slots * interval_seconds + offset
 
 
 def find_retry_delay(state: ProbeState, config: BaseProbeConfig, now: datetime) -> timedelta | None:

@@ -2,19 +2,18 @@
 
 import asyncio
 import functools
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from prometheus_client import Gauge, Histogram
 
 from resumatch_monitor.alerts.alert import AlertSink
+from resumatch_monitor.kit.cadence import find_next_slot, find_phase
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import SampleSink
 from resumatch_monitor.probes.alerts import EpisodeTeller
-from resumatch_monitor.probes.cadence import find_next_slot, find_phase
 from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids, make_probe_id
 from resumatch_monitor.probes.outage import ProbeStatus
@@ -105,7 +104,11 @@ class ProbeScheduler:
         interval_seconds = watcher.config.interval.total_seconds()
         phase = find_phase(watcher.probe_id)
         now_seconds = self._clock.now().timestamp()
-        slot = find_next_slot(now_seconds, interval_seconds=interval_seconds, phase=phase)
+        slot = find_next_slot(
+            now_seconds,
+            interval_seconds=interval_seconds,
+            offset_seconds=phase * interval_seconds,
+        )
         # From here on by the monotonic clock: the wall clock may be set.
         anchor = self._clock.monotonic() + slot - now_seconds
         due = self._find_first_due(watcher, anchor, phase)
@@ -131,8 +134,7 @@ class ProbeScheduler:
     def _find_next_due(self, watcher: ProbeWatcher, anchor: float, started: float) -> float:
         interval_seconds = watcher.config.interval.total_seconds()
         now = self._clock.monotonic()
-        slots = math.floor((now - anchor) / interval_seconds) + 1
-        due = anchor + slots * interval_seconds
+        due = find_next_slot(now, interval_seconds=interval_seconds, offset_seconds=anchor)
         retry_delay = watcher.find_retry_delay()
         if retry_delay is not None:
             due = min(due, max(now, started + retry_delay.total_seconds()))
