@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
-from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.kit.clock import isoformat
 from resumatch_monitor.rules.group import GroupStatus
 from resumatch_monitor.rules.manager import RulesSnapshot
@@ -26,12 +26,10 @@ _ZERO_TIME = "0001-01-01T00:00:00Z"
 
 def build_router(*, take_snapshot: TakeSnapshot, guard: Guard) -> APIRouter:
     """Return the routes of rules."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(guard.viewer)])
 
     @router.get("/api/monitor/rules")
-    async def list_rules(
-        _principal: Annotated[Principal, Depends(guard.viewer)],
-    ) -> dict[str, Any]:
+    async def list_rules() -> dict[str, Any]:
         return render_rules(take_snapshot())
 
     return router

@@ -1,0 +1,143 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumatch_monitor.rules.template import (
+    QueryNeededError,
+    TemplateData,
+    TemplateError,
+    TemplateSample,
+    expand_template,
+    parse_template,
+)
+
+DATA = TemplateData(
+    labels={"job": "api", "instance": "web-1.example.org:8000", "empty": ""},
+    value=1234567.0,
+    external_labels={"region": "eu"},
+    external_url="https://monitor.example.org/m",
+    query_results={
+        "up": [
+            TemplateSample({"job": "worker", "__value__": "x"}, 0.0),
+            TemplateSample({"job": "api"}, 1.0),
+        ],
+        "none": [],
+    },
+)
+
+
+# What Go's text/template and Prometheus' functions make of the same texts.
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("no action at all }}", "no action at all }}"),
+        ("{{ $value }}", "1.234567e+06"),
+        ("{{$value}}|{{ .Value }}|{{ $.Value }}", "1.234567e+06|1.234567e+06|1.234567e+06"),
+        ("{{ $labels.job }} {{ .Labels.job }}", "api api"),
+        ("[{{ $labels.missing }}]", "[]"),
+        ("{{ $externalLabels.region }} {{ .ExternalLabels.region }}", "eu eu"),
+        (
+            "{{ $externalURL }} {{ externalURL }} {{ pathPrefix }}",
+            f"{DATA.external_url} " * 2 + "/m",
+        ),
+        ("{{ 1.0 }} {{ 3 }} {{ true }} {{ `raw\\` }}", "1 3 true raw\\"),
+        ("a {{- ` b ` -}} c", "a b c"),
+        ("a {{/* a comment }} */}} b {{- /* trimmed */ -}} c", "a  bc"),
+        ("{{ $value | humanize }}", "1.235M"),
+        ("{{ 0.0456 | humanizePercentage }}", "4.56%"),
+        ("{{ humanize 0.00012 }} {{ humanize 0.0 }} {{ humanize 12.0 }}", "120u 0 12"),
+        ("{{ humanize1024 1048576.0 }} {{ humanize1024 1.0 }}", "1Mi 1"),
+        ("{{ humanizeDuration 0.0123 }} {{ humanizeDuration 61 }}", "12.3ms 1m 1s"),
+        ("{{ humanizeDuration 90061 }} {{ humanizeDuration 3.25 }}", "1d 1h 1m 1s 3.25s"),
+        ("{{ humanizeDuration -7200 }} {{ humanizeDuration 0.0 }}", "-2h 0m 0s 0s"),
+        ("{{ humanizeTimestamp 1767614400.5 }}", "2026-01-05 12:00:00.5 +0000 UTC"),
+        (
+            '{{ printf "%.2f|%5.1f|%-6d|%s|%q|%%" 2.345 1.0 3 "x" "y" }}',
+            '2.35|  1.0|3     |x|"y"|%',
+        ),
+        ('{{ printf "%d" 3.0 }} {{ printf "%s" }}', "%!d(float64=3) %!s(MISSING)"),
+        ('{{ printf "%v" $value | toLower }}', "1.234567e+06"),
+        ('{{ "job down" | title }} {{ toUpper $labels.job }}', "Job Down API"),
+        ('{{ reReplaceAll "(.*):\\\\d+" "$1" $labels.instance }}', "web-1.example.org"),
+        ("{{ stripPort $labels.instance }}", "web-1.example.org"),
+        ("{{ stripDomain $labels.instance }}", "web-1:8000"),
+        ('{{ match "^a" $labels.job }}', "true"),
+        ("{{ if gt $value 1000.0 }}big{{ else }}small{{ end }}", "big"),
+        ("{{ if $labels.empty }}a{{ else if eq $labels.job `api` }}b{{ else }}c{{ end }}", "b"),
+        ("{{ with $labels.job }}<{{ . }}>{{ end }}{{ with $labels.no }}x{{ end }}", "<api>"),
+        ("{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ end }}{{ $x }}", "2"),
+        (
+            "{{ range $i, $s := query `up` }}{{ $i }}:{{ $s.Labels.job }}={{ .Value }} {{ end }}",
+            "0:worker=0 1:api=1 ",
+        ),
+        ("{{ range query `none` }}x{{ else }}nothing{{ end }}", "nothing"),
+        ("{{ query `up` | sortByLabel `job` | first | label `job` }}", "api"),
+        ("{{ query `up` | first | value }} {{ (query `up` | first).Value }}", "0 0"),
+        ("{{ index $labels `job` }} {{ len $labels.job }}", "api 3"),
+        ("{{ and 1 0 }} {{ or `` `z` }} {{ not true }}", "0 z false"),
+        ('{{ print 1 2 "a" 3.5 }}', "1 2a3.5"),
+        ("{{ parseDuration `1h30m` }}", "5400"),
+        (
+            "{{ graphLink `up == 0` }}",
+            f"{DATA.external_url}/explore?expr=up%20%3D%3D%200&view=chart",
+        ),
+    ],
+)
+def test_expands_as_prometheus_does(template: str, expected: str) -> None:
+    assert expand_template(template, DATA) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ $value", "not closed"),
+        ("{{ }}", "empty"),
+        ("{{ nosuch 1 }}", "there is no function 'nosuch'"),
+        ("{{ $nosuch }}", r"there is no variable \$nosuch"),
+        ("{{ if true }}", "has no {{end}}"),
+        ("{{ end }}", "unexpected {{end}}"),
+        ("{{ if true }}{{ else }}{{ else }}{{ end }}", "{{end}} is expected"),
+        ('{{ template "x" }}', "not supported"),
+        ("{{ (1 }}", "parenthesis is not closed"),
+        ("{{ 1 | 2 }}", "only into functions"),
+        ("{{ ? }}", "unexpected '\\?'"),
+        ("{{ | }}", "command is missing"),
+    ],
+)
+def test_refuses_a_template_that_is_not_well_formed(template: str, message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        parse_template(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ humanize $labels.job }}", "humanize: 'api' is not a number"),
+        ("{{ humanize }}", "does not take 0 arguments"),
+        ("{{ $value.field }}", "there is no field field"),
+        ("{{ first (query `none`) }}", "no result"),
+        ("{{ reReplaceAll `(` `` `x` }}", "not a regular expression"),
+        ("{{ eq 1 `1` }}", "cannot be compared"),
+        ("{{ humanizeTimestamp 1e30 }}", "no moment"),
+        ("{{ $x := printf `%200d` 1 }}" + "{{ $x }}" * 200, "longer than"),
+    ],
+)
+def test_says_what_failed(template: str, message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        expand_template(template, DATA)
+
+
+def test_asks_for_a_query_whose_result_it_was_not_given() -> None:
+    with pytest.raises(QueryNeededError) as raised:
+        expand_template("{{ query `down` }}", DATA)
+
+    assert raised.value.query == "down"
+
+
+@given(st.text(alphabet='{}|$.()"`-:=, \nabv1"', max_size=60))
+def test_no_text_makes_it_crash(text: str) -> None:
+    try:
+        expanded = expand_template("{{" + text, DATA)
+    except (TemplateError, QueryNeededError):
+        return
+    assert isinstance(expanded, str)
