@@ -187,7 +187,7 @@ class ProjectUse:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change for the overview: `issue_new`, `issue_regressed`, `issue_resolved`, `release_seen`."""
+    """A change for the overview; `kind` is as docs/http-api.md has it."""
 
     at: datetime
     kind: str

@@ -1,0 +1,220 @@
+"""Issues, their events, and the projects that send them."""
+
+from collections.abc import Awaitable
+from typing import Annotated, Any, Literal, TypeVar
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from resumatch_monitor.api.errors import BadRequestError, NotFoundError
+from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.errortracking.issues import (
+    EventSummary,
+    IssueDetail,
+    IssueQuery,
+    IssueSort,
+    IssueStatus,
+    StoredEvent,
+)
+from resumatch_monitor.errortracking.present import present_detail, present_event, present_issue
+from resumatch_monitor.errortracking.projects import Projects, render_dsn
+from resumatch_monitor.errortracking.store import IssueEditor, IssueReader
+from resumatch_monitor.kit.clock import Clock, isoformat
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class StatusChange(BaseModel):
+    """The body of `PATCH /issues/{id}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: IssueStatus
+
+
+class BulkChange(BaseModel):
+    """The body of `POST /issues/bulk`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(max_length=200)
+    status: IssueStatus
+
+
+def build_router(
+    *,
+    reader: IssueReader,
+    editor: IssueEditor,
+    projects: Projects,
+    clock: Clock,
+    guard: Guard,
+    external_url: str,
+) -> APIRouter:
+    """Return the routes of docs/http-api.md, section Issues.
+
+    `external_url` is where the DSNs point; if it is empty, to wherever the request came in.
+    """
+    router = APIRouter(prefix="/api/monitor", tags=["issues"])
+    finder = _Finder(reader, clock)
+    _add_issue_routes(router, finder, guard)
+    _add_change_routes(router, finder, editor, guard)
+    _add_event_routes(router, finder, guard)
+    _add_project_route(router, finder, projects, guard, external_url)
+    return router
+
+
+class _Finder:
+    """Finds what a path names, or answers 404."""
+
+    def __init__(self, reader: IssueReader, clock: Clock) -> None:
+        self.reader = reader
+        self.clock = clock
+
+    async def issue(self, issue_id: str) -> IssueDetail:
+        detail = await self.reader.get_issue(_parse_id(issue_id), self.clock.now())
+        if detail is None:
+            raise NotFoundError(f"There is no issue {issue_id}.")
+        return detail
+
+    async def event(self, issue_id: str, event_id: str) -> StoredEvent:
+        number, wanted = _parse_id(issue_id), event_id.replace("-", "")[:64]
+        stored = await self.reader.get_event(number, wanted)
+        if stored is None:
+            raise NotFoundError(f"Issue {issue_id} has no stored event {event_id[:36]!r}.")
+        return stored
+
+
+def _add_issue_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
+    @router.get("/issues", dependencies=[Depends(guard.viewer)])
+    async def list_issues(
+        status: Literal["unresolved", "resolved", "ignored", "all", ""] = "",
+        project: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
+        query: Annotated[str, Query(max_length=200)] = "",
+        sort: IssueSort = IssueSort.LAST_SEEN,
+        cursor: Annotated[str | None, Query(max_length=400)] = None,
+        limit: Limit = 50,
+    ) -> dict[str, Any]:
+        asked = IssueQuery(
+            status=IssueStatus(status) if status not in ("", "all") else None,
+            project_id=project,
+            text=query.strip(),
+            sort=sort,
+            cursor=cursor,
+            limit=limit,
+        )
+        page = await _refusing_bad_cursors(finder.reader.list_issues(asked, finder.clock.now()))
+        return {
+            "items": [present_issue(issue) for issue in page.items],
+            "next_cursor": page.next_cursor,
+            "total": page.total,
+        }
+
+    @router.get("/issues/{issue_id}", dependencies=[Depends(guard.viewer)])
+    async def get_issue(issue_id: str) -> dict[str, Any]:
+        return present_detail(await finder.issue(issue_id))
+
+
+def _add_change_routes(
+    router: APIRouter, finder: _Finder, editor: IssueEditor, guard: Guard
+) -> None:
+    @router.post("/issues/bulk")
+    async def change_many(
+        change: BulkChange, principal: Annotated[Principal, Depends(guard.editor)]
+    ) -> dict[str, int]:
+        ids = [_parse_id(number) for number in change.ids]
+        updated = await editor.set_status(
+            ids, change.status, actor=principal.name, at=finder.clock.now()
+        )
+        return {"updated": updated}
+
+    @router.patch("/issues/{issue_id}")
+    async def change_issue(
+        issue_id: str,
+        change: StatusChange,
+        principal: Annotated[Principal, Depends(guard.editor)],
+    ) -> dict[str, Any]:
+        detail = await finder.issue(issue_id)
+        await editor.set_status(
+            [detail.issue.id], change.status, actor=principal.name, at=finder.clock.now()
+        )
+        return present_detail(await finder.issue(issue_id))
+
+
+def _add_event_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
+    viewer = [Depends(guard.viewer)]
+
+    @router.get("/issues/{issue_id}/events", dependencies=viewer)
+    async def list_events(
+        issue_id: str,
+        cursor: Annotated[str | None, Query(max_length=400)] = None,
+        limit: Limit = 50,
+    ) -> dict[str, Any]:
+        detail = await finder.issue(issue_id)
+        page = await _refusing_bad_cursors(
+            finder.reader.list_events(detail.issue.id, cursor=cursor, limit=limit)
+        )
+        return {
+            "items": [_present_summary(each) for each in page.items],
+            "next_cursor": page.next_cursor,
+        }
+
+    @router.get("/issues/{issue_id}/events/{event_id}", dependencies=viewer)
+    async def get_event(issue_id: str, event_id: str) -> dict[str, Any]:
+        return present_event(await finder.event(issue_id, event_id))
+
+    @router.get("/issues/{issue_id}/events/{event_id}/raw", dependencies=viewer)
+    async def get_raw_event(issue_id: str, event_id: str) -> Response:
+        stored = await finder.event(issue_id, event_id)
+        content = orjson.dumps(stored.raw, option=orjson.OPT_INDENT_2)
+        return Response(content, media_type="application/json")
+
+
+def _add_project_route(
+    router: APIRouter, finder: _Finder, projects: Projects, guard: Guard, external_url: str
+) -> None:
+    @router.get("/projects", dependencies=[Depends(guard.viewer)])
+    async def list_projects(request: Request) -> dict[str, Any]:
+        uses = {use.project_id: use for use in await finder.reader.project_uses()}
+        base_url = external_url or str(request.base_url)
+        items: list[dict[str, Any]] = []
+        for project in projects.all():
+            use = uses.get(project.id)
+            last = use.last_event_at if use is not None else None
+            items.append(
+                {
+                    "id": project.id,
+                    "slug": project.slug,
+                    "name": project.name or project.slug,
+                    "dsn": render_dsn(project, base_url),
+                    "event_count": use.event_count if use is not None else 0,
+                    "last_event_at": None if last is None else isoformat(last),
+                }
+            )
+        return {"items": items, "next_cursor": None}
+
+
+async def _refusing_bad_cursors(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except ValueError as error:
+        raise BadRequestError(str(error), code="bad_cursor") from error
+
+
+def _parse_id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NotFoundError(f"There is no issue {text[:20]!r}; issues are named by numbers.")
+    return int(text)
+
+
+def _present_summary(each: EventSummary) -> dict[str, Any]:
+    return {
+        "event_id": each.event_id,
+        "occurred_at": isoformat(each.occurred_at),
+        "message": each.message,
+        "release": each.release,
+        "environment": each.environment,
+        "user": each.user,
+    }

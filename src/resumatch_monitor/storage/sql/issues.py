@@ -1,0 +1,204 @@
+"""The issues in the relational database: the writing side."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import zstandard
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import OperationalError
+
+from resumatch_monitor.errortracking.issues import IssueStatus
+from resumatch_monitor.errortracking.store import (
+    AlertKind,
+    DeadLetter,
+    DigestedEvent,
+    PendingAlert,
+    StoreOutcome,
+    StoreUnavailableError,
+)
+from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
+from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue
+from resumatch_monitor.storage.sql.issues_retention import (
+    expire_events,
+    expire_hours,
+    expire_issues,
+    trim_issues,
+)
+from resumatch_monitor.storage.sql.issues_write import BatchWriter, CompressedEvent
+from resumatch_monitor.storage.sql.tables.errors import (
+    ERROR_DEAD_LETTERS,
+    ERROR_PROJECTS,
+    ISSUE_ACTIVITY,
+    ISSUE_ALERTS,
+    ISSUES,
+)
+
+T = TypeVar("T")
+
+NO_DICTIONARY = 0
+_COMPRESSION_LEVEL = 3
+_DEAD_LETTERS_MAX = 1_000
+_IDS_PER_UPDATE = 200
+_TRIM_ROUNDS_MAX = 1_000
+_ACTIVITY_KINDS = {
+    IssueStatus.RESOLVED: ("resolved", "Marked as resolved"),
+    IssueStatus.IGNORED: ("ignored", "Ignored"),
+    IssueStatus.UNRESOLVED: ("reopened", "Reopened"),
+}
+
+
+class SqlIssueStore:
+    """Implements `IssueStore`, `AlertQueue` and `IssueEditor` of error tracking."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def store(self, events: Sequence[DigestedEvent]) -> StoreOutcome:
+        """Store `events` in order; one that is there already counts once."""
+        # Before the writer's turn, and on another thread: compressing takes most of the time.
+        batch = await asyncio.to_thread(_compress_all, events)
+        return await self._write(lambda connection: BatchWriter(connection).write(batch))
+
+    async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep records that nobody could read; the oldest go when there are too many."""
+        rows = [
+            {
+                "received_at": letter.received_at,
+                "reason": letter.reason,
+                "record": zstandard.compress(letter.record, _COMPRESSION_LEVEL),
+            }
+            for letter in letters
+        ]
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(ERROR_DEAD_LETTERS), rows)
+            newest = connection.scalar(select(func.max(ERROR_DEAD_LETTERS.c.id)))
+            connection.execute(
+                delete(ERROR_DEAD_LETTERS).where(
+                    ERROR_DEAD_LETTERS.c.id <= (newest or 0) - _DEAD_LETTERS_MAX
+                )
+            )
+
+        await self._write(write)
+
+    async def count_dead_letters(self) -> int:
+        """Return how many records are set aside."""
+        return await self._database.read(
+            lambda connection: connection.execute(
+                select(func.count()).select_from(ERROR_DEAD_LETTERS)
+            ).scalar_one()
+        )
+
+    async def trim(self, *, events_per_issue: int) -> None:
+        """Drop the oldest events, but the first, of issues that have more than that."""
+        for _ in range(_TRIM_ROUNDS_MAX):
+            trimmed = await self._write(
+                lambda connection: trim_issues(connection, events_per_issue=events_per_issue)
+            )
+            if not trimmed:
+                return
+
+    async def expire(self, before: datetime) -> int:
+        """Delete a bounded number of events and issues from before; return how many."""
+
+        def write(connection: Connection) -> int:
+            return (
+                expire_events(connection, before)
+                + expire_issues(connection, before)
+                + expire_hours(connection, before)
+                + connection.execute(
+                    delete(ERROR_DEAD_LETTERS).where(ERROR_DEAD_LETTERS.c.received_at < before)
+                ).rowcount
+            )
+
+        return await self._write(write)
+
+    async def pending_alerts(self, limit: int) -> Sequence[PendingAlert]:
+        """Return the oldest alerts that have not been handed over."""
+
+        def read(connection: Connection) -> list[PendingAlert]:
+            rows = connection.execute(
+                select(
+                    ISSUE_ALERTS.c.id.label("alert_id"),
+                    ISSUE_ALERTS.c.kind,
+                    ISSUE_ALERTS.c.at,
+                    ISSUE_ALERTS.c.occurrence,
+                    ISSUE_ALERTS.c.environment,
+                    *ISSUE_COLUMNS,
+                )
+                .join(ISSUES, ISSUES.c.id == ISSUE_ALERTS.c.issue_id)
+                .join(ERROR_PROJECTS, ERROR_PROJECTS.c.project_id == ISSUES.c.project_id)
+                .order_by(ISSUE_ALERTS.c.id)
+                .limit(limit)
+            )
+            return [
+                PendingAlert(
+                    id=row.alert_id,
+                    kind=AlertKind(row.kind),
+                    at=row.at,
+                    occurrence=row.occurrence,
+                    environment=row.environment,
+                    issue=read_issue(row),
+                )
+                for row in rows
+            ]
+
+        return await self._database.read(read)
+
+    async def clear_alerts(self, ids: Sequence[int]) -> None:
+        """Forget alerts that were handed over."""
+        await self._write(
+            lambda connection: connection.execute(
+                delete(ISSUE_ALERTS).where(ISSUE_ALERTS.c.id.in_(ids))
+            )
+        )
+
+    async def set_status(
+        self, issue_ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
+    ) -> int:
+        """Set the status of the issues that exist; return how many it changed."""
+        kind, remark = _ACTIVITY_KINDS[status]
+
+        def write(connection: Connection) -> int:
+            changed = connection.scalars(
+                select(ISSUES.c.id).where(
+                    ISSUES.c.id.in_(issue_ids[:_IDS_PER_UPDATE]), ISSUES.c.status != status.value
+                )
+            ).all()
+            if changed:
+                connection.execute(
+                    update(ISSUES)
+                    .where(ISSUES.c.id.in_(changed))
+                    .values(
+                        status=status.value,
+                        is_regressed=False,
+                        resolved_at=at if status is IssueStatus.RESOLVED else None,
+                    )
+                )
+                connection.execute(
+                    insert(ISSUE_ACTIVITY),
+                    [
+                        {"issue_id": number, "at": at, "kind": kind, "actor": actor, "text": remark}
+                        for number in changed
+                    ],
+                )
+            return len(changed)
+
+        return await self._write(write)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.write(work)
+        except (DatabaseFullError, OperationalError) as error:
+            reason = error.orig if isinstance(error, OperationalError) else error
+            raise StoreUnavailableError(str(reason)) from error
+
+
+def _compress_all(events: Sequence[DigestedEvent]) -> list[CompressedEvent]:
+    compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=False)
+    return [
+        CompressedEvent(event, NO_DICTIONARY, compressor.compress(event.payload))
+        for event in events
+    ]

@@ -1,0 +1,384 @@
+"""Storing a batch of events: one pass to gather per issue, then a statement a table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, tuple_
+
+from resumatch_monitor.errortracking.issues import IssueStatus, render_short_id
+from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
+from resumatch_monitor.kit.clock import to_milliseconds
+from resumatch_monitor.storage.sql.issues_statements import (
+    INSERT_USER,
+    NEXT_NUMBER,
+    UPSERT_HOUR,
+    UPSERT_ISSUE_RELEASE,
+    UPSERT_PROJECT,
+    UPSERT_RELEASE,
+    UPSERT_TAG,
+    UPSERT_TAG_KEY,
+)
+from resumatch_monitor.storage.sql.tables.errors import (
+    ISSUE_ACTIVITY,
+    ISSUE_ALERTS,
+    ISSUE_EVENTS,
+    ISSUE_GROUPINGS,
+    ISSUE_USERS,
+    ISSUES,
+)
+
+_HOUR_MILLISECONDS = 3_600_000
+_PARAMETERS_PER_QUERY = 400
+
+_COLUMNS = (
+    *("type", "value", "culprit", "level", "platform", "status", "is_regressed", "is_handled"),
+    *("is_synthetic", "regression_count", "event_count", "user_count", "stored_count"),
+    *("first_seen_at", "last_seen_at", "first_release", "last_release", "resolved_at"),
+    *("grouping_version", "explanation", "search_text"),
+)
+_UPDATE_ISSUE = (
+    ISSUES.update()
+    .where(ISSUES.c.id == bindparam("issue"))
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+)
+
+GroupingId = tuple[int, int, bytes]
+
+
+@dataclass(slots=True)
+class CompressedEvent:
+    """An event with its payload as it is stored."""
+
+    event: DigestedEvent
+    dict_id: int
+    payload: bytes
+
+
+@dataclass(slots=True)
+class _IssueState:
+    """An issue while a batch is applied to it; `row` has the table's columns."""
+
+    row: dict[str, Any]
+    issue_id: int
+    hours: Counter[int] = field(default_factory=Counter[int])
+    tags: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    releases: Counter[str] = field(default_factory=Counter[str])
+    release_first_seen: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    users: set[bytes] = field(default_factory=set[bytes])
+
+
+class BatchWriter:
+    """Applies one batch on the writer's connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._issues: dict[GroupingId, _IssueState] = {}
+        self._by_id: dict[int, _IssueState] = {}
+        self._activity: list[dict[str, Any]] = []
+        self._alerts: list[dict[str, Any]] = []
+
+    def write(self, batch: Sequence[CompressedEvent]) -> StoreOutcome:
+        """Store what is not there yet."""
+        fresh = self._without_duplicates(batch)
+        if not fresh:
+            return StoreOutcome(0, len(batch), has_alerts=False)
+        self._count_projects([each.event for each in fresh])
+        self._load_issues({_grouping_id(each.event) for each in fresh})
+        rows = [self._apply(each) for each in fresh]
+        self._connection.execute(insert(ISSUE_EVENTS), rows)
+        self._count_users()
+        self._save_issues()
+        self._save_counts()
+        if self._activity:
+            self._connection.execute(insert(ISSUE_ACTIVITY), self._activity)
+        if self._alerts:
+            self._connection.execute(insert(ISSUE_ALERTS), self._alerts)
+        return StoreOutcome(len(fresh), len(batch) - len(fresh), has_alerts=bool(self._alerts))
+
+    def _without_duplicates(self, batch: Sequence[CompressedEvent]) -> list[CompressedEvent]:
+        seen: set[tuple[int, bytes]] = set()
+        keys = [(each.event.project_id, bytes.fromhex(each.event.event_id)) for each in batch]
+        for chunk in _chunks(keys):
+            found = self._connection.execute(
+                select(ISSUE_EVENTS.c.project_id, ISSUE_EVENTS.c.event_id).where(
+                    tuple_(ISSUE_EVENTS.c.project_id, ISSUE_EVENTS.c.event_id).in_(chunk)
+                )
+            )
+            seen.update((row.project_id, row.event_id) for row in found)
+        fresh: list[CompressedEvent] = []
+        for key, each in zip(keys, batch, strict=True):
+            if key not in seen:
+                seen.add(key)
+                fresh.append(each)
+        return fresh
+
+    def _count_projects(self, events: Sequence[DigestedEvent]) -> None:
+        counts = Counter(event.project_id for event in events)
+        last = {
+            event.project_id: event for event in sorted(events, key=lambda each: each.occurred_at)
+        }
+        self._connection.execute(
+            UPSERT_PROJECT,
+            [
+                {
+                    "project": number,
+                    "slug": last[number].project_slug,
+                    "count": count,
+                    "last": to_milliseconds(last[number].occurred_at),
+                }
+                for number, count in counts.items()
+            ],
+        )
+        releases: dict[tuple[int, str], int] = {}
+        for event in events:
+            if event.release:
+                key = (event.project_id, event.release)
+                at = to_milliseconds(event.occurred_at)
+                releases[key] = min(at, releases.get(key, at))
+        if releases:
+            self._connection.execute(
+                UPSERT_RELEASE,
+                [
+                    {"project": project, "version": version, "first": first}
+                    for (project, version), first in releases.items()
+                ],
+            )
+
+    def _load_issues(self, wanted: set[GroupingId]) -> None:
+        columns = ISSUE_GROUPINGS.c
+        for chunk in _chunks(sorted(wanted)):
+            found = self._connection.execute(
+                select(
+                    columns.project_id.label("grouping_project"),
+                    columns.version.label("grouping"),
+                    columns.key.label("grouping_key"),
+                    ISSUES,
+                )
+                .join(ISSUES, ISSUES.c.id == columns.issue_id)
+                .where(tuple_(columns.project_id, columns.version, columns.key).in_(chunk))
+            )
+            for mapping in found.mappings():
+                row = dict(mapping)
+                key = (
+                    row.pop("grouping_project"),
+                    row.pop("grouping"),
+                    row.pop("grouping_key"),
+                )
+                # Two groupings of a batch may lead to one issue.
+                state = self._by_id.setdefault(row["id"], _IssueState(row, row["id"]))
+                self._issues[key] = state
+
+    def _apply(self, each: CompressedEvent) -> dict[str, Any]:
+        event = each.event
+        state = self._issues.get(_grouping_id(event))
+        if state is None:
+            state = self._create_issue(event)
+        else:
+            self._wake_issue(state, event)
+        _update_row(state.row, event)
+        _count_event(state, event)
+        return {
+            "issue_id": state.issue_id,
+            "project_id": event.project_id,
+            "event_id": bytes.fromhex(event.event_id),
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+            "message": event.message,
+            "release": event.release or None,
+            "environment": event.environment or None,
+            "user_label": event.user_label or None,
+            "is_synthetic": event.is_synthetic,
+            "dict_id": each.dict_id,
+            "payload": each.payload,
+        }
+
+    def _create_issue(self, event: DigestedEvent) -> _IssueState:
+        number = self._connection.execute(NEXT_NUMBER, {"project": event.project_id}).scalar_one()
+        row: dict[str, Any] = {
+            "project_id": event.project_id,
+            "number": number,
+            "type": event.type,
+            "value": event.value,
+            "culprit": event.culprit,
+            "level": event.level,
+            "platform": event.platform,
+            "status": IssueStatus.UNRESOLVED.value,
+            "is_regressed": False,
+            "is_handled": event.is_handled,
+            "is_synthetic": event.is_synthetic,
+            "regression_count": 0,
+            "event_count": 0,
+            "user_count": 0,
+            "stored_count": 0,
+            "first_seen_at": event.occurred_at,
+            "last_seen_at": event.occurred_at,
+            "first_release": event.release or None,
+            "last_release": event.release or None,
+            "resolved_at": None,
+            "grouping_version": event.grouping_version,
+            "explanation": event.explanation,
+            "search_text": _search_text(event, number),
+        }
+        issue_id = self._connection.execute(
+            insert(ISSUES).values(row).returning(ISSUES.c.id)
+        ).scalar_one()
+        state = _IssueState(row, issue_id)
+        key = _grouping_id(event)
+        self._issues[key] = self._by_id[issue_id] = state
+        self._connection.execute(
+            insert(ISSUE_GROUPINGS).values(
+                project_id=key[0], version=key[1], key=key[2], issue_id=issue_id
+            )
+        )
+        self._note(state, event, "created", "First event" + _in_release(event))
+        if not event.is_synthetic:
+            self._alert(state, event, AlertKind.NEW)
+        return state
+
+    def _wake_issue(self, state: _IssueState, event: DigestedEvent) -> None:
+        """Reopen a resolved issue; tell of one that only probes had met."""
+        if event.is_synthetic:
+            return
+        row = state.row
+        if row["is_synthetic"]:
+            row["is_synthetic"] = False
+            if row["status"] == IssueStatus.UNRESOLVED:
+                self._alert(state, event, AlertKind.NEW)
+        if row["status"] != IssueStatus.RESOLVED or event.occurred_at <= row["resolved_at"]:
+            return
+        row["status"] = IssueStatus.UNRESOLVED.value
+        row["is_regressed"] = True
+        row["resolved_at"] = None
+        row["regression_count"] += 1
+        self._note(state, event, "regressed", "Seen again" + _in_release(event))
+        self._alert(state, event, AlertKind.REGRESSED)
+
+    def _note(self, state: _IssueState, event: DigestedEvent, kind: str, remark: str) -> None:
+        self._activity.append(
+            {
+                "issue_id": state.issue_id,
+                "at": event.occurred_at if kind == "created" else event.received_at,
+                "kind": kind,
+                "actor": None,
+                "text": remark,
+            }
+        )
+
+    def _alert(self, state: _IssueState, event: DigestedEvent, kind: AlertKind) -> None:
+        self._alerts.append(
+            {
+                "issue_id": state.issue_id,
+                "kind": kind.value,
+                "at": event.received_at,
+                "occurrence": state.row["regression_count"],
+                "environment": event.environment,
+            }
+        )
+
+    def _count_users(self) -> None:
+        pairs = [(state.issue_id, user) for state in self._by_id.values() for user in state.users]
+        known: set[tuple[int, bytes]] = set()
+        for chunk in _chunks(pairs):
+            found = self._connection.execute(
+                select(ISSUE_USERS.c.issue_id, ISSUE_USERS.c.user_hash).where(
+                    tuple_(ISSUE_USERS.c.issue_id, ISSUE_USERS.c.user_hash).in_(chunk)
+                )
+            )
+            known.update((row.issue_id, row.user_hash) for row in found)
+        unknown = [pair for pair in pairs if pair not in known]
+        for issue_id, _ in unknown:
+            self._by_id[issue_id].row["user_count"] += 1
+        if unknown:
+            self._connection.execute(
+                INSERT_USER, [{"issue": issue, "user": user} for issue, user in unknown]
+            )
+
+    def _save_issues(self) -> None:
+        self._connection.execute(
+            _UPDATE_ISSUE,
+            [
+                {"issue": state.issue_id, **{f"new_{name}": state.row[name] for name in _COLUMNS}}
+                for state in self._by_id.values()
+            ],
+        )
+
+    def _save_counts(self) -> None:
+        hours: list[dict[str, Any]] = []
+        keys: list[dict[str, Any]] = []
+        tags: list[dict[str, Any]] = []
+        releases: list[dict[str, Any]] = []
+        for issue, state in self._by_id.items():
+            hours += (
+                {"issue": issue, "hour": hour, "count": count}
+                for hour, count in state.hours.items()
+            )
+            totals: Counter[str] = Counter()
+            for (key, value), count in state.tags.items():
+                totals[key] += count
+                tags.append({"issue": issue, "key": key, "value": value, "count": count})
+            keys += ({"issue": issue, "key": key, "count": count} for key, count in totals.items())
+            releases += (
+                {
+                    "issue": issue,
+                    "version": version,
+                    "count": count,
+                    "first": to_milliseconds(state.release_first_seen[version]),
+                }
+                for version, count in state.releases.items()
+            )
+        statements = (UPSERT_HOUR, UPSERT_TAG_KEY, UPSERT_TAG, UPSERT_ISSUE_RELEASE)
+        for statement, rows in zip(statements, (hours, keys, tags, releases), strict=True):
+            if rows:
+                self._connection.execute(statement, rows)
+
+
+def _update_row(row: dict[str, Any], event: DigestedEvent) -> None:
+    row["event_count"] += 1
+    row["stored_count"] += 1
+    if event.occurred_at >= row["last_seen_at"]:
+        # What people see of an issue is its latest event.
+        row["last_seen_at"] = event.occurred_at
+        for name in ("type", "value", "culprit", "level", "platform", "is_handled"):
+            row[name] = getattr(event, name)
+        row["last_release"] = event.release or row["last_release"]
+        row["search_text"] = _search_text(event, row["number"])
+    if event.occurred_at < row["first_seen_at"]:
+        row["first_seen_at"] = event.occurred_at
+        row["first_release"] = event.release or row["first_release"]
+    elif row["first_release"] is None:
+        row["first_release"] = event.release or None
+    if row["last_release"] is None:
+        row["last_release"] = event.release or None
+
+
+def _count_event(state: _IssueState, event: DigestedEvent) -> None:
+    at = to_milliseconds(event.occurred_at)
+    state.hours[at - at % _HOUR_MILLISECONDS] += 1
+    state.tags.update(event.tags)
+    if event.release:
+        state.releases[event.release] += 1
+        first = state.release_first_seen.get(event.release, event.occurred_at)
+        state.release_first_seen[event.release] = min(first, event.occurred_at)
+    if event.user_hash is not None and not event.is_synthetic:
+        state.users.add(event.user_hash)
+
+
+def _grouping_id(event: DigestedEvent) -> GroupingId:
+    return (event.project_id, event.grouping_version, event.grouping_key)
+
+
+def _search_text(event: DigestedEvent, number: int) -> str:
+    short_id = render_short_id(event.project_slug, number)
+    return f"{event.type}\n{event.value}\n{event.culprit}\n{short_id}".lower()
+
+
+def _in_release(event: DigestedEvent) -> str:
+    return f" in release {event.release}" if event.release else ""
+
+
+def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for start in range(0, len(items), _PARAMETERS_PER_QUERY):
+        yield items[start : start + _PARAMETERS_PER_QUERY]
