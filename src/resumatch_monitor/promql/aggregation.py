@@ -1,0 +1,369 @@
+"""Aggregations over series: sum, avg, topk, quantile and so on.
+
+Each takes (S, T) values, where they are present, and the group (S,) of each series, and returns
+(G, T) values with where they are present, or for topk and its like what stays of (S, T).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
+from resumatch_monitor.metrics.samples import BoolArray, FloatArray
+from resumatch_monitor.promql.format import format_float
+from resumatch_monitor.promql.quantile import quantile_of_sorted, sort_with_nan_first
+from resumatch_monitor.promql.sums import (
+    compensated_sum,
+    finish_sum,
+    is_one_signed,
+    needs_compensation,
+    robust_mean,
+)
+from resumatch_monitor.promql.vector import IndexArray, Vector
+
+_CHUNK_ROWS = 64
+"""Rows that are put in order and added up at a time, so that they stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Which series belong together.
+
+    Attributes:
+        labels: The G groups' label sets.
+        of_row: (S,) the group of each series.
+    """
+
+    labels: Sequence[Labels]
+    of_row: IndexArray
+
+    @property
+    def count(self) -> int:
+        """G."""
+        return len(self.labels)
+
+
+class Grouper:
+    """Numbers groups as it meets them."""
+
+    def __init__(self, names: Sequence[str], *, is_without: bool, is_nameless: bool) -> None:
+        if is_nameless and not is_without:
+            names = [name for name in names if name != METRIC_NAME]
+        self._names = tuple(names)
+        self._ignored = frozenset((METRIC_NAME, *names))
+        self._is_without = is_without
+        self._numbers: dict[object, int] = {}
+        self.labels: list[Labels] = []
+
+    def assign(self, labels: Sequence[Labels]) -> IndexArray:
+        """Return the group of each series, (S,)."""
+        keys = self._keys(labels)
+        numbers = self._numbers
+        rows = [numbers.setdefault(key, len(numbers)) for key in keys]
+        if len(numbers) > len(self.labels):
+            # A group's number is its place among the first members.
+            for row, number in enumerate(rows):
+                if number == len(self.labels):
+                    self.labels.append(self._labels_of(labels[row]))
+        return np.array(rows, dtype=np.int64)
+
+    def _keys(self, labels: Sequence[Labels]) -> Sequence[object]:
+        if self._is_without:
+            ignored = self._ignored
+            return [tuple([p for p in each.pairs if p[0] not in ignored]) for each in labels]
+        names = self._names
+        if not names:
+            return [None] * len(labels)
+        if len(names) == 1:
+            return [each.value(names[0]) for each in labels]
+        return [tuple([each.value(name) for name in names]) for each in labels]
+
+    def _labels_of(self, member: Labels) -> Labels:
+        return member.without(self._ignored) if self._is_without else member.only(self._names)
+
+
+def group_by(
+    labels: Sequence[Labels], names: Sequence[str], *, is_without: bool, is_nameless: bool
+) -> Groups:
+    """Group series by the labels `names`, or by all but them and the metric's name."""
+    grouper = Grouper(names, is_without=is_without, is_nameless=is_nameless)
+    rows = grouper.assign(labels)
+    return Groups(grouper.labels, rows)
+
+
+Reducer = Callable[[FloatArray, BoolArray | None, Groups], FloatArray]
+
+
+def reduce_rows(
+    combine: np.ufunc, values: FloatArray, groups: Groups, *, start: float
+) -> FloatArray:
+    """Combine the rows of each group, (G, T); a group begins with `start`."""
+    result = np.full((groups.count, values.shape[1]), start)
+    for begin in range(0, len(values), _CHUNK_ROWS):
+        members = groups.of_row[begin : begin + _CHUNK_ROWS]
+        rows = values[begin : begin + _CHUNK_ROWS]
+        if members[0] == members[-1] and (members == members[0]).all():
+            result[members[0]] = combine(result[members[0]], combine.reduce(rows, axis=0))
+            continue
+        order = np.argsort(members, kind="stable")
+        ordered = members[order]
+        begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+        reduced = combine.reduceat(rows[order], begins, axis=0)
+        touched = ordered[begins]
+        result[touched] = combine(result[touched], reduced)
+    return result
+
+
+def count(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Count the series at each step."""
+    if present is None:
+        sizes = np.bincount(groups.of_row, minlength=groups.count).astype(np.float64)
+        return np.repeat(sizes[:, np.newaxis], values.shape[1], axis=1)
+    return reduce_rows(np.add, present.astype(np.float64), groups, start=0.0)
+
+
+def total(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Add up, as accurately as with compensation."""
+    filled = _fill(values, present, 0.0)
+    plain = reduce_rows(np.add, filled, groups, start=0.0)
+    if is_one_signed(filled):
+        return plain
+    magnitudes = reduce_rows(np.add, np.abs(filled), groups, start=0.0)
+    suspect = needs_compensation(plain, magnitudes)
+    for group in np.flatnonzero(suspect.any(axis=1)).tolist():
+        steps = np.flatnonzero(suspect[group])
+        rows = np.flatnonzero(groups.of_row == group)
+        # A zero in place of an absent value changes neither the sum nor its compensation.
+        always = np.ones(len(steps), dtype=np.bool_)
+        pieces = ((filled[row, steps], always) for row in rows.tolist())
+        plain[group, steps] = finish_sum(*compensated_sum(pieces, (len(steps),)))
+    return plain
+
+
+def mean(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return the mean, finite wherever all values are."""
+    sums = total(values, present, groups)
+    means = sums / count(values, present, groups)
+    for group, step in np.argwhere(np.isinf(sums)).tolist():
+        rows = groups.of_row == group
+        if present is not None:
+            rows = rows & present[:, step]
+        members = values[rows, step]
+        if np.isfinite(members).all():
+            means[group, step] = robust_mean(members)
+    return means
+
+
+def least(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return the least value; NaN only if there is nothing else."""
+    return reduce_rows(np.fmin, _fill(values, present, np.nan), groups, start=np.nan)
+
+
+def greatest(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return the greatest value; NaN only if there is nothing else."""
+    return reduce_rows(np.fmax, _fill(values, present, np.nan), groups, start=np.nan)
+
+
+def one(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return 1."""
+    return np.ones((groups.count, values.shape[1]))
+
+
+def variance(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return the population variance."""
+    # Relative to the group's first value: equal values then give exactly zero.
+    origin = _first_values(values, present, groups)[groups.of_row]
+    shifted = values - origin
+    centre = mean(shifted, present, groups)[groups.of_row]
+    deviations = shifted - centre
+    squares = _fill(deviations * deviations, present, 0.0)
+    sums = reduce_rows(np.add, squares, groups, start=0.0)
+    return sums / count(values, present, groups)
+
+
+def deviation(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    """Return the population standard deviation."""
+    return np.sqrt(variance(values, present, groups))
+
+
+def _first_values(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
+    first = np.zeros((groups.count, values.shape[1]))
+    # Backwards, so that the first value is the one that stays.
+    for row in range(len(values) - 1, -1, -1):
+        where = True if present is None else present[row]
+        np.copyto(first[groups.of_row[row]], values[row], where=where)
+    return first
+
+
+REDUCERS: dict[str, Reducer] = {
+    "sum": total,
+    "avg": mean,
+    "count": count,
+    "min": least,
+    "max": greatest,
+    "group": one,
+    "stdvar": variance,
+    "stddev": deviation,
+}
+
+
+def _fill(values: FloatArray, present: BoolArray | None, filler: float) -> FloatArray:
+    return values if present is None else np.where(present, values, filler)
+
+
+def group_presence(vector: Vector, groups: Groups) -> BoolArray | None:
+    """Return where each group has any series, (G, T), or None if always."""
+    if vector.present is None:
+        return None
+    there = np.zeros((groups.count, vector.step_count), dtype=np.bool_)
+    np.logical_or.at(there, groups.of_row, vector.present)
+    return None if there.all() else there
+
+
+def quantile(vector: Vector, groups: Groups, wanted: FloatArray) -> FloatArray:
+    """Return the `wanted` (T,) quantile of each group, (G, T)."""
+    result = np.empty((groups.count, vector.step_count))
+    for group in range(groups.count):
+        rows = np.flatnonzero(groups.of_row == group)
+        values = vector.values[rows].T
+        counts = np.full(len(values), len(rows), dtype=np.int64)
+        if vector.present is not None:
+            present = vector.present[rows].T
+            values = np.where(present, values, np.inf)
+            counts = present.sum(axis=1)
+        result[group] = quantile_of_sorted(*sort_with_nan_first(values), counts, wanted)
+    return result
+
+
+def select_extremes(vector: Vector, groups: Groups, limits: IndexArray, *, is_top: bool) -> Vector:
+    """Keep, at each step, the `limits` (T,) greatest or least values of each group.
+
+    NaN is kept only if there are not enough numbers. Of equal values the first series wins.
+    """
+    mask = vector.mask()
+    kept = np.zeros(mask.shape, dtype=np.bool_)
+    for group in range(groups.count):
+        rows = np.flatnonzero(groups.of_row == group)
+        values = vector.values[rows].T if is_top else -vector.values[rows].T
+        kept[rows] = _mask_greatest(values, mask[rows].T, limits).T
+    return replace(vector, present=kept).without_empty_series()
+
+
+def _mask_greatest(values: FloatArray, present: BoolArray, limits: IndexArray) -> BoolArray:
+    """Return where (T, n) `values` are among the greatest `limits` (T,) of their row."""
+    kept = np.zeros(present.shape, dtype=np.bool_)
+    numbers = present & ~np.isnan(values)
+    size = values.shape[1]
+    for limit in np.unique(limits).tolist():
+        steps = np.flatnonzero(limits == limit)
+        if limit < 1:
+            continue
+        wanted = min(int(limit), size)
+        chosen = np.where(numbers[steps], values[steps], -np.inf)
+        threshold = np.partition(chosen, size - wanted, axis=1)[:, size - wanted, np.newaxis]
+        above = numbers[steps] & (chosen > threshold)
+        room = wanted - above.sum(axis=1, keepdims=True)
+        # Ties at the threshold, then NaN, fill what room is left, in the order of the series.
+        tied = numbers[steps] & (chosen == threshold)
+        tied &= np.cumsum(tied, axis=1) <= room
+        room -= tied.sum(axis=1, keepdims=True)
+        rest = present[steps] & ~numbers[steps]
+        rest &= np.cumsum(rest, axis=1) <= room
+        kept[steps] = above | tied | rest
+    return kept
+
+
+def order_of_extremes(vector: Vector, groups: Groups, *, is_top: bool) -> list[int]:
+    """Return the order in which an instant query shows what `select_extremes` kept."""
+    values = vector.values[:, 0]
+    keyed = -values if is_top else values
+    return np.lexsort((keyed, groups.of_row)).tolist()
+
+
+def select_first(vector: Vector, groups: Groups, limits: IndexArray) -> Vector:
+    """Keep, at each step, the first `limits` (T,) series of each group."""
+    mask = vector.mask()
+    kept = np.zeros(mask.shape, dtype=np.bool_)
+    for group in range(groups.count):
+        rows = np.flatnonzero(groups.of_row == group)
+        kept[rows] = mask[rows] & (np.cumsum(mask[rows], axis=0) <= limits)
+    return replace(vector, present=kept).without_empty_series()
+
+
+def count_values(vector: Vector, groups: Groups, label: str) -> Vector:
+    """Count how many series of each group have each value, which becomes label `label`."""
+    mask = vector.mask()
+    rows_of: dict[Labels, int] = {}
+    counts: list[FloatArray] = []
+    for group in range(groups.count):
+        rows = np.flatnonzero(groups.of_row == group)
+        members, present = vector.values[rows], mask[rows]
+        texts = np.array([format_float(value) for value in members.ravel().tolist()])
+        texts = texts.reshape(members.shape)
+        for text in np.unique(texts[present]).tolist():
+            labels = groups.labels[group].with_labels({label: text})
+            row = rows_of.setdefault(labels, len(rows_of))
+            if row == len(counts):
+                counts.append(np.zeros(vector.step_count))
+            counts[row] += ((texts == text) & present).sum(axis=0)
+    if not counts:
+        return Vector((), np.empty((0, vector.step_count)))
+    values = np.stack(counts)
+    return Vector(list(rows_of), values, values > 0).without_empty_series()
+
+
+class Folder:
+    """Aggregates series that come in pieces, and never holds more than the result."""
+
+    OPERATORS = frozenset({"sum", "count", "min", "max", "group"})
+
+    def __init__(self, operator: str, grouper: Grouper, step_count: int) -> None:
+        self._operator = operator
+        self._grouper = grouper
+        self._combine = {"min": np.fmin, "max": np.fmax}.get(operator, np.add)
+        self._start = np.nan if operator in ("min", "max") else 0.0
+        self._results = np.empty((0, step_count))
+        self._counts = np.empty((0, step_count))
+        self._signs: set[bool] = set()
+        self._is_exact = True
+
+    def add(self, labels: Sequence[Labels], values: FloatArray, present: BoolArray | None) -> None:
+        """Add (S, T) values of S series."""
+        rows = self._grouper.assign(labels)
+        self._grow()
+        groups = Groups(self._grouper.labels, rows)
+        if self._operator != "count":
+            filled = _fill(values, present, self._start)
+            if self._operator == "sum":
+                self._watch_signs(filled)
+            reduced = reduce_rows(self._combine, filled, groups, start=self._start)
+            self._combine(self._results, reduced, out=self._results)
+        self._counts += count(values, present, groups)
+
+    def finish(self) -> Vector | None:
+        """Return the result, or None if adding up in pieces may have been too inaccurate."""
+        if not self._is_exact:
+            return None
+        if self._operator == "count":
+            self._results = self._counts
+        elif self._operator == "group":
+            self._results = np.ones(self._counts.shape)
+        there = self._counts > 0
+        present = None if there.all() else there
+        return Vector(self._grouper.labels, self._results, present).without_empty_series()
+
+    def _grow(self) -> None:
+        missing = len(self._grouper.labels) - len(self._results)
+        if missing:
+            step_count = self._results.shape[1]
+            fresh = np.full((missing, step_count), self._start)
+            self._results = np.concatenate((self._results, fresh))
+            self._counts = np.concatenate((self._counts, np.zeros((missing, step_count))))
+
+    def _watch_signs(self, values: FloatArray) -> None:
+        if not is_one_signed(values):
+            self._is_exact = False
+        elif values.any():
+            self._signs.add(bool(values.max() > 0))
+            self._is_exact = self._is_exact and len(self._signs) < 2

@@ -1,0 +1,150 @@
+"""Evaluates a query's text over a store: the synchronous heart of everything here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.samples import ABSENT, Queryable, TimeArray
+from resumatch_monitor.promql import ast
+from resumatch_monitor.promql.context import Annotations, Context, Options, no_checkpoint
+from resumatch_monitor.promql.evaluator import Evaluator
+from resumatch_monitor.promql.parse import parse
+from resumatch_monitor.promql.selection import select_raw
+from resumatch_monitor.promql.value import (
+    InstantValue,
+    InstantVector,
+    Matrix,
+    QueryError,
+    QueryLimitError,
+    RangeVector,
+    ScalarValue,
+    StringValue,
+)
+from resumatch_monitor.promql.vector import Scalar, Text, Value, Vector, merge_equal
+
+MAX_POINTS = 11_000
+TOO_MANY_POINTS = (
+    "exceeded maximum resolution of 11,000 points per timeseries."
+    " Try decreasing the query resolution (?step=XX)"
+)
+# Far beyond any data, and well inside what millisecond arithmetic in 64 bits holds.
+_FURTHEST_MS = 1 << 58
+
+ValueT = TypeVar("ValueT", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[ValueT]):
+    """A query's value and the remarks on it."""
+
+    value: ValueT
+    warnings: Sequence[str] = ()
+    infos: Sequence[str] = ()
+
+
+def evaluate_instant(
+    queryable: Queryable,
+    query: str,
+    at_ms: int,
+    *,
+    options: Options,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Answer[InstantValue]:
+    """Evaluate `query` at one moment.
+
+    Raises:
+        QueryError: See `promql.value` for its subclasses.
+    """
+    node = parse(query, features=options.features)
+    context = Context(
+        queryable, start_ms=at_ms, end_ms=at_ms, options=options, checkpoint=checkpoint
+    )
+    steps = np.array([at_ms], dtype=np.int64)
+    with np.errstate(all="ignore"):
+        if isinstance(node, ast.MatrixSelector):
+            blocks = select_raw(context, node, steps)
+            return _answer(RangeVector(blocks), context.annotations)
+        if isinstance(node, ast.Subquery):
+            raise QueryError("a subquery can only be the argument of a function")
+        value = Evaluator(context, steps).evaluate(node)
+        return _answer(_to_instant_value(value, at_ms), context.annotations)
+
+
+def evaluate_range(
+    queryable: Queryable,
+    query: str,
+    *,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    options: Options,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Answer[Matrix]:
+    """Evaluate `query` at `start_ms`, `start_ms + step_ms`, … up to `end_ms` inclusive.
+
+    Raises:
+        QueryError: See `promql.value` for its subclasses.
+    """
+    check_range(start_ms, end_ms, step_ms)
+    node = parse(query, features=options.features)
+    context = Context(
+        queryable,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        step_ms=step_ms,
+        options=options,
+        checkpoint=checkpoint,
+    )
+    steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+    with np.errstate(all="ignore"):
+        if isinstance(node, ast.MatrixSelector | ast.Subquery | ast.StringLiteral):
+            kind = "string" if isinstance(node, ast.StringLiteral) else "range vector"
+            raise QueryError(
+                f'invalid expression type "{kind}" for range query,'
+                " must be Scalar or instant Vector"
+            )
+        value = Evaluator(context, steps).evaluate(node)
+        matrix = _to_matrix(value, steps)
+    return _answer(matrix, context.annotations)
+
+
+def check_range(start_ms: int, end_ms: int, step_ms: int) -> None:
+    """Refuse a range that is backwards, has no step or too many points."""
+    if step_ms <= 0:
+        raise QueryError("zero or negative query resolution step widths are not accepted")
+    if end_ms < start_ms:
+        raise QueryError("end timestamp must not be before start time")
+    if max(abs(start_ms), abs(end_ms)) > _FURTHEST_MS:
+        raise QueryError("the time is too far away")
+    if (end_ms - start_ms) // step_ms > MAX_POINTS:
+        raise QueryLimitError(TOO_MANY_POINTS)
+
+
+def _answer(value: ValueT, annotations: Annotations) -> Answer[ValueT]:
+    return Answer(value, tuple(annotations.warnings), tuple(annotations.infos))
+
+
+def _to_instant_value(value: Value, at_ms: int) -> InstantValue:
+    if isinstance(value, Scalar):
+        return ScalarValue(at_ms, float(value.values[0]))
+    if isinstance(value, Text):
+        return StringValue(at_ms, value.value)
+    vector = merge_equal(value.without_empty_series())
+    return InstantVector(at_ms, vector.visible_labels(), vector.values[:, 0].copy())
+
+
+def _to_matrix(value: Value, steps: TimeArray) -> Matrix:
+    if isinstance(value, Text):
+        raise QueryError("a string cannot be evaluated over a range")
+    if isinstance(value, Scalar):
+        value = Vector([Labels()], value.values[np.newaxis])
+    vector = merge_equal(value.without_empty_series())
+    labels = vector.visible_labels()
+    order = sorted(range(len(labels)), key=lambda row: labels[row].pairs)
+    values = vector.values[order] if order else vector.values
+    if vector.present is not None and order:
+        values = np.where(vector.present[order], values, ABSENT)
+    return Matrix(steps, [labels[row] for row in order], np.ascontiguousarray(values))

@@ -1,0 +1,60 @@
+"""Functions of one value at a time: rounding, logarithms, trigonometry, clamping.
+
+Each takes (S, T) values, and (T,) arrays for scalar arguments, and returns (S, T).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from resumatch_monitor.metrics.samples import FloatArray
+
+ELEMENTWISE: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "abs": np.abs,
+    "acos": np.arccos,
+    "acosh": np.arccosh,
+    "asin": np.arcsin,
+    "asinh": np.arcsinh,
+    "atan": np.arctan,
+    "atanh": np.arctanh,
+    "ceil": np.ceil,
+    "cos": np.cos,
+    "cosh": np.cosh,
+    "exp": np.exp,
+    "floor": np.floor,
+    "ln": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "sgn": np.sign,
+    "sin": np.sin,
+    "sinh": np.sinh,
+    "sqrt": np.sqrt,
+    "tan": np.tan,
+    "tanh": np.tanh,
+}
+
+
+def deg(values: FloatArray) -> FloatArray:
+    """Return radians as degrees."""
+    return values * 180 / np.pi
+
+
+def rad(values: FloatArray) -> FloatArray:
+    """Return degrees as radians."""
+    return values * np.pi / 180
+
+
+ELEMENTWISE["deg"] = deg
+ELEMENTWISE["rad"] = rad
+
+
+def round_to(values: FloatArray, nearest: FloatArray) -> FloatArray:
+    """Round to the next multiple of `nearest` (T,), halves upwards."""
+    # Multiplying by the inverse is what Prometheus does, and is kinder to 0.1 and its like.
+    inverse = 1.0 / nearest
+    return np.floor(values * inverse + 0.5) / inverse
+
+
+def clamp(values: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
+    """Limit to between `lowest` (T,) and `highest` (T,); NaN anywhere gives NaN."""
+    return np.maximum(lowest, np.minimum(highest, values))

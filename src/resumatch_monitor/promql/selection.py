@@ -1,0 +1,231 @@
+"""Reads what selectors name from the store."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, MatchOp
+from resumatch_monitor.metrics.samples import (
+    ABSENT,
+    BoolArray,
+    FloatArray,
+    SeriesBlock,
+    TimeArray,
+    is_stale,
+)
+from resumatch_monitor.promql import ast
+from resumatch_monitor.promql.context import Context
+from resumatch_monitor.promql.vector import IndexArray, Vector, empty_vector, merge_equal
+from resumatch_monitor.promql.windows import Samples, Window, lay_out_all, open_windows
+
+Kernel = Callable[[Window], FloatArray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """The laid-out samples that a range selector sees.
+
+    Attributes:
+        blocks: In pieces that fit the cache.
+        start_ms: (T,) the left, open ends.
+        end_ms: (T,) the right, closed ends.
+        eval_ms: (T,) the steps themselves.
+        has_one_name: Whether all series have the same metric name or none.
+        is_nameless: Whether the metric names are to be ignored.
+    """
+
+    blocks: Iterator[Samples]
+    start_ms: TimeArray
+    end_ms: TimeArray
+    eval_ms: TimeArray
+    has_one_name: bool
+    is_nameless: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Some of the series of a vector: `values` (S, T) and where they hold."""
+
+    labels: Sequence[Labels]
+    values: FloatArray
+    present: BoolArray | None
+
+
+def select_instant(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
+    """Return the value of each series at each step: its latest sample, unless that is too old."""
+    return _select(context, selector, steps, lambda window: window.value_at(window.last))
+
+
+def select_timestamps(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
+    """Return the times in seconds of the samples that `select_instant` returns the values of."""
+
+    def read_times(window: Window) -> FloatArray:
+        return np.broadcast_to(window.time_at(window.last) / 1000, window.shape)
+
+    return _select(context, selector, steps, read_times)
+
+
+def _select(
+    context: Context, selector: ast.VectorSelector, steps: TimeArray, read: Kernel
+) -> Vector:
+    ends = context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)
+    starts = ends - context.options.lookback_ms
+    blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
+    pieces: list[Piece] = []
+    for samples, window in _open(
+        context, lay_out_all(blocks, drop_stale=False), starts, ends, steps
+    ):
+        present = _presence(window, 1)
+        if np.isnan(samples.values.min(initial=0.0)) and is_stale(samples.values).any():
+            fresh = ~is_stale(window.value_at(window.last))
+            present = fresh if present is None else present & fresh
+        pieces.append(Piece(samples.labels, read(window), present))
+    return join_pieces(pieces, len(steps), context)
+
+
+def select_ranges(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -> Ranges:
+    """Return the samples of the last `range_ms` at each step."""
+    selector = matrix.selector
+    ends = context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)
+    starts = ends - matrix.range_ms
+    blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
+    return Ranges(
+        lay_out_all(blocks, drop_stale=True),
+        starts,
+        ends,
+        steps,
+        has_one_name=names_one_metric(selector),
+    )
+
+
+def select_raw(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -> list[SeriesBlock]:
+    """Return the stored samples themselves in the range that ends at the one step.
+
+    Series without any left after their staleness markers are dropped are left out.
+    """
+    selector = matrix.selector
+    end_ms = int(context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)[0])
+    found = _load(context, selector, end_ms - matrix.range_ms + 1, end_ms)
+    blocks: list[SeriesBlock] = []
+    for samples in lay_out_all(found, drop_stale=True):
+        if samples.offsets is None:
+            if len(samples.times):
+                blocks.append(SeriesBlock(samples.labels, samples.times, samples.values))
+            continue
+        bounds = samples.offsets.tolist()
+        for labels, begin, end in zip(samples.labels, bounds[:-1], bounds[1:], strict=True):
+            times, values = samples.times[begin:end], samples.values[np.newaxis, begin:end]
+            blocks.append(SeriesBlock([labels], times, values))
+    return blocks
+
+
+def names_one_metric(selector: ast.VectorSelector) -> bool:
+    """Tell whether all series that match have the same metric name."""
+    return any(
+        matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL for matcher in selector.matchers
+    )
+
+
+def vector_as_ranges(
+    context: Context, vector: Vector, times: TimeArray, steps: TimeArray, query: ast.Subquery
+) -> Ranges:
+    """Return the values that an expression had at `times` as the samples of a subquery."""
+    values = vector.values
+    if vector.present is not None:
+        values = np.where(vector.present, values, ABSENT)
+    block = SeriesBlock(vector.labels, times, values)
+    ends = context.look_at(steps, offset_ms=query.offset_ms, at=query.at)
+    return Ranges(
+        lay_out_all([block], drop_stale=True),
+        ends - query.range_ms,
+        ends,
+        steps,
+        has_one_name=len({labels.metric_name for labels in vector.labels}) <= 1,
+        is_nameless=vector.is_nameless,
+    )
+
+
+def apply_kernel(
+    context: Context, ranges: Ranges, kernel: Kernel, *, min_samples: int
+) -> Iterator[Piece]:
+    """Evaluate `kernel` on one cache-sized block after the other.
+
+    Yields:
+        The results; series with fewer than `min_samples` in a window are absent at that step.
+    """
+    opened = _open(context, ranges.blocks, ranges.start_ms, ranges.end_ms, ranges.eval_ms)
+    for samples, window in opened:
+        yield Piece(samples.labels, kernel(window), _presence(window, min_samples))
+
+
+def join_pieces(pieces: Sequence[Piece], step_count: int, context: Context) -> Vector:
+    """Put pieces together to one vector without empty series."""
+    if not pieces:
+        return empty_vector(step_count)
+    labels = [each for piece in pieces for each in piece.labels]
+    context.count_samples(len(labels) * step_count)
+    values = np.concatenate([piece.values for piece in pieces])
+    present = None
+    if any(piece.present is not None for piece in pieces):
+        present = np.ones(values.shape, dtype=np.bool_)
+        row = 0
+        for piece in pieces:
+            if piece.present is not None:
+                present[row : row + len(piece.labels)] = piece.present
+            row += len(piece.labels)
+    return Vector(labels, values, present).without_empty_series()
+
+
+def without_names(vector: Vector, *, has_one_name: bool) -> Vector:
+    """Ignore the metric names; series that become equal are merged or an error."""
+    bare = Vector(vector.labels, vector.values, vector.present, is_nameless=True)
+    return bare if has_one_name else merge_equal(bare)
+
+
+def _load(
+    context: Context, selector: ast.VectorSelector, start_ms: int, end_ms: int
+) -> list[SeriesBlock]:
+    context.checkpoint()
+    blocks = context.queryable.select(selector.matchers, start_ms, end_ms)
+    context.count_samples(sum(block.values.size for block in blocks))
+    return blocks
+
+
+def _open(
+    context: Context,
+    blocks: Iterator[Samples],
+    starts: TimeArray,
+    ends: TimeArray,
+    steps: TimeArray,
+) -> Iterator[tuple[Samples, Window]]:
+    known_times: TimeArray | None = None
+    bounds: tuple[IndexArray, IndexArray] | None = None
+    for samples in blocks:
+        context.checkpoint()
+        if samples.offsets is not None:
+            found = samples.count_until(starts), samples.count_until(ends)
+        elif samples.times is known_times and bounds is not None:
+            found = bounds
+        else:
+            # Blocks of one target share their timestamps: look the windows up once for all.
+            found = bounds = samples.count_until(starts), samples.count_until(ends)
+            known_times = samples.times
+        yield (
+            samples,
+            open_windows(
+                samples,
+                start_ms=starts,
+                end_ms=ends,
+                eval_ms=steps,
+                checkpoint=context.checkpoint,
+                bounds=found,
+            ),
+        )
+
+
+def _presence(window: Window, min_samples: int) -> BoolArray | None:
+    enough = window.counts >= min_samples
+    if enough.all():
+        return None
+    return np.broadcast_to(enough, window.shape)
