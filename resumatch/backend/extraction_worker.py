@@ -11,14 +11,13 @@ import sys
 from collections.abc import Generator, Iterator
 from typing import Any
 
-import docx
-from docx.table import Table
 from pypdf import PdfReader
 from pypdf.errors import LimitReachedError, PyPdfError
 from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, StreamObject
 
 _LONGEST_TEXT = 200_000
 _MAX_PAGES = 40
+_DEEPEST_TABLE = 5
 _MAX_NODES = 300_000
 _ACTIVE_ACTIONS = frozenset(
     {
@@ -156,15 +155,18 @@ def _direct_children(node: Any) -> list[Any]:
 
 
 def _read_docx(data: bytes) -> str:
+    import docx  # noqa: PLC0415 - a PDF is read in two thirds of the time without it
+
     document = docx.Document(io.BytesIO(data))
     return "\n".join(_docx_lines(document.iter_inner_content()))[:_LONGEST_TEXT]
 
 
 def _docx_lines(content: Iterator[Any], depth: int = 0) -> Generator[str]:
     for block in content:
-        if not isinstance(block, Table):
+        # A paragraph has text, a table has rows.
+        if not hasattr(block, "rows"):
             yield block.text
-        elif depth < 5:
+        elif depth < _DEEPEST_TABLE:
             for row in block.rows:
                 for cell in row.cells:
                     yield from _docx_lines(cell.iter_inner_content(), depth + 1)
