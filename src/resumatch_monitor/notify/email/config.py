@@ -1,20 +1,21 @@
 """Configuration of the e-mail integration."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.notify.addresses import check_address
 
 
 class EmailConfig(ConfigModel):
     """An SMTP server and who is written to."""
 
-    to: list[str] = Field(min_length=1)
+    to: list[Annotated[str, AfterValidator(check_address)]] = Field(min_length=1, max_length=100)
     """Addresses."""
-    from_: str = Field(alias="from")
+    from_: Annotated[str, AfterValidator(check_address)] = Field(alias="from")
     """The sender."""
-    host: str
+    host: str = Field(min_length=1)
     """The SMTP server."""
     port: int = Field(default=587, gt=0, lt=65536)
     """Its port."""

@@ -1,14 +1,15 @@
 """Configuration of the Slack integration."""
 
-from pydantic import SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
 
 from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.notify.addresses import check_url
 
 
 class SlackConfig(ConfigModel):
     """An incoming webhook."""
 
-    webhook_url: SecretStr
-    """The incoming webhook."""
+    webhook_url: Annotated[SecretStr, AfterValidator(check_url)]
     send_resolved: bool = True
-    """Whether the end is told as well."""

@@ -1,16 +1,16 @@
 """Configuration of the webhook integration."""
 
-from pydantic import SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
 
 from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.notify.addresses import check_url
 
 
 class WebhookConfig(ConfigModel):
     """A URL that takes Alertmanager's version 4 payload."""
 
-    url: SecretStr
-    """Where it is sent."""
+    url: Annotated[SecretStr, AfterValidator(check_url)]
     bearer_token: SecretStr = SecretStr("")
-    """Sent as `Authorization: Bearer …`."""
     send_resolved: bool = True
-    """Whether the end is told as well."""

@@ -1,0 +1,147 @@
+"""Alerts and deliveries as pages of the monitor show them, and the questions that they ask."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from resumatch_monitor.alerts.alert import Alert, AlertStatus
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery is on its way.
+
+    Superseded: a newer notification says everything that it would have said.
+    """
+
+    QUEUED = "queued"
+    RETRYING = "retrying"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class PageMark:
+    """Where a page of a list begins: after the item with this time and id, newest first."""
+
+    at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An alert as it is stored.
+
+    Attributes:
+        mark: Its place in lists.
+        notified_at: When a notification last listed it.
+    """
+
+    alert: Alert
+    mark: PageMark
+    notified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An alert began to fire, or resolved."""
+
+    at: datetime
+    status: AlertStatus
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One past or present occurrence of an alert."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MentionedAlert:
+    """An alert that a notification is about."""
+
+    fingerprint: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A notification on its way to one integration."""
+
+    id: int
+    receiver: str
+    integration: str
+    destination: str
+    status: DeliveryStatus
+    kind: str
+    title: str
+    created_at: datetime
+    sent_at: datetime | None
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+    alerts: Sequence[MentionedAlert]
+
+
+class AlertReader(Protocol):
+    """Answers questions about alerts."""
+
+    async def list_alerts(
+        self,
+        *,
+        status: AlertStatus | None,
+        severity: str | None,
+        after: PageMark | None,
+        limit: int,
+    ) -> list[AlertRecord]:
+        """Return alerts, what changed last first; events count as resolved."""
+        ...
+
+    async def get_alert(self, fingerprint: str) -> AlertRecord | None:
+        """Return the latest occurrence of an alert."""
+        ...
+
+    async def get_history(self, fingerprint: str, *, limit: int) -> list[Period]:
+        """Return an alert's occurrences, newest first."""
+        ...
+
+    async def count_firing(self) -> Mapping[str, int]:
+        """Return how many alerts fire, by severity."""
+        ...
+
+    async def list_transitions(self, since: datetime, *, limit: int) -> list[Transition]:
+        """Return what began and ended since then, newest first."""
+        ...
+
+
+class DeliveryReader(Protocol):
+    """Answers questions about deliveries, and puts failed ones back."""
+
+    async def list_deliveries(
+        self,
+        *,
+        status: DeliveryStatus | None = None,
+        fingerprint: str | None = None,
+        after: PageMark | None = None,
+        limit: int,
+    ) -> list[DeliveryRecord]:
+        """Return deliveries, newest first."""
+        ...
+
+    async def get_delivery(self, delivery_id: int) -> DeliveryRecord | None:
+        """Return one."""
+        ...
+
+    async def requeue(self, delivery_id: int, *, at: datetime) -> bool:
+        """Queue a failed delivery again; False if it is not there or has not failed."""
+        ...
+
+    async def count_failed(self, since: datetime) -> int:
+        """Return how many deliveries have failed for good since then."""
+        ...

@@ -1,0 +1,186 @@
+"""The words that every channel uses: titles, values, times, where, and what to do first."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlsplit
+
+from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertStatus
+from resumatch_monitor.kit.durations import format_duration
+from resumatch_monitor.notify.notification import Notification
+
+_RUNBOOK_NAMES = ("runbook_url", "runbook", "action")
+_LONGEST_SUBJECT = 150
+
+
+@dataclass(frozen=True, slots=True)
+class AlertText:
+    """What a message says about one alert; empty where there is nothing to say.
+
+    Attributes:
+        state: `FIRING`, `RESOLVED`, or `NEW` for an event.
+        where: The labels that tell this alert from its siblings.
+        todo: What to do first, as text.
+        runbook_url: Where it is written what to do.
+        url: The alert's page.
+        source_url: The page of what raised it.
+    """
+
+    name: str
+    severity: str
+    state: str
+    summary: str
+    description: str
+    value: str
+    since: str
+    ended: str
+    where: str
+    todo: str
+    runbook_url: str
+    url: str
+    source_url: str
+
+
+class Links:
+    """Turns paths of the monitor into addresses that work in a message."""
+
+    def __init__(self, external_url: str) -> None:
+        self.base = external_url.rstrip("/")
+
+    def to(self, path: str) -> str:
+        """Return the address of `path`; empty if nobody said where the monitor is reached."""
+        if not self.base or not path:
+            return ""
+        return f"{self.base}/{path.lstrip('/')}"
+
+    def to_alert(self, alert: Alert) -> str:
+        """Return the address of the alert's page."""
+        return self.to(f"/alerts/{quote(alert.fingerprint)}")
+
+    @property
+    def to_alerts(self) -> str:
+        """The address of the list of alerts."""
+        return self.to("/alerts")
+
+
+def render_subject(notification: Notification) -> str:
+    """Render for example `[FIRING:1] DatabaseConnectionFailed (critical)`."""
+    names = _distinct(alert.name for alert in _leading(notification))
+    severities = _distinct(alert.severity for alert in _leading(notification))
+    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    firing_count = notification.firing_count
+    head = f"[FIRING:{firing_count}]" if firing_count else "[RESOLVED]"
+    # The gravest comes first in a notification, and says how fast to look.
+    return clip(one_line(f"{head} {title} ({severities[0]})"), _LONGEST_SUBJECT)
+
+
+def render_counts(notification: Notification) -> str:
+    """Render for example `1 firing, 2 resolved`."""
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (notification.firing_count, "firing"),
+            (notification.resolved_count, "resolved"),
+        )
+        if count
+    ]
+    text = ", ".join(parts)
+    return f"{text} (a reminder: nothing changed)" if notification.is_repeat else text
+
+
+def describe_alert(alert: Alert, notification: Notification, links: Links) -> AlertText:
+    """Put what there is to say about `alert` into words."""
+    annotations = alert.annotations
+    runbook = next((annotations[name] for name in _RUNBOOK_NAMES if annotations.get(name)), "")
+    is_url = is_web_url(runbook)
+    return AlertText(
+        name=one_line(alert.name),
+        severity=one_line(alert.severity),
+        state=_describe_state(alert),
+        summary=annotations.get("summary", "").strip(),
+        description=annotations.get("description", "").strip(),
+        value="" if alert.value is None else format_value(alert.value),
+        since=_describe_since(alert, notification.created_at),
+        ended=_describe_end(alert),
+        where=", ".join(
+            f"{name}={one_line(value)}"
+            for name, value in alert.labels.pairs
+            if name not in (ALERT_NAME, SEVERITY)
+        ),
+        todo="" if is_url else runbook.strip(),
+        runbook_url=runbook.strip() if is_url else "",
+        url=links.to_alert(alert),
+        source_url=links.to(alert.generator_path),
+    )
+
+
+def format_value(value: float) -> str:
+    """Render a number for people: four significant digits, or whole with separators."""
+    if math.isnan(value) or math.isinf(value):
+        return {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN")
+    if value == round(value) or abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"
+    return f"{value:.4g}"
+
+
+def format_moment(moment: datetime) -> str:
+    """Render for example `2026-11-23 12:49:13 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def is_web_url(text: str) -> bool:
+    """Tell whether `text` is an address that a message may link to."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and " " not in text.strip()
+
+
+def one_line(text: str) -> str:
+    """Put `text` on one line without control characters, as titles and headers need it."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def clip(text: str, longest: int) -> str:
+    """Cut `text` to `longest` characters, showing that it was cut."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def _leading(notification: Notification) -> list[Alert]:
+    """Return the alerts that the title is about: those that fire, or all if none does."""
+    firing = [alert for alert in notification.alerts if alert.status is AlertStatus.FIRING]
+    return firing or list(notification.alerts)
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _describe_state(alert: Alert) -> str:
+    if alert.is_event:
+        return "NEW"
+    return alert.status.value.upper()
+
+
+def _describe_since(alert: Alert, now: datetime) -> str:
+    moment = format_moment(alert.starts_at)
+    lasted = now - alert.starts_at
+    if alert.is_event or alert.ends_at is not None or lasted < timedelta(seconds=1):
+        return moment
+    return f"{moment} ({_round_duration(lasted)})"
+
+
+def _describe_end(alert: Alert) -> str:
+    if alert.ends_at is None:
+        return ""
+    lasted = _round_duration(alert.ends_at - alert.starts_at)
+    return f"{format_moment(alert.ends_at)} (after {lasted})"
+
+
+def _round_duration(duration: timedelta) -> str:
+    seconds = round(duration.total_seconds())
+    if seconds >= 3600:
+        seconds -= seconds % 60
+    return format_duration(timedelta(seconds=seconds))

@@ -1,0 +1,120 @@
+"""Builders of alerts and what handles them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from resumatch_monitor.alerts.alert import Alert, AlertSource
+from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.group import Group
+from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.route import GroupId, Timing, build_route
+from resumatch_monitor.kit.ids import Ids
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.notify.notifier import Attempt, Integration, IntegrationId, Receipt
+from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.database import Database
+from tests.support.clock import FakeClock
+
+START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+
+
+def make_alert(
+    name: str = "DatabaseConnectionFailed",
+    *,
+    severity: str = "critical",
+    starts_at: datetime = START,
+    ends_at: datetime | None = None,
+    is_event: bool = False,
+    value: float | None = None,
+    annotations: dict[str, str] | None = None,
+    **labels: str,
+) -> Alert:
+    return Alert(
+        labels=Labels.of({"alertname": name, "severity": severity, **labels}),
+        annotations={"summary": "Database connection failed"}
+        if annotations is None
+        else annotations,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        source=AlertSource.ISSUE if is_event else AlertSource.RULE,
+        generator_path="/explore?expr=up",
+        is_event=is_event,
+        value=value,
+    )
+
+
+def resolve(alert: Alert, at: datetime) -> Alert:
+    return replace(alert, ends_at=at)
+
+
+def make_occurrence(alert: Alert, received_at: datetime = START) -> Occurrence:
+    return Occurrence(alert, received_at, alert.starts_at)
+
+
+def make_group(
+    *, wait: float = 0, interval: float = 60, repeat: float = 3600, key: str = "{}:{}"
+) -> Group:
+    timing = Timing(timedelta(seconds=wait), timedelta(seconds=interval), timedelta(seconds=repeat))
+    return Group(GroupId("default", key), labels=Labels(), timing=timing)
+
+
+class Recorder:
+    """A notifier that remembers; it fails as often as `failures` says."""
+
+    def __init__(self, failures: Sequence[Exception | None] = ()) -> None:
+        self.destination = "somewhere/…"
+        self.sent: list[Notification] = []
+        self.keys: list[str] = []
+        self.attempts: list[Attempt] = []
+        self.failures = list(failures)
+        self.heard = asyncio.Event()
+
+    async def notify(self, notification: Notification, attempt: Attempt) -> Receipt:
+        self.attempts.append(attempt)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        self.sent.append(notification)
+        self.keys.append(attempt.key)
+        self.heard.set()
+        return Receipt("ok")
+
+
+def make_integration(
+    recorder: Recorder | None = None,
+    *,
+    receiver: str = "default",
+    kind: str = "webhook",
+    index: int = 0,
+    send_resolved: bool = True,
+) -> Integration:
+    return Integration(
+        IntegrationId(receiver, kind, index),
+        recorder or Recorder(),
+        send_resolved=send_resolved,
+    )
+
+
+def make_dispatcher(
+    database: Database,
+    clock: FakeClock,
+    ids: Ids,
+    *,
+    config: dict[str, Any] | None = None,
+    integrations: Sequence[Integration] | None = None,
+) -> Dispatcher:
+    return Dispatcher(
+        store=SqlAlerts(database),
+        route=build_route(AlertingConfig.model_validate(config or {})),
+        integrations=[make_integration()] if integrations is None else integrations,
+        on_outbox_change=lambda: None,
+        clock=clock,
+        ids=ids,
+        telemetry=Telemetry(),
+    )
