@@ -6,6 +6,7 @@ follows a bounded number of redirects, and always has time-outs.
 """
 
 import ipaddress
+import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -143,6 +144,23 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         )
 
 
+class _HideAddresses(logging.Filter):
+    """Cuts the addresses in httpx's own log down to their origin: the rest may be a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{each.scheme}://{each.netloc.decode('ascii', 'replace')}/…"
+                if isinstance(each, httpx.URL)
+                else each
+                for each in record.args
+            )
+        return True
+
+
+_HIDE_ADDRESSES = _HideAddresses()
+
+
 def build_client(
     *,
     allowed_hosts: Collection[str] = (),
@@ -154,6 +172,8 @@ def build_client(
 
     The environment's proxies are not used: a proxy would make the address check worthless.
     """
+    # Adding the same filter again changes nothing.
+    logging.getLogger("httpx").addFilter(_HIDE_ADDRESSES)
     return httpx.AsyncClient(
         transport=transport or GuardedTransport(allowed_hosts=allowed_hosts, verify=verify),
         timeout=timeout_seconds,
