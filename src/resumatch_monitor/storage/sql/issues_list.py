@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, select, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    Select,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+)
 
 from resumatch_monitor.errortracking.issues import (
     Issue,
@@ -16,7 +26,7 @@ from resumatch_monitor.errortracking.issues import (
     IssueSort,
     IssueStatus,
 )
-from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUE_HOURS, ISSUES
 
 _SPARKLINE_HOURS = 24
@@ -91,9 +101,9 @@ def _first_rows(
     if query.text:
         statement = statement.where(_matches(query.text))
     if after is not None:
-        rank: Any = after[0]
-        if query.sort in (IssueSort.LAST_SEEN, IssueSort.FIRST_SEEN):
-            rank = from_milliseconds(after[0])
+        # As the number it is in the table: compared in a row value, a parameter does not take
+        # the column's type.
+        rank = literal(after[0], BigInteger)
         statement = statement.where(tuple_(column, ISSUES.c.id) < tuple_(rank, after[1]))
     limited = (
         statement.order_by(column.desc(), ISSUES.c.id.desc()).limit(query.limit + 1).subquery()

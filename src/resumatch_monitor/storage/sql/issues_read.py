@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import orjson
 import zstandard
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import BigInteger, Connection, Row, literal, select, tuple_
 
 from resumatch_monitor.errortracking.issues import (
     Activity,
@@ -23,7 +23,7 @@ from resumatch_monitor.errortracking.issues import (
     StoredEvent,
     TagUse,
 )
-from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.issues_list import (
     ISSUE_COLUMNS,
@@ -201,7 +201,7 @@ def _list_events(
     ).where(events.issue_id == issue_id)
     if after is not None:
         statement = statement.where(
-            tuple_(events.occurred_at, events.id) < tuple_(from_milliseconds(after[0]), after[1])
+            tuple_(events.occurred_at, events.id) < tuple_(literal(after[0], BigInteger), after[1])
         )
     rows = connection.execute(
         statement.order_by(events.occurred_at.desc(), events.id.desc()).limit(limit + 1)
@@ -258,7 +258,8 @@ def _neighbour(
     connection: Connection, row: Row[Any], side: Literal["previous", "next"]
 ) -> str | None:
     events = ISSUE_EVENTS.c
-    here, there = tuple_(events.occurred_at, events.id), tuple_(row.occurred_at, row.id)
+    at = literal(to_milliseconds(row.occurred_at), BigInteger)
+    here, there = tuple_(events.occurred_at, events.id), tuple_(at, row.id)
     statement = select(events.event_id).where(events.issue_id == row.issue_id)
     if side == "previous":
         statement = statement.where(here < there).order_by(

@@ -1,0 +1,211 @@
+"""Events as SDKs send them, and error tracking put together as the monitor does it."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from fastapi import FastAPI
+
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.api import issues as issues_api
+from resumatch_monitor.api import sentry as sentry_api
+from resumatch_monitor.api.bodies import BodyReader
+from resumatch_monitor.api.errors import install_error_handlers
+from resumatch_monitor.api.guard import Guard, Principal, Role
+from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
+from resumatch_monitor.errortracking.digest import Digest
+from resumatch_monitor.errortracking.intake import Intake
+from resumatch_monitor.errortracking.metrics import ErrorMetrics
+from resumatch_monitor.errortracking.projects import Projects
+from resumatch_monitor.errortracking.relay import IssueAlertRelay
+from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.ids import RandomIds
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
+from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.issues import SqlIssueStore
+from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
+
+KEY = "0123456789abcdef0123456789abcdef"
+VIEWER_TOKEN = "viewer-token-of-the-tests"
+EDITOR_TOKEN = "editor-token-of-the-tests"
+PROJECT = ProjectConfig(id=1, slug="resumatch-api", key=KEY, name="ResuMatch API")
+
+
+class TokenAuthenticator:
+    """Knows one viewer and one editor."""
+
+    async def authenticate_session(self, token: str) -> Principal | None:
+        return None
+
+    async def authenticate_bearer(self, token: str) -> Principal | None:
+        if token == VIEWER_TOKEN:
+            return Principal("token:viewer", Role.VIEWER)
+        return Principal("alice@example.org", Role.EDITOR) if token == EDITOR_TOKEN else None
+
+
+class RecordingSink:
+    """Keeps the alerts that were put; fails while `failure` is set."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+        self.failure: Exception | None = None
+
+    async def put(self, alerts: Sequence[Alert]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.alerts.extend(alerts)
+
+
+@dataclass
+class ErrorStack:
+    """Error tracking over real files; loops run only when a test drives them."""
+
+    app: FastAPI
+    spool: Spool
+    store: SqlIssueStore
+    reader: SqlIssueReader
+    digest: Digest
+    relay: IssueAlertRelay
+    sink: RecordingSink
+    telemetry: Telemetry
+    client: httpx.AsyncClient
+
+    async def drain(self) -> None:
+        """Digest everything that waits and relay its alerts."""
+        while self.spool.pending:
+            await self.digest.digest_batch()
+        while await self.relay.relay():
+            pass
+
+    def sample(self, name: str, **labels: str) -> float:
+        """Return the value of one of the monitor's own metrics."""
+        return self.telemetry.registry.get_sample_value(name, labels) or 0.0
+
+
+@asynccontextmanager
+async def build_stack(
+    folder: Path,
+    *,
+    database: Database,
+    clock: Clock,
+    config: ErrorsConfig | None = None,
+    limits: SpoolLimits | None = None,
+    bodies: BodyReader | None = None,
+    free_bytes: Callable[[Path], int] | None = None,
+) -> AsyncGenerator[ErrorStack]:
+    """Build error tracking around `database`, with its spool in `folder`."""
+    config = config or ErrorsConfig()
+    telemetry = Telemetry()
+    metrics = ErrorMetrics(telemetry)
+    spool = Spool(
+        folder,
+        limits=limits or SpoolLimits(max_bytes=config.spool_max_bytes),
+        metrics=SpoolTelemetry(telemetry).for_signal("errors"),
+        free_bytes=free_bytes,
+    )
+    spool.start()
+    store, reader, sink = SqlIssueStore(database), SqlIssueReader(database), RecordingSink()
+    relay = IssueAlertRelay(queue=store, sink=sink, severity="warning", clock=clock)
+    projects = Projects([PROJECT])
+    digest = Digest(
+        spool=spool,
+        store=store,
+        projects=projects,
+        config=config,
+        metrics=metrics,
+        clock=clock,
+        on_alerts=relay.wake,
+    )
+    intake = Intake(
+        projects=projects, spool=spool, config=config, metrics=metrics, clock=clock, ids=RandomIds()
+    )
+    app = FastAPI()
+    install_error_handlers(app)
+    bodies = bodies or BodyReader(max_bytes=config.envelope_max_bytes)
+    app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=metrics))
+    guard = Guard(TokenAuthenticator(), is_secure=False)
+    app.include_router(
+        issues_api.build_router(
+            reader=reader,
+            editor=store,
+            projects=projects,
+            clock=clock,
+            guard=guard,
+            external_url="http://monitor.example.org:8000",
+        )
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        try:
+            yield ErrorStack(app, spool, store, reader, digest, relay, sink, telemetry, client)
+        finally:
+            spool.stop()
+
+
+def bearer(token: str = VIEWER_TOKEN) -> dict[str, str]:
+    """Return the header that signs a request in."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def make_frame(function: str, module: str = "shop.cart", **over: Any) -> dict[str, Any]:
+    return {
+        "function": function,
+        "module": module,
+        "filename": module.replace(".", "/") + ".py",
+        "abs_path": "/srv/" + module.replace(".", "/") + ".py",
+        "lineno": 10,
+        "in_app": True,
+        "context_line": f"    return {function}()",
+        "vars": {"n": "1"},
+        **over,
+    }
+
+
+def make_exception(
+    kind: str = "KeyError", value: str = "'salary'", *functions: str, **over: Any
+) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "value": value,
+        "module": "builtins",
+        "mechanism": {"type": "generic", "handled": False},
+        "stacktrace": {"frames": [make_frame(name) for name in functions or ("checkout", "pay")]},
+        **over,
+    }
+
+
+def make_event(number: int = 1, **over: Any) -> dict[str, Any]:
+    """Return an event; `number` makes its id."""
+    return {
+        "event_id": f"{number:032x}",
+        "platform": "python",
+        "level": "error",
+        "release": "shop@1.0",
+        "environment": "production",
+        "server_name": "web-1",
+        "transaction": "/checkout",
+        "sdk": {"name": "sentry.python", "version": "2.75.0"},
+        "exception": {"values": [make_exception()]},
+        **over,
+    }
+
+
+def make_envelope(*events: dict[str, Any], has_length: bool = True, **headers: Any) -> bytes:
+    """Return an envelope with an event item for each of `events`."""
+    lines = [orjson.dumps(headers)]
+    for event in events:
+        payload = orjson.dumps(event)
+        item = {"type": "event", **({"length": len(payload)} if has_length else {})}
+        lines += [orjson.dumps(item), payload]
+    return b"\n".join(lines) + b"\n"
+
+
+ENVELOPE_URL = f"/api/1/envelope/?sentry_key={KEY}&sentry_version=7"
+RETENTION = timedelta(days=90)
