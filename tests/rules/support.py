@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import FloatArray, RowLayout, TimeArray, is_stale
-from resumatch_monitor.promql.value import InstantVector, Matrix, QueryError
+from resumatch_monitor.metrics.samples import FloatArray, Queryable, RowLayout, TimeArray, is_stale
+from resumatch_monitor.promql.context import Options
+from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
+from resumatch_monitor.promql.value import InstantValue, InstantVector, Matrix, QueryError
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import (
     AlertingRule,
@@ -131,12 +134,37 @@ class MemoryStates:
                 self.rows[place] = StoredAlert(key, row.alert, seen_at)
 
 
-class World:
-    """Everything around a manager; `start` builds one, as a process does when it starts."""
+class EngineQuerier:
+    """Evaluates with the real engine, at once and on the same thread."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, store: Queryable) -> None:
+        self._store = store
+
+    async def instant(self, query: str, at: datetime) -> InstantValue:
+        options = Options()
+        return evaluate_instant(self._store, query, to_milliseconds(at), options=options).value
+
+    async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
+        return evaluate_range(
+            self._store,
+            query,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=step_ms,
+            options=Options(),
+        ).value
+
+
+class World:
+    """Everything around a manager; `start` builds one, as a process does when it starts.
+
+    With a `store`, the real engine evaluates over it; without one, `querier` answers by script.
+    """
+
+    def __init__(self, clock: FakeClock, *, store: Queryable | None = None) -> None:
         self.clock = clock
         self.querier = ScriptedQuerier()
+        self._engine = None if store is None else EngineQuerier(store)
         self.sink = MemorySink()
         self.alerts = MemoryAlerts()
         self.states = MemoryStates()
@@ -149,7 +177,7 @@ class World:
         self.manager = RuleManager(
             groups,
             errors,
-            querier=self.querier,
+            querier=self._engine or self.querier,
             sink=self.sink,
             alerts=self.alerts,
             states=self.states,
