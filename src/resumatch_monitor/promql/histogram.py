@@ -204,30 +204,40 @@ def _quantile(quantile: FloatArray, buckets: Buckets, counts: FloatArray) -> Flo
     found = np.zeros(shape, dtype=np.bool_)
     previous_count = np.zeros(shape)
     previous_bound = np.full(shape, np.nan)
-    seen = np.zeros(shape, dtype=np.int64)
+    seen = np.zeros(shape, dtype=np.bool_)
     bounds: list[float] = buckets.bounds.tolist()
     for bucket, bound in enumerate(bounds[:-1]):
         there, count = buckets.there(bucket), counts[bucket]
         here = there & ~found & (count >= rank)
         if here.any():
-            is_first = seen == 0
-            start: FloatArray = np.where(is_first, 0.0, previous_bound)
-            inside: FloatArray = np.where(is_first, count, count - previous_count)
-            above: FloatArray = np.where(is_first, rank, rank - previous_count)
-            value: FloatArray = start + (bound - start) * (above / inside)
-            if bound <= 0:
-                value = np.where(is_first, bound, value)
+            value = _interpolate(bound, previous_bound, count, previous_count, rank, ~seen)
             np.copyto(result, value, where=here)
             found |= here
         np.copyto(previous_count, count, where=there)
         np.copyto(previous_bound, bound, where=there)
-        seen += there
+        seen |= there
     # In the bucket of everything, the best that can be said is where it begins.
     np.copyto(result, previous_bound, where=~found)
-    unknown = ~_is_complete(buckets) | (seen == 0) | (total == 0) | np.isnan(total)
+    unknown = ~_is_complete(buckets) | ~seen | (total == 0) | np.isnan(total)
     result = np.where(unknown, np.nan, result)
     result = np.where(quantile < 0, -np.inf, np.where(quantile > 1, np.inf, result))
     return np.where(np.isnan(quantile), np.nan, result)
+
+
+def _interpolate(
+    bound: float,
+    start: FloatArray,
+    count: FloatArray,
+    count_before: FloatArray,
+    rank: FloatArray,
+    is_first: BoolArray,
+) -> FloatArray:
+    """Return where in a bucket the observation of `rank` is, if they are spread evenly."""
+    # The first bucket begins at zero, unless it ends there or below.
+    begin = np.where(is_first, 0.0, start)
+    before = np.where(is_first, 0.0, count_before)
+    value = begin + (bound - begin) * ((rank - before) / (count - before))
+    return np.where(is_first & (bound <= 0), bound, value)
 
 
 def _rank_of(limit: FloatArray, buckets: Buckets, total: FloatArray) -> FloatArray:

@@ -1,9 +1,36 @@
 """Runs queries on a bounded pool of threads, with a time-out each."""
 
-from datetime import datetime
-from typing import Protocol
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
-from resumatch_monitor.promql.value import InstantValue, Matrix
+from prometheus_client import Counter, Gauge, Histogram
+from typing_extensions import override
+
+from resumatch_monitor.kit.clock import Clock, to_milliseconds
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.samples import Queryable
+from resumatch_monitor.promql.context import DEFAULT_MAX_SAMPLES, Options
+from resumatch_monitor.promql.engine import Answer, check_range, evaluate_instant, evaluate_range
+from resumatch_monitor.promql.value import (
+    InstantValue,
+    Matrix,
+    QueryError,
+    QueryLimitError,
+    QueryTimeoutError,
+    UnsupportedError,
+)
+
+_MOST_WAITING = 200
+_GRACE = timedelta(seconds=2)
+"""How much later than its time-out a query that does not notice it is given up."""
+_KINDS = ("instant", "range", "read")
+_REASONS = ("bad_query", "execution", "internal", "limit", "timeout", "unsupported")
+
+ResultT = TypeVar("ResultT")
 
 
 class Querier(Protocol):
@@ -24,3 +51,229 @@ class Querier(Protocol):
             QueryError: See `promql.value` for its subclasses.
         """
         ...
+
+
+class QueryRunner(Querier):
+    """The `Querier` over a store.
+
+    `run_instant`, `run_range` and `read` besides let a caller work on the result in the same
+    thread, so that rendering a large answer does not hold up the event loop either.
+    """
+
+    def __init__(
+        self,
+        queryable: Queryable,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        workers: int = 2,
+        timeout: timedelta = timedelta(seconds=30),
+        max_samples: int = DEFAULT_MAX_SAMPLES,
+        subquery_step: timedelta = timedelta(minutes=1),
+        features: frozenset[str] = frozenset(),
+    ) -> None:
+        """Start no thread yet.
+
+        Args:
+            queryable: What is queried.
+            clock: Measures the time-outs.
+            telemetry: Gets the metrics of queries.
+            workers: How many queries run at the same time.
+            timeout: How long a query may take, waiting included.
+            max_samples: How many samples a query may load.
+            subquery_step: The step of subqueries that name none: `global.evaluation_interval`.
+            features: Prometheus' names of the experimental features to allow.
+        """
+        self._queryable = queryable
+        self._clock = clock
+        self._timeout = timeout
+        self._options = Options(
+            max_samples=max_samples,
+            subquery_step_ms=max(1, round(subquery_step / timedelta(milliseconds=1))),
+            features=features,
+        )
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="query")
+        self._waiting = 0
+        self._metrics = _Metrics(telemetry)
+
+    @override
+    async def instant(self, query: str, at: datetime) -> InstantValue:
+        return await self.run_instant(
+            query, at_ms=to_milliseconds(at), render=lambda answer: answer.value
+        )
+
+    @override
+    async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
+        return await self.run_range(
+            query,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=step_ms,
+            render=lambda answer: answer.value,
+        )
+
+    async def run_instant(
+        self,
+        query: str,
+        *,
+        at_ms: int,
+        render: Callable[[Answer[InstantValue]], ResultT],
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - passed on to the thread
+    ) -> ResultT:
+        """Evaluate at one moment and return what `render` makes of the answer in the thread.
+
+        Raises:
+            QueryError: See `promql.value` for its subclasses.
+        """
+
+        def work(checkpoint: Callable[[], None]) -> ResultT:
+            answer = evaluate_instant(
+                self._queryable, query, at_ms, options=self._options, checkpoint=checkpoint
+            )
+            return render(answer)
+
+        return await self._run("instant", work, timeout)
+
+    async def run_range(
+        self,
+        query: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        render: Callable[[Answer[Matrix]], ResultT],
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - passed on to the thread
+    ) -> ResultT:
+        """Evaluate over a range and return what `render` makes of the answer in the thread.
+
+        Raises:
+            QueryError: See `promql.value` for its subclasses.
+        """
+        check_range(start_ms, end_ms, step_ms)
+
+        def work(checkpoint: Callable[[], None]) -> ResultT:
+            answer = evaluate_range(
+                self._queryable,
+                query,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                step_ms=step_ms,
+                options=self._options,
+                checkpoint=checkpoint,
+            )
+            return render(answer)
+
+        return await self._run("range", work, timeout)
+
+    async def read(self, work: Callable[[Queryable], ResultT]) -> ResultT:
+        """Return what `work` reads from the store, in a thread of the pool.
+
+        Raises:
+            QueryTimeoutError: If it takes too long.
+        """
+        return await self._run("read", lambda _: work(self._queryable), None)
+
+    def stop(self) -> None:
+        """Refuse further queries and wait for those that run."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(
+        self,
+        kind: str,
+        work: Callable[[Callable[[], None]], ResultT],
+        timeout: timedelta | None,  # noqa: ASYNC109 - passed on to the thread
+    ) -> ResultT:
+        if self._waiting >= _MOST_WAITING:
+            self._metrics.failures.labels("limit").inc()
+            raise QueryTimeoutError(f"{_MOST_WAITING} queries are waiting already; try again later")
+        limit = min(timeout, self._timeout) if timeout is not None else self._timeout
+        deadline = _Deadline(self._clock, limit)
+        started = self._clock.monotonic()
+        self._waiting += 1
+        self._metrics.pending.set(self._waiting)
+        try:
+            async with asyncio.timeout((limit + _GRACE).total_seconds()):
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._executor, _in_time, work, deadline
+                )
+        except TimeoutError:
+            self._metrics.failures.labels("timeout").inc()
+            raise QueryTimeoutError(deadline.message) from None
+        except BaseException as error:
+            self._metrics.failures.labels(_reason(error)).inc()
+            raise
+        finally:
+            deadline.cancel()
+            self._waiting -= 1
+            self._metrics.pending.set(self._waiting)
+            self._metrics.duration.labels(kind).observe(self._clock.monotonic() - started)
+
+
+class _Deadline:
+    """Raises once time is up or nobody waits for the result any more."""
+
+    def __init__(self, clock: Clock, limit: timedelta) -> None:
+        self._clock = clock
+        self._at = clock.monotonic() + limit.total_seconds()
+        self._is_cancelled = threading.Event()
+        self.message = f"query timed out after {limit.total_seconds():g} seconds"
+
+    def check(self) -> None:
+        if self._is_cancelled.is_set() or self._clock.monotonic() > self._at:
+            raise QueryTimeoutError(self.message)
+
+    def cancel(self) -> None:
+        self._is_cancelled.set()
+
+
+def _in_time(work: Callable[[Callable[[], None]], ResultT], deadline: _Deadline) -> ResultT:
+    deadline.check()
+    try:
+        return work(deadline.check)
+    except RecursionError:
+        raise QueryLimitError("the query is nested too deeply") from None
+    except MemoryError:
+        raise QueryLimitError("the query needs more memory than there is") from None
+
+
+def _reason(error: BaseException) -> str:
+    for kind, reason in (
+        (QueryTimeoutError, "timeout"),
+        (QueryLimitError, "limit"),
+        (UnsupportedError, "unsupported"),
+    ):
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    if type(error) is QueryError:
+        return "bad_query"
+    return "execution" if isinstance(error, QueryError) else "internal"
+
+
+class _Metrics:
+    """How long queries take and how they fail."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.duration = Histogram(
+            "resumatch_monitor_query_duration_seconds",
+            "From a query's arrival to its answer, waiting included.",
+            ["kind"],
+            buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=telemetry.registry,
+        )
+        self.failures = Counter(
+            "resumatch_monitor_query_failures_total",
+            "Queries without an answer.",
+            ["reason"],
+            registry=telemetry.registry,
+        )
+        self.pending = Gauge(
+            "resumatch_monitor_queries_pending",
+            "Queries that wait or run.",
+            registry=telemetry.registry,
+        )
+        for kind in _KINDS:
+            self.duration.labels(kind)
+        for reason in (*_REASONS, "cancelled"):
+            self.failures.labels(reason)

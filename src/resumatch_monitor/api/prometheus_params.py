@@ -1,0 +1,188 @@
+"""Parameters of Prometheus' HTTP API, from the query string and from a form body."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from resumatch_monitor.kit.clock import Clock, to_milliseconds
+from resumatch_monitor.kit.durations import parse_duration
+from resumatch_monitor.metrics.labels import Matcher
+from resumatch_monitor.promql import ast
+from resumatch_monitor.promql.parse import parse
+from resumatch_monitor.promql.value import QueryError
+
+MAX_BODY_BYTES = 1024 * 1024
+_MOST_FIELDS = 1000
+_FURTHEST_SECONDS = (1 << 58) / 1000
+
+
+class PrometheusError(Exception):
+    """An error that is answered in Prometheus' envelope."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+
+
+def bad_data(message: str) -> PrometheusError:
+    """Return the error for a request that cannot be understood."""
+    return PrometheusError(HTTPStatus.BAD_REQUEST, "bad_data", message)
+
+
+class Params:
+    """The parameters of one request; a form's come before the query string's."""
+
+    def __init__(self, pairs: list[tuple[str, str]], *, clock: Clock) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+        self._clock = clock
+
+    def text(self, name: str) -> str:
+        """Return the first value of `name`, empty if there is none."""
+        return self._values.get(name, [""])[0]
+
+    def time_ms(self, name: str, *, default_ms: int | None = None) -> int:
+        """Return a time given as seconds or RFC 3339, in milliseconds.
+
+        Raises:
+            PrometheusError: If it cannot be read, or is missing and has no default.
+        """
+        text = self.text(name)
+        if not text:
+            if default_ms is not None:
+                return default_ms
+            raise bad_data(f'invalid parameter "{name}": cannot parse "" to a valid timestamp')
+        try:
+            return _parse_time_ms(text)
+        except ValueError:
+            raise bad_data(
+                f'invalid parameter "{name}": cannot parse "{_short(text)}" to a valid timestamp'
+            ) from None
+
+    def now_ms(self) -> int:
+        """Return the present moment."""
+        return to_milliseconds(self._clock.now())
+
+    def duration(self, name: str) -> timedelta | None:
+        """Return a span given as seconds or as a Prometheus duration, None if it is missing.
+
+        Raises:
+            PrometheusError: If it cannot be read.
+        """
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            return _parse_span(text)
+        except ValueError:
+            raise bad_data(
+                f'invalid parameter "{name}": cannot parse "{_short(text)}" to a valid duration'
+            ) from None
+
+    def step_ms(self) -> int:
+        """Return the `step` of a range query.
+
+        Raises:
+            PrometheusError: If it is missing, cannot be read or is not positive.
+        """
+        step = self.duration("step")
+        if step is None:
+            raise bad_data('invalid parameter "step": cannot parse "" to a valid duration')
+        milliseconds = round(step / timedelta(milliseconds=1))
+        if milliseconds <= 0:
+            raise bad_data(
+                'invalid parameter "step": zero or negative query resolution step widths are not'
+                " accepted. Try a positive integer"
+            )
+        return milliseconds
+
+    def limit(self) -> int | None:
+        """Return the most items to answer with, None for all.
+
+        Raises:
+            PrometheusError: If it is not a number or negative.
+        """
+        text = self.text("limit")
+        if not text:
+            return None
+        if not text.isdecimal() or len(text) > 18:
+            raise bad_data(f'invalid parameter "limit": cannot parse "{_short(text)}" to a limit')
+        return int(text) or None
+
+    def matcher_sets(self, *, required: bool) -> list[tuple[Matcher, ...]]:
+        """Return the selectors given as `match[]`.
+
+        Raises:
+            PrometheusError: If one is malformed, or none is given and one is required.
+        """
+        texts = self._values.get("match[]", [])
+        if required and not texts:
+            raise bad_data("no match[] parameter provided")
+        return [_parse_matchers(text) for text in texts]
+
+
+async def read_params(request: Request, *, clock: Clock) -> Params:
+    """Read the parameters of a GET or form-encoded POST request.
+
+    Raises:
+        PrometheusError: If the body is too large or has too many fields.
+    """
+    pairs: list[tuple[str, str]] = []
+    if request.method == "POST":
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise PrometheusError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    "bad_data",
+                    f"the body is larger than {MAX_BODY_BYTES:,} bytes",
+                )
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            raise bad_data("error parsing form values") from None
+    pairs.extend(request.query_params.multi_items())
+    return Params(pairs, clock=clock)
+
+
+def _parse_matchers(text: str) -> tuple[Matcher, ...]:
+    try:
+        node = parse(text)
+    except QueryError as error:
+        raise bad_data(f'invalid parameter "match[]": {error}') from None
+    if not isinstance(node, ast.VectorSelector):
+        raise bad_data(f'invalid parameter "match[]": {_short(text)!r} is not a selector')
+    return node.matchers
+
+
+def _parse_time_ms(text: str) -> int:
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return to_milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if not math.isfinite(seconds) or abs(seconds) > _FURTHEST_SECONDS:
+        raise ValueError(text)
+    return round(seconds * 1000)
+
+
+def _parse_span(text: str) -> timedelta:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return parse_duration(text)
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(text) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}…"
