@@ -380,8 +380,8 @@ async def test_shows_pending_alerts_and_the_expression_behind_an_alert(world: Wo
 
     (pending,) = manager.pending_alerts()
     assert pending.name == "Broken"
-    assert manager.find_expr(pending.labels) == EXPR
-    assert manager.find_expr(Labels.of(alertname="Unknown")) is None
+    assert manager.find_expr(pending.fingerprint) == EXPR
+    assert manager.find_expr("0123456789abcdef") is None
 
 
 async def test_a_clock_that_is_set_forward_fires_nothing_early(world: World) -> None:

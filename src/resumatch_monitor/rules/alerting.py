@@ -1,5 +1,6 @@
 """Evaluates alerting rules: from what an expression yields to alerts on their way to people."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ REFRESH_INTERVAL = timedelta(minutes=1)
 SAVE_INTERVAL = timedelta(seconds=30)
 """How old the stored note that a rule was evaluated may become while it has alerts."""
 _NOTABLE_CHANGE = 0.05
+_MOST_ENDED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class AlertingRunner(RuleRunner):
         self._active: Mapping[Labels, ActiveAlert] = {}
         self._untold_ends: tuple[ActiveAlert, ...] = ()
         self._told: dict[Labels, _Told] = {}
+        self._ended: deque[str] = deque(maxlen=_MOST_ENDED)
         self._previous_at: datetime | None = None
         self._saved_at: datetime | None = None
 
@@ -111,8 +114,13 @@ class AlertingRunner(RuleRunner):
             self._active = other._active
             self._untold_ends = other._untold_ends
             self._told = other._told
+            self._ended = other._ended
             self._previous_at = other._previous_at
             self._saved_at = other._saved_at
+
+    @override
+    def knows(self, fingerprint: str) -> bool:
+        return super().knows(fingerprint) or fingerprint in self._ended
 
     @override
     def release(self, seen_at: datetime) -> list[StoredAlert]:
@@ -173,6 +181,7 @@ class AlertingRunner(RuleRunner):
         await self._states.save(self.key, changed=[], removed=self._untold_ends, seen_at=at)
         for alert in self._untold_ends:
             self._told.pop(alert.labels, None)
+            self._ended.append(alert.labels.fingerprint)
         self._untold_ends = ()
 
     async def _tell_firing(self, now: datetime) -> None:

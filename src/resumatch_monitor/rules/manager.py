@@ -121,24 +121,20 @@ class RuleManager:
         )
 
     def pending_alerts(self) -> list[Alert]:
-        """Return the alerts whose `for` has not passed yet, the oldest first."""
+        """Return the alerts whose `for` has not passed yet, the most recent first."""
         pending = [
             build_alert(rule, alert)
             for rule, alert in self._walk_alerts()
             if alert.state is RuleState.PENDING
         ]
-        return sorted(pending, key=lambda alert: alert.starts_at)
+        return sorted(pending, key=lambda alert: alert.starts_at, reverse=True)
 
-    def find_expr(self, labels: Labels) -> str | None:
-        """Return the expression of the rule that raised, or would raise, the alert `labels`."""
-        candidates: list[str] = []
+    def find_expr(self, fingerprint: str) -> str | None:
+        """Return the expression behind an alert that is active or has lately ended."""
         for runner in self._each_rule():
-            rule = runner.rule
-            if isinstance(rule, AlertingRule) and rule.name == labels.get("alertname"):
-                if any(alert.labels == labels for alert in runner.alerts):
-                    return rule.expr
-                candidates.append(rule.expr)
-        return candidates[0] if candidates else None
+            if runner.knows(fingerprint):
+                return runner.rule.expr
+        return None
 
     def _walk_alerts(self) -> Iterable[tuple[AlertingRule, ActiveAlert]]:
         for runner in self._each_rule():

@@ -109,6 +109,10 @@ class RuleRunner(ABC):
         self._last_evaluation_at = other._last_evaluation_at
         self._evaluation_seconds = other._evaluation_seconds
 
+    def knows(self, fingerprint: str) -> bool:
+        """Tell whether an alert of the rule is active or has lately ended."""
+        return any(alert.labels.fingerprint == fingerprint for alert in self.alerts)
+
     def release(self, seen_at: datetime) -> list[StoredAlert]:
         """Return what is left to be told when the rule is removed."""
         return [StoredAlert(self.key, alert, seen_at) for alert in self.alerts]
