@@ -393,3 +393,59 @@ async def test_a_clock_that_is_set_forward_fires_nothing_early(world: World) -> 
     await world.evaluate(4)
 
     assert world.alerts.messages == []
+
+
+class Killer:
+    """Stops everything durable at one operation, as `kill -9` does: before or after it is done."""
+
+    def __init__(self, world: World, *, at_operation: int, is_done: bool) -> None:
+        self._world = world
+        self._left = at_operation
+        self._is_done = is_done
+        self.has_killed = False
+        self._wrap(world.alerts, "put")
+        self._wrap(world.states, "save")
+
+    def _wrap(self, target: object, name: str) -> None:
+        operation = getattr(target, name)
+
+        async def run(*args: object, **kwargs: object) -> None:
+            self._left -= 1
+            if self._left == 0 and not self._is_done:
+                self._kill()
+            await operation(*args, **kwargs)
+            if self._left == 0 and self._is_done:
+                self._kill()
+                raise OSError("killed")
+
+        setattr(target, name, run)
+
+    def _kill(self) -> None:
+        self.has_killed = True
+        dead = OSError("killed")
+        self._world.alerts.failure = self._world.states.failure = self._world.sink.failure = dead
+
+    def revive(self) -> None:
+        self._world.alerts.failure = self._world.states.failure = self._world.sink.failure = None
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at_operation", range(1, 9))
+async def test_a_kill_at_any_operation_loses_and_repeats_no_notification(
+    world: World, at_operation: int, is_done: bool
+) -> None:
+    killer = Killer(world, at_operation=at_operation, is_done=is_done)
+    group = make_group(make_rule(hold_seconds=15))
+    await world.start(group)
+
+    for is_broken in [True] * 8 + [False] * 8:
+        world.querier.answers[EXPR] = one() if is_broken else {}
+        await world.evaluate()
+        if killer.has_killed:
+            await world.stop()
+            killer.revive()
+            killer.has_killed = False
+            await world.start(group)
+
+    assert world.alerts.messages == [("firing", "Broken"), ("resolved", "Broken")]
+    assert world.states.rows == {}
