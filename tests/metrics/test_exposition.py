@@ -91,6 +91,12 @@ def test_bytes_that_are_not_utf8_are_an_error() -> None:
         ExpositionParser().parse(b'a{b="\xff"} 1')
 
 
+@pytest.mark.parametrize("body", [b"a 1\nb 2\nc 3\n", b"\n" * 20_000])
+def test_a_text_that_is_too_long_is_refused(body: bytes) -> None:
+    with pytest.raises(ExpositionError, match="more than the 2 samples that it may"):
+        ExpositionParser().parse(body, max_samples=2)
+
+
 def test_a_nan_is_a_nan() -> None:
     assert np.isnan(parse("a NaN\nb nan").values).all()
 
@@ -164,8 +170,8 @@ def test_the_same_series_are_the_same_object() -> None:
     [
         "a 1\nbc 2\n", "a 1\nb2 2\n", "a 1\nb{} 2\n", "a 1\nb 2 1700000000000\n",
         "a NaN\nb +Inf\n", "a 1e999\nb 123456789012345678901234567890\n", "a 1\n# b 2\n",
-        "b 1\na 2\n", "a 01\nb 1.\n", "a  1\nb\t2\n", "a 1\nb{c=\"d\"} 2\n", "a -0\nb -0\n", "a 1,2\nb 3\n",
-        "a 7\nb true\n", "a 7\nb 1_0\n", "a 7\nb \n", "a 7\ninf\n", "a 7\nb null\n",
+        "b 1\na 2\n", "a 01\nb 1.\n", "a  1\nb\t2\n", "a 1\nb{c=\"d\"} 2\n", "a 1,2\nb 3\n",
+        "a -0\nb -0\n", "a 7\nb true\n", "a 7\nb 1_0\n", "a 7\nb \n", "a 7\ninf\n", "a 7\nb null\n",
     ],
 )  # fmt: skip
 def test_a_changed_text_is_read_as_if_it_were_the_first(second: str) -> None:

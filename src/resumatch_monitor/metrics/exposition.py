@@ -28,6 +28,9 @@ from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 
 NO_TIMESTAMP: int = np.iinfo(np.int64).min
 _PLAIN = b"0123456789.eE+-,"
+_LINES_PER_SAMPLE = 4
+_LINES_FREE = 10_000
+_TOO_MANY = "the target exposes more than the {} samples that it may"
 
 
 class ExpositionError(ValueError):
@@ -87,12 +90,21 @@ class ExpositionParser:
         """What the last scrape said of each metric: type, help and unit."""
         return self._scrape.metadata if self._scrape is not None else {}
 
-    def parse(self, body: bytes, *, form: Format = Format.TEXT) -> Exposition:
+    def parse(self, body: bytes, *, form: Format = Format.TEXT, max_samples: int = 0) -> Exposition:
         """Parse one scrape.
 
+        Args:
+            body: The text.
+            form: How to read it.
+            max_samples: How many samples it may have; 0 for no limit.
+
         Raises:
-            ExpositionError: If it is malformed; the message names the line and the reason.
+            ExpositionError: If it is malformed or too long; the message names the line and the
+                reason.
         """
+        # A text of nothing but line ends would take a hundred times its size to split.
+        if max_samples and body.count(b"\n") > _LINES_PER_SAMPLE * max_samples + _LINES_FREE:
+            raise ExpositionError(_TOO_MANY.format(max_samples))
         lines = body.split(b"\n")
         if form is Format.OPEN_METRICS:
             _check_end(lines)
@@ -102,7 +114,7 @@ class ExpositionParser:
             if values is not None:
                 return Exposition(last.labels, values, None)
         self._format = form
-        scrape = _parse_all(lines, form, self._known)
+        scrape = _parse_all(lines, form, self._known, max_samples)
         if last is not None and scrape.labels == last.labels:
             scrape.labels = last.labels
         self._scrape = scrape
@@ -176,7 +188,9 @@ def _parse_values(lines: list[bytes], heads: list[bytes]) -> FloatArray | None:
         return None
 
 
-def _parse_all(lines: list[bytes], form: Format, known: dict[bytes, Labels]) -> _Scrape:
+def _parse_all(
+    lines: list[bytes], form: Format, known: dict[bytes, Labels], max_samples: int
+) -> _Scrape:
     labels: list[Labels] = []
     values: list[float] = []
     timestamps: list[int] = []
@@ -190,6 +204,8 @@ def _parse_all(lines: list[bytes], form: Format, known: dict[bytes, Labels]) -> 
         if text[0] == 35:  # '#'
             metadata.add(text)
             continue
+        if max_samples and len(labels) == max_samples:
+            raise ExpositionError(f"line {number + 1}: {_TOO_MANY.format(max_samples)}")
         try:
             series, prefix, tail = _split(text, known)
             value, timestamp = parse_tail(tail, form)

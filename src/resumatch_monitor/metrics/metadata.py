@@ -38,3 +38,14 @@ class MetadataStore:
             metadata[metric] for metadata in self._targets.values() if metric in metadata
         )
         return [{"type": each.type, "help": each.help, "unit": each.unit} for each in found]
+
+    def as_prometheus_answers(self, metric: str | None, limit: int) -> dict[str, object]:
+        """Return the `data` of Prometheus' `/api/v1/metadata`.
+
+        Args:
+            metric: Only this one, or None for all.
+            limit: At most so many metrics; 0 for all.
+        """
+        names = self.names() if metric is None else [metric]
+        found = {name: said for name in names if (said := self.read(name))}
+        return dict(list(found.items())[: limit or None])
