@@ -110,9 +110,15 @@ export class Live<T> {
         this.isLoading = false;
         this.isSlow = false;
         this.#abort = null;
-        this.#schedule();
+        if (!this.#isFinal()) this.#schedule();
       }
     }
+  }
+
+  /** Whether asking the same again is pointless: a broken expression, an object that does not exist. */
+  #isFinal(): boolean {
+    const status = this.error?.status ?? 0;
+    return status >= 400 && status < 500 && status !== 408 && status !== 429;
   }
 
   /** Shows a change at once, before the next poll confirms it. */
