@@ -430,7 +430,7 @@ class Killer:
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at_operation", range(1, 9))
+@pytest.mark.parametrize("at_operation", range(1, 12))
 async def test_a_kill_at_any_operation_loses_and_repeats_no_notification(
     world: World, at_operation: int, is_done: bool
 ) -> None:

@@ -1,9 +1,11 @@
 """Evaluates alerting rules: from what an expression yields to alerts on their way to people."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import quote
 
 from typing_extensions import override
@@ -39,6 +41,8 @@ SAVE_INTERVAL = timedelta(seconds=30)
 """How old the stored note that a rule was evaluated may become while it has alerts."""
 _NOTABLE_CHANGE = 0.05
 _MOST_ENDED = 100
+# A storm of thousands of alerts must not hold up everything else on the event loop.
+_YIELD_AFTER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class AlertingRunner(RuleRunner):
         self._untold_ends: tuple[ActiveAlert, ...] = ()
         self._told: dict[Labels, _Told] = {}
         self._ended: deque[str] = deque(maxlen=_MOST_ENDED)
+        self._series: dict[tuple[Labels, RuleState], tuple[Labels, Labels]] = {}
         self._previous_at: datetime | None = None
         self._saved_at: datetime | None = None
 
@@ -105,7 +110,7 @@ class AlertingRunner(RuleRunner):
             if each.alert.resolved_at is None
         }
         self._previous_at = max((item.seen_at for item in items), default=None)
-        self.writer.resume(_render_series(self._active.values()))
+        self.writer.resume(self._render_series())
 
     @override
     def take_over(self, other: RuleRunner) -> None:
@@ -141,13 +146,13 @@ class AlertingRunner(RuleRunner):
         finally:
             # Evaluations that fail count as time held: the alert must not be late for them.
             self._previous_at = evaluation.at
-        await self.writer.write(
-            _render_series(self._active.values()), to_milliseconds(evaluation.query_at)
-        )
+        await self.writer.write(self._render_series(), to_milliseconds(evaluation.query_at))
 
     async def _observe(self, evaluation: Evaluation) -> list[Observation]:
         seen: dict[Labels, Observation] = {}
-        for series, value in await self._query(evaluation):
+        for number, (series, value) in enumerate(await self._query(evaluation)):
+            if number % _YIELD_AFTER == _YIELD_AFTER - 1:
+                await asyncio.sleep(0)
             observation = await self._renderer.observe(
                 self._alerting_rule, series, value, evaluation.query_at
             )
@@ -157,6 +162,19 @@ class AlertingRunner(RuleRunner):
                 )
             seen[observation.labels] = observation
         return list(seen.values())
+
+    def _render_series(self) -> dict[Labels, float]:
+        """Return `ALERTS` and `ALERTS_FOR_STATE` of the active alerts."""
+        known = self._series
+        self._series = {}
+        rendered: dict[Labels, float] = {}
+        for alert in self._active.values():
+            place = (alert.labels, alert.state)
+            pair = known.get(place) or _name_series(alert)
+            self._series[place] = pair
+            rendered[pair[0]] = 1.0
+            rendered[pair[1]] = float(int(alert.active_at.timestamp()))
+        return rendered
 
     def _find_timing(self, evaluation: Evaluation) -> Timing:
         return Timing(
@@ -226,24 +244,23 @@ def build_alert(
         starts_at=alert.active_at,
         ends_at=None if ends_at is None else max(ends_at, alert.active_at),
         source=AlertSource.RULE,
-        generator_path=render_expression_path(rule.expr),
+        generator_path=_render_path(rule.expr),
         value=alert.value,
     )
 
 
-def render_expression_path(expr: str) -> str:
+@lru_cache(maxsize=1024)
+def _render_path(expr: str) -> str:
     """Return the page of the monitor that shows `expr`."""
     return f"/explore?expr={quote(expr, safe='')}" if expr else "/alerts"
 
 
-def _render_series(active: Iterable[ActiveAlert]) -> dict[Labels, float]:
-    series: dict[Labels, float] = {}
-    for alert in active:
-        state = {METRIC_NAME: ALERTS_METRIC, STATE_LABEL: alert.state.value}
-        series[alert.labels.with_labels(state)] = 1.0
-        for_state = alert.labels.with_labels({METRIC_NAME: FOR_STATE_METRIC})
-        series[for_state] = float(int(alert.active_at.timestamp()))
-    return series
+def _name_series(alert: ActiveAlert) -> tuple[Labels, Labels]:
+    state = {METRIC_NAME: ALERTS_METRIC, STATE_LABEL: alert.state.value}
+    return (
+        alert.labels.with_labels(state),
+        alert.labels.with_labels({METRIC_NAME: FOR_STATE_METRIC}),
+    )
 
 
 def _has_moved(before: ActiveAlert | None, after: ActiveAlert) -> bool:

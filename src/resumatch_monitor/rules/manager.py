@@ -148,10 +148,11 @@ class RuleManager:
 
     def _install(self, old_rules: Mapping[RuleKey, RuleRunner]) -> None:
         self._runners = {}
+        orphans = self._index_orphans()
         keys_by_group = assign_rule_keys(self._groups)
         for position, (group, keys) in enumerate(zip(self._groups, keys_by_group, strict=True)):
             runners = [
-                self._build_runner(rule, key, old_rules)
+                self._build_runner(rule, key, old_rules, orphans.pop(key, []))
                 for rule, key in zip(group.rules, keys, strict=True)
             ]
             runner = GroupRunner(
@@ -165,11 +166,22 @@ class RuleManager:
             self._runners[name] = runner
             self._telemetry.add_group(runner.label)
             self._supervisor.start(name, runner.run)
+        self._orphans = [each for left in orphans.values() for each in left]
         self._telemetry.rules.set(sum(len(group.rules) for group in self._groups))
         self._telemetry.file_errors.set(len(self._errors))
 
+    def _index_orphans(self) -> dict[RuleKey, list[StoredAlert]]:
+        by_key: dict[RuleKey, list[StoredAlert]] = {}
+        for orphan in self._orphans:
+            by_key.setdefault(orphan.key, []).append(orphan)
+        return by_key
+
     def _build_runner(
-        self, rule: Rule, key: RuleKey, old_rules: Mapping[RuleKey, RuleRunner]
+        self,
+        rule: Rule,
+        key: RuleKey,
+        old_rules: Mapping[RuleKey, RuleRunner],
+        stored: Sequence[StoredAlert],
     ) -> RuleRunner:
         writer = SeriesWriter(self._sink)
         runner: RuleRunner
@@ -183,18 +195,12 @@ class RuleManager:
                 states=self._states,
                 renderer=self._renderer,
             )
-            runner.restore(self._adopt_orphans(key))
+            runner.restore(stored)
         else:
             runner = RecordingRunner(rule=rule, key=key, writer=writer, querier=self._querier)
         if key in old_rules:
             runner.take_over(old_rules[key])
         return runner
-
-    def _adopt_orphans(self, key: RuleKey) -> list[StoredAlert]:
-        adopted = [each for each in self._orphans if each.key == key]
-        if adopted:
-            self._orphans = [each for each in self._orphans if each.key != key]
-        return adopted
 
     async def _retire(self, runners: Sequence[RuleRunner]) -> None:
         now = self._clock.now()
