@@ -184,9 +184,11 @@ class _Pass:
             # Long text that people wrote: in this application that is a résumé or a job.
             self._note()
             return f"[Filtered: text of {len(text)} characters]"
-        if self._active and len(text) > 4:
-            text = self._apply(_cut(text, 2 * limit), self._active)
-        return _cut(text, limit)
+        if not self._active or len(text) <= 4:
+            return _cut(text, limit)
+        # Twice the limit: what is cut must not hide half of a secret from the patterns.
+        cleaned = self._apply(text[: 2 * limit], self._active)
+        return cleaned if len(text) <= limit >= len(cleaned) else _mark_cut(cleaned, limit, text)
 
     def _apply(self, text: str, patterns: Sequence[Pattern]) -> str:
         lower = text.lower()
@@ -319,9 +321,11 @@ def is_prose(text: str) -> bool:
 
 
 def _cut(text: str, limit: int = _TEXT_MAX) -> str:
-    if len(text) <= limit:
-        return text
-    return f"{text[:limit]}… [cut: {len(text)} characters]"
+    return text if len(text) <= limit else _mark_cut(text, limit, text)
+
+
+def _mark_cut(text: str, limit: int, original: str) -> str:
+    return f"{text[:limit]}… [cut: {len(original)} characters]"
 
 
 def _first(value: dict[str, Any], count: int) -> list[tuple[str, Any]]:

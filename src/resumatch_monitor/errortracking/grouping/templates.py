@@ -16,7 +16,7 @@ _VARIABLE_PARTS = re.compile(
           | (?<![\w:])(?:[0-9a-fA-F]{1,4}:){1,6}:(?:[0-9a-fA-F]{1,4})?)
     | (?P<address>\b0x[0-9a-fA-F]+\b)
     | (?P<hex>\b(?=[0-9a-fA-F]*\d)(?=[0-9a-fA-F]*[a-fA-F])[0-9a-fA-F]{7,}\b)
-    | (?P<id>\b(?=[A-Za-z_-]*\d)[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*_?\d[A-Za-z0-9_-]*\b)
+    | (?P<id>\b(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*\b)
     | (?P<number>[-+]?(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][-+]?\d+)?)
     """,
     re.VERBOSE,
