@@ -1,6 +1,133 @@
 """The command line: parse flags, call."""
 
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-def main() -> int:
-    """Run the command that the arguments name."""
-    return 0
+from resumatch_monitor import __version__
+from resumatch_monitor.app import AlreadyRunningError, serve
+from resumatch_monitor.config.check import check_config
+from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
+from resumatch_monitor.config.starter import render_starter
+from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.kit.ids import RandomIds
+from resumatch_monitor.kit.logs import configure_logging
+
+DEFAULT_CONFIG = Path("monitor.yaml")
+DEFAULT_DATA = Path("data")
+DEFAULT_LISTEN = "127.0.0.1:9700"
+
+_OK, _FAILED, _USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` name and return the exit status."""
+    options = _build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ConfigError as error:
+        _complain(str(error))
+        return _FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="resumatch-monitor",
+        description="A web team's whole production monitoring in one process.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serving = commands.add_parser("serve", help="run the monitor")
+    serving.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG} if it exists"
+    )
+    serving.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA,
+        metavar="DIR",
+        help="where everything is kept; default: %(default)s",
+    )
+    serving.add_argument(
+        "--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT", help="default: %(default)s"
+    )
+    serving.add_argument("--verbose", action="store_true", help="log more")
+    serving.set_defaults(run=_serve)
+
+    checking = commands.add_parser("check-config", help="say what is wrong with a configuration")
+    checking.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
+    checking.set_defaults(run=_check_config)
+
+    starting = commands.add_parser("init", help="write a commented configuration to start from")
+    starting.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
+    starting.set_defaults(run=_init)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    configure_logging(is_verbose=options.verbose)
+    try:
+        host, port = _parse_listen(options.listen)
+    except ValueError as error:
+        _complain(str(error))
+        return _USAGE
+    config = _load(options.config)
+    try:
+        asyncio.run(serve(config, data=options.data, host=host, port=port))
+    except (AlreadyRunningError, OSError) as error:
+        _complain(str(error))
+        return _FAILED
+    return _OK
+
+
+def _load(path: Path | None) -> MonitorConfig:
+    if path is None and not DEFAULT_CONFIG.exists():
+        return parse_config("", source="the defaults", environment=os.environ)
+    return load_config(path or DEFAULT_CONFIG, os.environ)
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    problems = check_config(options.file, os.environ)
+    for problem in problems:
+        _complain(problem)
+    if problems:
+        _complain(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {options.file}")
+        return _FAILED
+    _say(f"{options.file} is fine.")
+    return _OK
+
+
+def _init(options: argparse.Namespace) -> int:
+    content = render_starter(RandomIds())
+    try:
+        with options.file.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError:
+        _complain(f"{options.file} exists already; nothing was written.")
+        return _FAILED
+    except OSError as error:
+        _complain(f"{options.file} cannot be written: {error.strerror}")
+        return _FAILED
+    _say(f"Wrote {options.file}. Next: resumatch-monitor serve --config {options.file}")
+    return _OK
+
+
+def _parse_listen(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"--listen takes HOST:PORT, for example {DEFAULT_LISTEN}; got {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")

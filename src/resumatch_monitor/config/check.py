@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from resumatch_monitor.config.defaults import RULE_FILES
 from resumatch_monitor.config.loader import ConfigError, load_config
-from resumatch_monitor.config.starter import DEFAULT_RULES
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.rules.loader import load_rule_files
@@ -13,7 +13,7 @@ from resumatch_monitor.rules.model import LoadedRules
 
 def load_rules(config: MonitorConfig) -> LoadedRules:
     """Read the shipped rule files, if they apply, and those that the configuration names."""
-    shipped = [DEFAULT_RULES / "*.yml"] if config.default_rules else []
+    shipped = RULE_FILES if config.default_rules else ()
     return load_rule_files(
         [*shipped, *config.rule_files],
         check_expression=_check_expression,

@@ -5,7 +5,6 @@ from pathlib import Path
 from resumatch_monitor.kit.ids import Ids
 
 DEFAULTS = Path(__file__).parent / "defaults"
-DEFAULT_RULES = DEFAULTS / "rules"
 
 
 def render_starter(ids: Ids) -> str:

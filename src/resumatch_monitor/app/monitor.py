@@ -1,0 +1,308 @@
+"""All the parts joined."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from prometheus_client import Gauge
+
+from resumatch_monitor import __version__
+from resumatch_monitor.accounts.model import Role
+from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
+from resumatch_monitor.alerts.alert import AlertSink
+from resumatch_monitor.app.stores import build_stores
+from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
+from resumatch_monitor.config.check import load_rules
+from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.retention import Retention
+from resumatch_monitor.dispatch.route import build_route
+from resumatch_monitor.errortracking.digest import Digest
+from resumatch_monitor.errortracking.intake import Intake
+from resumatch_monitor.errortracking.metrics import ErrorMetrics
+from resumatch_monitor.errortracking.projects import Projects
+from resumatch_monitor.errortracking.relay import IssueAlertRelay
+from resumatch_monitor.errortracking.retention import ErrorRetention
+from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.http import build_client
+from resumatch_monitor.kit.ids import Ids
+from resumatch_monitor.kit.loops import Supervisor
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.metrics.scrape import ScrapeManager
+from resumatch_monitor.metrics.targets import TargetSource, build_targets
+from resumatch_monitor.notify.context import NotifierContext
+from resumatch_monitor.notify.registry import build_integrations
+from resumatch_monitor.notify.wording import Links
+from resumatch_monitor.probes.reader import ProbeReader
+from resumatch_monitor.probes.scheduler import ProbeScheduler
+from resumatch_monitor.probes.tools import ProbeTools
+from resumatch_monitor.promql.runner import QueryRunner
+from resumatch_monitor.rules.manager import RuleManager
+from resumatch_monitor.storage.sql.accounts import SqlAccountStore
+from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.issues import SqlIssueStore
+from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
+from resumatch_monitor.storage.sql.outbox import SqlOutbox
+from resumatch_monitor.storage.sql.probes import SqlProbeStore
+from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
+
+logger = logging.getLogger(__name__)
+
+_FIRST_ROUND_TIMEOUT_SECONDS = 30.0
+
+
+class Monitor:
+    """The whole monitor but its HTTP edge."""
+
+    def __init__(
+        self,
+        config: MonitorConfig,
+        *,
+        folder: Path,
+        address: str,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        """Build all parts; nothing runs yet.
+
+        Args:
+            config: The whole configuration.
+            folder: Where everything is kept.
+            address: The monitor's own URL, where the configuration names none.
+            clock: What all loops go by.
+            ids: Where identifiers and secrets come from.
+        """
+        self.config = config
+        self.clock = clock
+        self.ids = ids
+        self.external_url = config.external_url or address
+        self.telemetry = Telemetry()
+        self.started_at = clock.now()
+        self.is_ready = False
+        self._supervisor = Supervisor(clock=clock, telemetry=self.telemetry)
+        self._allowed_hosts = config.outgoing.allowed_hosts
+        self._client = build_client(allowed_hosts=self._allowed_hosts)
+        self.stores = build_stores(config, folder=folder, clock=clock, telemetry=self.telemetry)
+        self._build_telemetry(folder)
+        self._build_accounts()
+        self._build_dispatch()
+        self._build_metrics()
+        self._build_rules()
+        self._build_errors()
+        self._build_probes()
+
+    async def start(self) -> None:
+        """Open the stores and start every loop.
+
+        Raises:
+            OSError: If the folder cannot be used.
+        """
+        await asyncio.to_thread(self.stores.open)
+        await self.dispatcher.load()
+        await self.outbox.prepare()
+        self._start_loops(
+            {
+                "dispatch": self.dispatcher.run,
+                **self.outbox.loops(),
+                "dispatch: retention": self._retention.run,
+                "errors: alerts": self._relay.run,
+                "errors: digest": self._digest.run,
+                "errors: retention": self._error_retention.run,
+                "metrics: sealing": self.stores.samples.run,
+                "metrics: scraping": self.scraper.run,
+            }
+        )
+        self.collectors.start()
+        await self.probe_scheduler.start()
+        await self.rules.start()
+        self.is_ready = True
+
+    async def stop(self) -> None:
+        """End the loops, sources of alerts first, then close the stores."""
+        self.is_ready = False
+        await self.rules.stop()
+        await self.probe_scheduler.stop()
+        await self.collectors.stop()
+        await self._supervisor.stop()
+        self.queries.stop()
+        await self._client.aclose()
+        await asyncio.to_thread(self.stores.close)
+
+    @property
+    def target_sources(self) -> list[TargetSource]:
+        """Everything that watches targets."""
+        return [self.scraper, self.collectors]
+
+    def count_targets_down(self) -> int:
+        """Return how many targets do not answer."""
+        return sum(
+            target.health == "down"
+            for source in self.target_sources
+            for target in source.statuses()
+        )
+
+    def _start_loops(self, loops: dict[str, Callable[[], Awaitable[None]]]) -> None:
+        for name, loop in loops.items():
+            self._supervisor.start(name, loop)
+
+    def _build_telemetry(self, folder: Path) -> None:
+        registry = self.telemetry.registry
+        free = Gauge(
+            "resumatch_monitor_disk_free_bytes",
+            "Free space where the monitor keeps its data.",
+            registry=registry,
+        )
+        free.set_function(lambda: shutil.disk_usage(folder).free)
+        build = Gauge(
+            "resumatch_monitor_build_info", "The version.", ["version"], registry=registry
+        )
+        build.labels(__version__).set(1)
+
+    def _build_accounts(self) -> None:
+        auth = self.config.auth
+        self.accounts = Accounts(
+            store=SqlAccountStore(self.stores.database),
+            clock=self.clock,
+            ids=self.ids,
+            session_lifetime=auth.session_lifetime,
+            provisioned=[
+                ProvisionedToken(each.name, each.token.get_secret_value(), Role.of(each.role))
+                for each in auth.tokens
+            ],
+        )
+
+    def _build_dispatch(self) -> None:
+        alerting = self.config.alerting
+        context = NotifierContext(self._client, self.clock, Links(self.external_url))
+        integrations = build_integrations(alerting.receivers, context)
+        self.alert_store = SqlAlerts(self.stores.database)
+        self.outbox_store = SqlOutbox(self.stores.database)
+        self.outbox = Outbox(
+            store=self.outbox_store,
+            integrations=integrations,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.dispatcher = Dispatcher(
+            store=self.alert_store,
+            route=build_route(alerting),
+            integrations=integrations,
+            on_outbox_change=self.outbox.wake,
+            clock=self.clock,
+            ids=self.ids,
+            telemetry=self.telemetry,
+        )
+        self._retention = Retention(
+            prunables=[self.alert_store, self.outbox_store],
+            outbox=self.outbox,
+            keep=alerting.retention,
+            clock=self.clock,
+        )
+
+    def _build_metrics(self) -> None:
+        config, metrics = self.config, self.config.metrics
+        self.metadata = MetadataStore()
+        self.queries = QueryRunner(
+            self.stores.samples,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            timeout=metrics.query_timeout,
+            max_samples=metrics.query_max_samples,
+        )
+        self.scraper = ScrapeManager(
+            targets=build_targets(config.scrape_configs, config.global_),
+            sink=self.stores.samples,
+            client=self._client,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            metadata=self.metadata,
+            series_per_target=metrics.series_per_target,
+        )
+        self.collectors = CollectorManager(
+            collectors=build_collectors(config.collectors, allowed_hosts=self._allowed_hosts),
+            sink=self.stores.samples,
+            supervisor=self._supervisor,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+
+    def _build_rules(self) -> None:
+        loaded = load_rules(self.config)
+        for error in loaded.errors:
+            logger.warning("%s", error)
+        self.rules = RuleManager(
+            loaded.groups,
+            loaded.errors,
+            querier=self.queries,
+            sink=self.stores.samples,
+            alerts=self._alerts,
+            states=SqlRuleStates(self.stores.database),
+            clock=self.clock,
+            telemetry=self.telemetry,
+            wait_until_ready=self._wait_for_first_samples,
+            external_labels=self.config.global_.external_labels,
+            external_url=self.external_url,
+        )
+
+    def _build_errors(self) -> None:
+        config = self.config.errors
+        self.error_metrics = ErrorMetrics(self.telemetry)
+        self.projects = Projects(self.config.projects)
+        self.issue_reader = SqlIssueReader(self.stores.database)
+        self.issue_store = SqlIssueStore(self.stores.database)
+        self._relay = IssueAlertRelay(
+            queue=self.issue_store,
+            sink=self._alerts,
+            severity=config.new_issue_severity,
+            clock=self.clock,
+        )
+        self._digest = Digest(
+            spool=self.stores.errors_spool,
+            store=self.issue_store,
+            projects=self.projects,
+            config=config,
+            metrics=self.error_metrics,
+            clock=self.clock,
+            on_alerts=self._relay.wake,
+        )
+        self._error_retention = ErrorRetention(
+            store=self.issue_store, retention=config.retention, clock=self.clock
+        )
+        self.intake = Intake(
+            projects=self.projects,
+            spool=self.stores.errors_spool,
+            config=config,
+            metrics=self.error_metrics,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    def _build_probes(self) -> None:
+        tools = ProbeTools(clock=self.clock, allowed_hosts=self._allowed_hosts)
+        store = SqlProbeStore(self.stores.database)
+        self.probe_reader = ProbeReader(configs=self.config.probes, tools=tools, history=store)
+        self.probe_scheduler = ProbeScheduler(
+            configs=self.config.probes,
+            tools=tools,
+            journal=store,
+            backlog=store,
+            sink=self.stores.samples,
+            alerts=self._alerts,
+            supervisor=self._supervisor,
+            telemetry=self.telemetry,
+        )
+
+    @property
+    def _alerts(self) -> AlertSink:
+        return self.dispatcher
+
+    async def _wait_for_first_samples(self) -> None:
+        """Wait until every target was asked once, lest a rule mistake a restart for silence."""
+        await asyncio.gather(
+            self.scraper.wait_until_first_round(_FIRST_ROUND_TIMEOUT_SECONDS),
+            self.collectors.wait_until_first_round(_FIRST_ROUND_TIMEOUT_SECONDS),
+        )

@@ -1,0 +1,80 @@
+"""Runs a monitor until it is told to stop."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from resumatch_monitor import __version__
+from resumatch_monitor.api.server import build_server
+from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.app.web import build_web
+from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.kit.clock import SystemClock
+from resumatch_monitor.kit.ids import RandomIds
+
+logger = logging.getLogger(__name__)
+
+
+class AlreadyRunningError(Exception):
+    """Another monitor uses the folder."""
+
+
+async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
+    """Run the monitor until SIGINT or SIGTERM.
+
+    Raises:
+        AlreadyRunningError: If another monitor uses `data`.
+        OSError: If the folder or the address cannot be used.
+    """
+    lock = _lock_folder(data)
+    try:
+        await _serve(config, data=data, host=host, port=port)
+    finally:
+        os.close(lock)
+
+
+async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    monitor = Monitor(config, folder=data, address=address, clock=SystemClock(), ids=RandomIds())
+    server = build_server(build_web(monitor, folder=data), host=host, port=port)
+    # The address first: if it is taken, nothing has been touched.
+    await server.listen()
+    try:
+        await monitor.start()
+        await _announce(monitor, address)
+        await server.serve_until(stop)
+    finally:
+        logger.info("Stopping")
+        await monitor.stop()
+
+
+async def _announce(monitor: Monitor, address: str) -> None:
+    admin = monitor.config.auth.admin
+    given = admin.password.get_secret_value() if admin.password is not None else None
+    made_up = await monitor.accounts.ensure_admin(admin.email, given)
+    if made_up is not None:
+        sys.stdout.write(
+            f"\nThis is the first start. Sign in at {monitor.external_url} as {admin.email}"
+            f" with the password\n\n    {made_up}\n\nIt is not shown again.\n\n"
+        )
+        sys.stdout.flush()
+    logger.info("ResuMatch Monitor %s is ready at %s", __version__, address)
+
+
+def _lock_folder(data: Path) -> int:
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise AlreadyRunningError(f"Another monitor is running on {data}.") from None
+    return lock

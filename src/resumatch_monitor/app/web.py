@@ -1,0 +1,159 @@
+"""The HTTP edge over a monitor's parts."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from sqlalchemy import text
+
+from resumatch_monitor import ui
+from resumatch_monitor.api import (
+    accounts,
+    alerts,
+    charts,
+    dashboards,
+    health,
+    issues,
+    notifications,
+    overview,
+    probes,
+    prometheus,
+    rules,
+    sentry,
+    targets,
+)
+from resumatch_monitor.api.bodies import BodyReader
+from resumatch_monitor.api.edge import build_app
+from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
+from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.config.defaults import DASHBOARD_FILES
+from resumatch_monitor.ui import pages
+from resumatch_monitor.ui.bundle import Bundle
+
+
+def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
+    """Return the application that serves `monitor`, whose data is in `folder`."""
+    is_secure = monitor.external_url.startswith("https://")
+    guard = Guard(monitor.accounts, is_secure=is_secure)
+    return build_app(
+        routers=[
+            _build_health(monitor, folder),
+            sentry.build_router(
+                intake=monitor.intake,
+                bodies=BodyReader(max_bytes=monitor.config.errors.envelope_max_bytes),
+                metrics=monitor.error_metrics,
+            ),
+            accounts.build_router(accounts=monitor.accounts, guard=guard),
+            *_build_alerting(monitor, guard),
+            *_build_metrics(monitor, guard),
+            *_build_watching(monitor, guard),
+            _build_pages(monitor, guard),
+        ],
+        ids=monitor.ids,
+        telemetry=monitor.telemetry,
+    )
+
+
+def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    return [
+        alerts.build_router(
+            alerts=monitor.alert_store,
+            deliveries=monitor.outbox_store,
+            pending=monitor.rules.pending_alerts,
+            expression=monitor.rules.find_expr,
+            receivers=monitor.dispatcher.receivers_of,
+            has_channel=lambda: monitor.dispatcher.has_channel,
+            guard=guard,
+        ),
+        notifications.build_router(
+            deliveries=monitor.outbox_store,
+            on_retry=monitor.outbox.wake,
+            clock=monitor.clock,
+            guard=guard,
+        ),
+        rules.build_router(take_snapshot=monitor.rules.snapshot, guard=guard),
+    ]
+
+
+def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    sources = monitor.target_sources
+    return [
+        prometheus.build_router(
+            queries=monitor.queries,
+            guard=guard,
+            clock=monitor.clock,
+            rules=lambda: rules.render_prometheus_rules(monitor.rules.snapshot()),
+            alerts=lambda: rules.render_prometheus_alerts(monitor.rules.snapshot()),
+            targets=partial(targets.render_prometheus_targets, sources),
+            metadata=monitor.metadata.as_prometheus_answers,
+        ),
+        charts.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
+        dashboards.build_router(
+            dashboards=dashboards.load_dashboards(DASHBOARD_FILES),
+            querier=monitor.queries,
+            clock=monitor.clock,
+            guard=guard,
+        ),
+        targets.build_router(sources=sources, guard=guard),
+    ]
+
+
+def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    sources = overview.OverviewSources(
+        alerts=monitor.alert_store,
+        deliveries=monitor.outbox_store,
+        issues=monitor.issue_reader,
+        probes=monitor.probe_reader,
+        pending=monitor.rules.pending_alerts,
+        receivers=monitor.dispatcher.receivers_of,
+        has_channel=lambda: monitor.dispatcher.has_channel,
+        count_targets_down=monitor.count_targets_down,
+        started_at=monitor.started_at,
+    )
+    return [
+        overview.build_router(sources=sources, clock=monitor.clock, guard=guard),
+        issues.build_router(
+            reader=monitor.issue_reader,
+            editor=monitor.issue_store,
+            projects=monitor.projects,
+            clock=monitor.clock,
+            guard=guard,
+            external_url=monitor.config.external_url,
+        ),
+        probes.build_router(reader=monitor.probe_reader, clock=monitor.clock, guard=guard),
+    ]
+
+
+def _build_pages(monitor: Monitor, guard: Guard) -> APIRouter:
+    async def is_signed_in(request: Request) -> bool:
+        return await guard.identify(request) is not None
+
+    return pages.build_router(
+        accounts=monitor.accounts,
+        bundle=Bundle(Path(ui.__file__).parent / "dist"),
+        guard=pages.PageGuard(
+            cookie_name=guard.cookie_name,
+            is_secure=guard.is_secure,
+            is_signed_in=is_signed_in,
+            refuse_foreign_origin=refuse_foreign_origin,
+        ),
+    )
+
+
+def _build_health(monitor: Monitor, folder: Path) -> APIRouter:
+    async def check_database() -> str:
+        await monitor.stores.database.read(lambda connection: connection.execute(text("SELECT 1")))
+        return ""
+
+    async def check_disk() -> str:
+        free = shutil.disk_usage(folder).free
+        needed = monitor.config.storage.min_free_bytes
+        return "" if free > needed else f"only {free} bytes are free; ingest has stopped"
+
+    return health.build_router(
+        is_ready=lambda: monitor.is_ready,
+        checks={"database": check_database, "disk": check_disk},
+        clock=monitor.clock,
+        telemetry=monitor.telemetry,
+    )
