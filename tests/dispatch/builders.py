@@ -72,7 +72,7 @@ class Recorder:
         self.sent: list[Notification] = []
         self.keys: list[str] = []
         self.attempts: list[Attempt] = []
-        self.failures = list(failures)
+        self.failures: list[Any] = list(failures)
         self.heard = asyncio.Event()
 
     async def notify(self, notification: Notification, attempt: Attempt) -> Receipt:

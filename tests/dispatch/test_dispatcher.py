@@ -259,7 +259,7 @@ STEPS = st.lists(
 
 
 def test_no_order_of_alerts_and_crashes_forgets_or_repeats_anything(database: Database) -> None:
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(steps=STEPS)
     def check(steps: list[tuple[str, int]]) -> None:
         anyio.run(check_order, database, steps)

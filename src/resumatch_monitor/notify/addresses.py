@@ -3,7 +3,7 @@
 import re
 from email.errors import MessageError
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -35,7 +35,8 @@ def check_address(text: str) -> str:
     Raises:
         ValueError: If it is not.
     """
-    if not _ADDRESS.fullmatch(bare_address(text)) or "\n" in text or "\r" in text:
+    is_single = len(getaddresses([text])) == 1 and text.isprintable()
+    if not is_single or not _ADDRESS.fullmatch(bare_address(text)):
         raise ValueError(f"{text!r} is not an e-mail address")
     return text
 

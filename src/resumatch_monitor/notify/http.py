@@ -19,6 +19,7 @@ _LONGEST_ANSWER_BYTES = 4096
 _LONGEST_EXCERPT = 200
 _TIMEOUT_SECONDS = 20.0
 _BODY_TIMEOUT_SECONDS = 5.0
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _RETRYABLE_CLIENT_ERRORS = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
@@ -56,7 +57,7 @@ class HttpSender:
                     "POST",
                     self._url,
                     content=body,
-                    headers={"Content-Type": "application/json", **headers},
+                    headers={**_HEADERS, **headers},
                     follow_redirects=False,
                 ) as response:
                     text = await self._read(response)
@@ -82,9 +83,12 @@ class HttpSender:
 
     async def _read(self, response: httpx.Response) -> str:
         """Return the beginning of the body; a status is an answer even if no body follows."""
-        body = b""
-        with contextlib.suppress(httpx.HTTPError):
-            with anyio.move_on_after(_BODY_TIMEOUT_SECONDS):
+        if response.is_stream_consumed:
+            body = response.content
+        else:
+            body = b""
+            with contextlib.suppress(httpx.HTTPError), anyio.move_on_after(_BODY_TIMEOUT_SECONDS):
+                # Raw, so that a compressed answer cannot unfold to any size.
                 async for piece in response.aiter_raw(_LONGEST_ANSWER_BYTES):
                     body += piece
                     if len(body) >= _LONGEST_ANSWER_BYTES:

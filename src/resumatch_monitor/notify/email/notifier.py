@@ -125,7 +125,11 @@ class EmailNotifier:
                 reason=FailureReason.CLIENT_ERROR if is_final else FailureReason.SERVER_ERROR,
             )
         words = " ".join(self._redactor.clean(error.message).split()) or type(error).__name__
-        if isinstance(error, aiosmtplib.SMTPNotSupported):
+        # aiosmtplib raises the bare base class for what the server does not offer.
+        if (
+            isinstance(error, aiosmtplib.SMTPNotSupported)
+            or type(error) is aiosmtplib.SMTPException
+        ):
             return NotifyError(words, retryable=False, reason=FailureReason.REFUSED)
         return NotifyError(words, retryable=True, reason=FailureReason.NETWORK)
 

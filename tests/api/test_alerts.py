@@ -1,0 +1,142 @@
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.api.alerts import build_router
+from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.outbox import SqlOutbox
+from tests.dispatch.builders import START, make_alert, make_dispatcher, resolve
+from tests.support.clock import FakeClock
+from tests.support.ids import SequentialIds
+from tests.support.web import CHARLIE, make_guard, serve
+
+pytestmark = pytest.mark.anyio
+
+ALERT = make_alert(value=float("inf"))
+PENDING = make_alert("HighResponseTime", severity="warning")
+
+
+def router(database: Database, pending: Sequence[Alert] = (PENDING,)) -> APIRouter:
+    return build_router(
+        alerts=SqlAlerts(database),
+        deliveries=SqlOutbox(database),
+        pending=lambda: pending,
+        expression=lambda fingerprint: "up == 0" if fingerprint == ALERT.fingerprint else None,
+        receivers=lambda _labels: ["default"],
+        has_channel=lambda: False,
+        guard=make_guard(),
+    )
+
+
+async def test_needs_somebody_who_is_known(database: Database) -> None:
+    async with serve(router(database), token=None) as client:
+        assert (await client.get("/api/monitor/alerts")).status_code == 401
+
+
+async def test_lists_what_fires(database: Database) -> None:
+    await SqlAlerts(database).put([ALERT], at=START)
+
+    async with serve(router(database), token=CHARLIE) as client:
+        answer = await client.get("/api/monitor/alerts?status=firing")
+
+    assert answer.json() == {
+        "items": [
+            {
+                "fingerprint": ALERT.fingerprint,
+                "name": "DatabaseConnectionFailed",
+                "severity": "critical",
+                "status": "firing",
+                "source": "rule",
+                "is_event": False,
+                "labels": {"alertname": "DatabaseConnectionFailed", "severity": "critical"},
+                "annotations": {"summary": "Database connection failed"},
+                "starts_at": "2026-01-05T12:00:00.000Z",
+                "ends_at": None,
+                "value": None,
+                "path": "/explore?expr=up",
+                "receivers": ["default"],
+                "notified_at": None,
+            }
+        ],
+        "next_cursor": None,
+        "has_channel": False,
+    }
+
+
+async def test_pages_through_pending_and_stored_alerts_without_a_gap(database: Database) -> None:
+    stored = [make_alert(n=str(number)) for number in range(5)]
+    pending = [make_alert("Waiting", n=str(number)) for number in range(5)]
+    await SqlAlerts(database).put(stored, at=START)
+
+    for limit in (1, 2, 3, 5, 7):
+        seen: list[str] = []
+        cursor = ""
+        async with serve(router(database, pending)) as client:
+            for _ in range(20):
+                url = f"/api/monitor/alerts?limit={limit}&cursor={cursor}"
+                page: dict[str, Any] = (await client.get(url)).json()
+                seen.extend(each["fingerprint"] for each in page["items"])
+                cursor = page["next_cursor"]
+                if cursor is None:
+                    break
+        assert sorted(seen) == sorted(each.fingerprint for each in [*stored, *pending])
+
+
+async def test_lists_only_pending_ones(database: Database) -> None:
+    await SqlAlerts(database).put([ALERT], at=START)
+
+    async with serve(router(database)) as client:
+        page = (await client.get("/api/monitor/alerts?status=pending")).json()
+        other = (await client.get("/api/monitor/alerts?status=pending&severity=info")).json()
+
+    assert [each["status"] for each in page["items"]] == ["pending"]
+    assert other["items"] == []
+
+
+async def test_an_event_is_shown_as_over(database: Database) -> None:
+    await SqlAlerts(database).put([make_alert("NewIssue", is_event=True)], at=START)
+
+    async with serve(router(database)) as client:
+        (item,) = (await client.get("/api/monitor/alerts?status=resolved")).json()["items"]
+
+    assert (item["status"], item["ends_at"], item["is_event"]) == (
+        "resolved",
+        item["starts_at"],
+        True,
+    )
+
+
+async def test_shows_an_alert_with_its_past_and_what_was_sent(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    dispatcher = make_dispatcher(database, clock, ids)
+    await dispatcher.load()
+    await dispatcher.put([ALERT])
+    await dispatcher.flush_due()
+    await dispatcher.put([resolve(ALERT, START + timedelta(minutes=1))])
+
+    async with serve(router(database)) as client:
+        found = (await client.get(f"/api/monitor/alerts/{ALERT.fingerprint}")).json()
+        waiting = (await client.get(f"/api/monitor/alerts/{PENDING.fingerprint}")).json()
+        missing = await client.get("/api/monitor/alerts/0123456789abcdef")
+
+    assert found["status"] == "resolved"
+    assert found["expr"] == "up == 0"
+    assert found["notified_at"] == "2026-01-05T12:00:00.000Z"
+    assert found["history"] == [
+        {"starts_at": "2026-01-05T12:00:00.000Z", "ends_at": "2026-01-05T12:01:00.000Z"}
+    ]
+    assert [each["kind"] for each in found["notifications"]] == ["firing"]
+    assert waiting["status"] == "pending"
+    assert missing.status_code == 404
+
+
+@pytest.mark.parametrize("cursor", ["x", "p", "px", "s1", "s1-2-3", "s999999999999999-1", "p-1"])
+async def test_a_cursor_that_was_not_given_out_is_refused(database: Database, cursor: str) -> None:
+    async with serve(router(database)) as client:
+        assert (await client.get(f"/api/monitor/alerts?cursor={cursor}")).status_code == 400
