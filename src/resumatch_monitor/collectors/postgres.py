@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _STATEMENT_SHARE = 3
 _LOCK_TIMEOUT_MS = 100
+_EXTENSIONS = "extensions"
 _UNITS = {
     "B": ("_bytes", 1.0),
     "kB": ("_bytes", 1024.0),
@@ -63,7 +64,6 @@ class PostgresCollector:
         self.url = mask_dsn(self._dsn)
         self.series_when_down: Series = [sample("pg_up", 0.0)]
         self._connection: PostgresConnection | None = None
-        self._major_version = 0
         self._queries: Sequence[StatQuery] = ()
         self._remembered: dict[str, tuple[float, Series]] = {}
 
@@ -72,6 +72,7 @@ class PostgresCollector:
         try:
             connection = await self._open()
             series = await self._read_identity(connection)
+            await self._choose_queries(connection)
         except Exception as error:  # noqa: BLE001 - the driver's errors have no common base
             await self.close()
             raise CollectError(explain_postgres_error(error)) from None
@@ -118,12 +119,15 @@ class PostgresCollector:
             f"SET statement_timeout = {statement_ms}; SET lock_timeout = {_LOCK_TIMEOUT_MS};"
             " SET default_transaction_read_only = on"
         )
-        await self._choose_queries(connection)
         return connection
 
     async def _choose_queries(self, connection: PostgresConnection) -> None:
-        self._major_version = connection.get_server_version().major
-        queries = [query for query in STAT_QUERIES if query.is_for(self._major_version)]
+        # Asked again now and then: an extension may be created or upgraded meanwhile.
+        if self._recall(_EXTENSIONS, EACH_MINUTE) is not None:
+            return
+        major_version = connection.get_server_version().major
+        queries = [query for query in STAT_QUERIES if query.is_for(major_version)]
+        self._remembered[_EXTENSIONS] = time.monotonic(), []
         for row in await connection.fetch(EXTENSION_SQL):
             version = tuple(int(part) for part in str(row["version"]).split(".") if part.isdigit())
             queries.append(build_statements_query(str(row["schema"]), version))

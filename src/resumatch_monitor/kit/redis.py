@@ -57,8 +57,7 @@ async def connect_redis(
         retry=Retry(NoBackoff(), 0),
         # Nothing beyond what was asked for: no CLIENT SETINFO, which old servers and tight ACLs
         # refuse, and no RESP3 handshake.
-        lib_name=None,
-        lib_version=None,
+        driver_info=None,
         protocol=2,
         client_name=None,
         decode_responses=True,

@@ -4,12 +4,14 @@ import re
 import ssl
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
+import anyio
 import httpcore
 import httpx
+from typing_extensions import override
 
 from resumatch_monitor.kit.clock import isoformat
 from resumatch_monitor.kit.http import USER_AGENT, GuardedBackend
@@ -84,7 +86,7 @@ class HTTPProbe:
 
     async def _send(self, exchange: "_Exchange") -> str | None:
         """Make one request; return where it redirects to, None when its answer is the last."""
-        backend = GuardedBackend(self._tools.allowed_hosts, on_phase=exchange.notes.add_phase)
+        backend = _TrackingBackend(self._tools.allowed_hosts, on_phase=exchange.notes.add_phase)
         try:
             async with httpcore.AsyncConnectionPool(
                 ssl_context=self._tools.ssl_context(verify=self._config.verify_tls),
@@ -105,6 +107,8 @@ class HTTPProbe:
             raise ProbeFailedError("the answer is not valid HTTP") from None
         except httpcore.TimeoutException:
             raise ProbeFailedError("connection timed out") from None
+        finally:
+            await backend.close_all()
 
     async def _exchange(
         self, pool: httpcore.AsyncConnectionPool, exchange: "_Exchange"
@@ -174,6 +178,38 @@ class HTTPProbe:
         expiry = exchange.notes.certificate_expires_at
         when = f" on {isoformat(expiry)[:10]}" if expiry else ""
         return ProbeFailedError(f"certificate expired{when}")
+
+
+class _TrackingBackend(GuardedBackend):
+    """Knows what it opened.
+
+    httpcore forgets a connection whose TLS handshake is cancelled, as a time-out does.
+    """
+
+    def __init__(
+        self, allowed_hosts: Collection[str], *, on_phase: Callable[[str, float], None]
+    ) -> None:
+        super().__init__(allowed_hosts, on_phase=on_phase)
+        self._opened: list[httpcore.AsyncNetworkStream] = []
+
+    @override
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
+        self._opened.append(stream)
+        return stream
+
+    async def close_all(self) -> None:
+        """Close what is open, at once."""
+        with anyio.CancelScope(shield=True):
+            while self._opened:
+                await self._opened.pop().aclose()
 
 
 class _Exchange:
