@@ -20,6 +20,7 @@ _EVAL = re.compile(
     re.DOTALL,
 )
 _TOKEN = re.compile(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x\d+)?|\S+")
+_SCALAR = re.compile(r"[+-]?(?:\d[\w.+-]*|\.\d[\w.+-]*|inf|nan)", re.IGNORECASE)
 _EXPANSION = re.compile(
     r"(?P<first>[+-]?(?:\d[\d.]*(?:e[+-]?\d+)?|\.\d+|inf|nan|0x[0-9a-f]+))"
     r"(?:(?P<step>[+-](?:\d[\d.]*(?:e[+-]?\d+)?|\.\d+|inf|nan)))?(?:x(?P<times>\d+))?",
@@ -136,7 +137,7 @@ def _parse_eval(line: str, body: list[str], number: int) -> Eval:
 def _parse_expectation(case: Eval, line: str) -> None:
     if line.startswith("expect "):
         _parse_expect(case, line.removeprefix("expect ").strip())
-    elif re.fullmatch(r"[+-]?(\d|\.\d|inf|nan).*", line, re.IGNORECASE):
+    elif _SCALAR.fullmatch(line):
         case.scalar = _parse_number(line)
     elif line.startswith("expected_fail_message"):
         case.fail_text = line.removeprefix("expected_fail_message").strip()

@@ -22,7 +22,7 @@ from resumatch_monitor.promql.sums import (
 )
 from resumatch_monitor.promql.vector import IndexArray, Vector
 
-_CHUNK_ROWS = 64
+_CHUNK_ROWS = 96
 """Rows that are put in order and added up at a time, so that they stay in the cache."""
 
 
@@ -101,18 +101,24 @@ def reduce_rows(
     """Combine the rows of each group, (G, T); a group begins with `start`."""
     result = np.full((groups.count, values.shape[1]), start)
     for begin in range(0, len(values), _CHUNK_ROWS):
-        members = groups.of_row[begin : begin + _CHUNK_ROWS]
-        rows = values[begin : begin + _CHUNK_ROWS]
-        if members[0] == members[-1] and (members == members[0]).all():
-            result[members[0]] = combine(result[members[0]], combine.reduce(rows, axis=0))
-            continue
-        order = np.argsort(members, kind="stable")
-        ordered = members[order]
-        begins = np.flatnonzero(np.diff(ordered, prepend=-1))
-        reduced = combine.reduceat(rows[order], begins, axis=0)
-        touched = ordered[begins]
-        result[touched] = combine(result[touched], reduced)
+        end = begin + _CHUNK_ROWS
+        combine_into(combine, result, values[begin:end], groups.of_row[begin:end])
     return result
+
+
+def combine_into(
+    combine: np.ufunc, result: FloatArray, rows: FloatArray, members: IndexArray
+) -> None:
+    """Combine a few rows into their groups' rows of `result`, in place."""
+    if (members == members[0]).all():
+        result[members[0]] = combine(result[members[0]], combine.reduce(rows, axis=0))
+        return
+    order = np.argsort(members, kind="stable")
+    ordered = members[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+    reduced = combine.reduceat(rows[order], begins, axis=0)
+    touched = ordered[begins]
+    result[touched] = combine(result[touched], reduced)
 
 
 def count(values: FloatArray, present: BoolArray | None, groups: Groups) -> FloatArray:
@@ -241,13 +247,39 @@ def select_extremes(vector: Vector, groups: Groups, limits: IndexArray, *, is_to
 
     NaN is kept only if there are not enough numbers. Of equal values the first series wins.
     """
-    mask = vector.mask()
-    kept = np.zeros(mask.shape, dtype=np.bool_)
+    kept = np.zeros(vector.values.shape, dtype=np.bool_)
     for group in range(groups.count):
         rows = np.flatnonzero(groups.of_row == group)
-        values = vector.values[rows].T if is_top else -vector.values[rows].T
-        kept[rows] = _mask_greatest(values, mask[rows].T, limits).T
+        values = vector.values if len(rows) == len(kept) else vector.values[rows]
+        values = values if is_top else -values
+        if vector.present is None:
+            contenders = _find_contenders(values, limits)
+            rows, values = rows[contenders], values[contenders]
+        present = np.ones(values.shape, dtype=np.bool_)
+        if vector.present is not None:
+            present = vector.present[rows]
+        kept[rows] = _mask_greatest(values.T, present.T, limits).T
     return replace(vector, present=kept).without_empty_series()
+
+
+def _find_contenders(values: FloatArray, limits: IndexArray) -> IndexArray:
+    """Return the rows that can be among the greatest at any step at all.
+
+    What the greatest few rows reach at a step, nothing below it can be among the greatest there.
+    """
+    wanted = int(limits.max(initial=0))
+    everything = np.arange(len(values), dtype=np.int64)
+    sample_size = max(4 * wanted, 64)
+    if wanted < 1 or len(values) <= 2 * sample_size:
+        return everything
+    peaks = np.fmax.reduce(values, axis=1)
+    peaks = np.where(np.isnan(peaks), -np.inf, peaks)
+    sample = values[np.argpartition(peaks, -sample_size)[-sample_size:]]
+    sample = np.where(np.isnan(sample), -np.inf, sample)
+    bar = np.partition(sample, -wanted, axis=0)[-wanted]
+    if not (bar > -np.inf).all():
+        return everything
+    return np.flatnonzero(np.greater_equal(values, bar).any(axis=1))
 
 
 def _mask_greatest(values: FloatArray, present: BoolArray, limits: IndexArray) -> BoolArray:
@@ -323,47 +355,56 @@ class Folder:
         self._grouper = grouper
         self._combine = {"min": np.fmin, "max": np.fmax}.get(operator, np.add)
         self._start = np.nan if operator in ("min", "max") else 0.0
-        self._results = np.empty((0, step_count))
+        self._step_count = step_count
+        self._results: FloatArray = np.empty((0, step_count))
+        # How many series there are at each step: those that always are apart from the others.
+        self._steady = np.zeros(0)
         self._counts = np.empty((0, step_count))
         self._signs: set[bool] = set()
         self._is_exact = True
 
     def add(self, labels: Sequence[Labels], values: FloatArray, present: BoolArray | None) -> None:
-        """Add (S, T) values of S series."""
-        rows = self._grouper.assign(labels)
+        """Add (S, T) values of S series, a block's worth."""
+        members = self._grouper.assign(labels)
         self._grow()
-        groups = Groups(self._grouper.labels, rows)
-        if self._operator != "count":
-            filled = _fill(values, present, self._start)
-            if self._operator == "sum":
-                self._watch_signs(filled)
-            reduced = reduce_rows(self._combine, filled, groups, start=self._start)
-            self._combine(self._results, reduced, out=self._results)
-        self._counts += count(values, present, groups)
+        if present is None:
+            self._steady += np.bincount(members, minlength=len(self._steady))
+        else:
+            combine_into(np.add, self._counts, present.astype(np.float64), members)
+        if self._operator in ("count", "group"):
+            return
+        filled = _fill(values, present, self._start)
+        if self._operator == "sum":
+            self._watch_signs(filled)
+        combine_into(self._combine, self._results, filled, members)
 
     def finish(self) -> Vector | None:
         """Return the result, or None if adding up in pieces may have been too inaccurate."""
         if not self._is_exact:
             return None
+        counts = self._counts + self._steady[:, np.newaxis]
         if self._operator == "count":
-            self._results = self._counts
+            self._results = counts
         elif self._operator == "group":
-            self._results = np.ones(self._counts.shape)
-        there = self._counts > 0
+            self._results = np.ones(counts.shape)
+        there = counts > 0
         present = None if there.all() else there
         return Vector(self._grouper.labels, self._results, present).without_empty_series()
 
     def _grow(self) -> None:
         missing = len(self._grouper.labels) - len(self._results)
         if missing:
-            step_count = self._results.shape[1]
-            fresh = np.full((missing, step_count), self._start)
+            fresh = np.full((missing, self._step_count), self._start)
             self._results = np.concatenate((self._results, fresh))
-            self._counts = np.concatenate((self._counts, np.zeros((missing, step_count))))
+            self._counts = np.concatenate((self._counts, np.zeros((missing, self._step_count))))
+            self._steady = np.concatenate((self._steady, np.zeros(missing)))
 
     def _watch_signs(self, values: FloatArray) -> None:
-        if not is_one_signed(values):
-            self._is_exact = False
-        elif values.any():
-            self._signs.add(bool(values.max() > 0))
-            self._is_exact = self._is_exact and len(self._signs) < 2
+        lowest, highest = values.min(), values.max()
+        if lowest < 0:
+            self._signs.add(False)
+        if highest > 0:
+            self._signs.add(True)
+        # Written so that NaN, for which every comparison is false, is not exact.
+        is_finite = bool(lowest > -np.inf and highest < np.inf)
+        self._is_exact = self._is_exact and is_finite and len(self._signs) < 2

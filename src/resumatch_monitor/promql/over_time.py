@@ -72,12 +72,12 @@ def present_over_time(window: Window) -> FloatArray:
 
 def first_over_time(window: Window) -> FloatArray:
     """Return the oldest value."""
-    return window.value_at(window.first)
+    return window.first_values()
 
 
 def last_over_time(window: Window) -> FloatArray:
     """Return the newest value."""
-    return window.value_at(window.last)
+    return window.last_values()
 
 
 def ts_of_first_over_time(window: Window) -> FloatArray:
@@ -112,7 +112,7 @@ def _time_of(window: Window, wanted: FloatArray) -> FloatArray:
 def stdvar_over_time(window: Window) -> FloatArray:
     """Return the population variance."""
     # Relative to each window's first value: equal values then give exactly zero.
-    origin = window.value_at(window.first).copy()
+    origin = window.first_values().copy()
     total = np.zeros(window.shape)
     for positions, inside in window.each_offset():
         np.add(total, window.value_at(positions) - origin, out=total, where=inside)

@@ -33,8 +33,8 @@ def _extrapolate(window: Window, *, is_counter: bool, is_rate: bool) -> FloatArr
     Prometheus' rule: all the way to an end that is less than 1.1 average intervals away, else by
     half an interval, and never further back than to where a counter would have been zero.
     """
-    first_values = window.value_at(window.first)
-    change = window.value_at(window.last) - first_values
+    first_values = window.first_values()
+    change = window.last_values() - first_values
     if is_counter:
         _undo_resets(window, change)
     first_times = window.time_at(window.first)
@@ -67,15 +67,17 @@ def _undo_resets(window: Window, change: FloatArray) -> None:
     dropped = values[..., 1:] < values[..., :-1]
     if not dropped.any():
         return
-    lost = np.zeros(values.shape)
-    np.copyto(lost[..., 1:], values[..., :-1], where=dropped)
-    after_first = np.minimum(window.first + 1, values.shape[-1] - 1)
     pairs = np.maximum(window.counts - 1, 0)
-    if lost.ndim == 1:
-        change += np.where(pairs > 0, fold(np.add, lost, after_first, pairs), 0.0)
+    if values.ndim == 1:
+        lost = np.where(dropped, values[:-1], 0.0)
+        first = np.minimum(window.first, len(lost) - 1)
+        change += np.where(pairs > 0, fold(np.add, lost, first, pairs), 0.0)
         return
     rows = np.flatnonzero(dropped.any(axis=1))
-    change[rows] += np.where(pairs > 0, fold(np.add, lost[rows], after_first, pairs), 0.0)
+    # Where a counter falls between two samples, what is lost is the value of the former.
+    lost = np.where(dropped[rows], values[rows, :-1], 0.0)
+    first = np.minimum(window.first, lost.shape[-1] - 1)
+    change[rows] += np.where(pairs > 0, fold(np.add, lost, first, pairs), 0.0)
 
 
 def irate(window: Window) -> FloatArray:
@@ -97,7 +99,7 @@ def _before_last(window: Window) -> IndexArray:
 
 
 def _last_two(window: Window) -> tuple[FloatArray, FloatArray]:
-    return window.value_at(_before_last(window)), window.value_at(window.last)
+    return window.value_at(_before_last(window)), window.last_values()
 
 
 def changes(window: Window) -> FloatArray:
@@ -137,7 +139,7 @@ def _regress(window: Window, origin_ms: IndexArray) -> tuple[FloatArray, FloatAr
     shape = window.shape
     totals = np.zeros((4, *shape))
     compensations = np.zeros((4, *shape))
-    start = window.value_at(window.first)
+    start = window.first_values()
     is_constant = np.ones(shape, dtype=np.bool_)
     for positions, inside in window.each_offset():
         x = np.broadcast_to((window.time_at(positions) - origin_ms) / 1000, shape)
@@ -166,7 +168,7 @@ def double_exponential_smoothing(
 ) -> FloatArray:
     """Return the smoothed last value; `smoothing` and `trend` (T,) are between 0 and 1."""
     shape = window.shape
-    smoothed, before = window.value_at(window.first).copy(), np.zeros(shape)
+    smoothed, before = window.first_values().copy(), np.zeros(shape)
     slope = window.value_at(np.minimum(window.first + 1, window.last)) - smoothed
     for index, (positions, inside) in enumerate(window.each_offset()):
         if index == 0:

@@ -1,7 +1,7 @@
 """Reads what selectors name from the store."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from resumatch_monitor.metrics.samples import (
 )
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context
-from resumatch_monitor.promql.vector import IndexArray, Vector, empty_vector, merge_equal
+from resumatch_monitor.promql.vector import Vector, empty_vector, merge_equal
 from resumatch_monitor.promql.windows import Samples, Window, lay_out_all, open_windows
 
 Kernel = Callable[[Window], FloatArray]
@@ -54,7 +54,7 @@ class Piece:
 
 def select_instant(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
     """Return the value of each series at each step: its latest sample, unless that is too old."""
-    return _select(context, selector, steps, lambda window: window.value_at(window.last))
+    return _select(context, selector, steps, lambda window: window.last_values())
 
 
 def select_timestamps(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
@@ -78,7 +78,7 @@ def _select(
     ):
         present = _presence(window, 1)
         if np.isnan(samples.values.min(initial=0.0)) and is_stale(samples.values).any():
-            fresh = ~is_stale(window.value_at(window.last))
+            fresh = ~is_stale(window.last_values())
             present = fresh if present is None else present & fresh
         pieces.append(Piece(samples.labels, read(window), present))
     return join_pieces(pieces, len(steps), context)
@@ -199,29 +199,23 @@ def _open(
     ends: TimeArray,
     steps: TimeArray,
 ) -> Iterator[tuple[Samples, Window]]:
-    known_times: TimeArray | None = None
-    bounds: tuple[IndexArray, IndexArray] | None = None
+    window: Window | None = None
     for samples in blocks:
         context.checkpoint()
-        if samples.offsets is not None:
-            found = samples.count_until(starts), samples.count_until(ends)
-        elif samples.times is known_times and bounds is not None:
-            found = bounds
-        else:
-            # Blocks of one target share their timestamps: look the windows up once for all.
-            found = bounds = samples.count_until(starts), samples.count_until(ends)
-            known_times = samples.times
-        yield (
+        # Blocks of one target share their timestamps: look the windows up once for all.
+        shared = window if samples.offsets is None else None
+        if shared is not None and shared.samples.times is samples.times:
+            yield samples, replace(shared, samples=samples)
+            continue
+        found = open_windows(
             samples,
-            open_windows(
-                samples,
-                start_ms=starts,
-                end_ms=ends,
-                eval_ms=steps,
-                checkpoint=context.checkpoint,
-                bounds=found,
-            ),
+            start_ms=starts,
+            end_ms=ends,
+            eval_ms=steps,
+            checkpoint=context.checkpoint,
         )
+        window = found if samples.offsets is None else window
+        yield samples, found
 
 
 def _presence(window: Window, min_samples: int) -> BoolArray | None:

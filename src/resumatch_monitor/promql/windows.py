@@ -69,6 +69,8 @@ class Window:
         end_ms: (T,) the right, closed end.
         eval_ms: (T,) the steps' own times, which offset and @ leave alone.
         checkpoint: To be called between pieces of long work; raises when time is up.
+        first_slice: `first` as a slice if its positions are evenly spaced: no copy is needed then.
+        last_slice: `last` likewise.
     """
 
     samples: Samples
@@ -79,11 +81,25 @@ class Window:
     end_ms: TimeArray
     eval_ms: TimeArray
     checkpoint: Callable[[], None]
+    first_slice: slice | None
+    last_slice: slice | None
 
     @property
     def shape(self) -> tuple[int, int]:
         """(S, T)."""
         return len(self.samples.labels), len(self.eval_ms)
+
+    def first_values(self) -> FloatArray:
+        """Return the oldest value in each window, (S, T), only for reading."""
+        if self.first_slice is not None:
+            return self.samples.values[:, self.first_slice]
+        return np.take(self.samples.values, self.first, axis=-1)
+
+    def last_values(self) -> FloatArray:
+        """Return the newest value in each window, (S, T), only for reading."""
+        if self.last_slice is not None:
+            return self.samples.values[:, self.last_slice]
+        return np.take(self.samples.values, self.last, axis=-1)
 
     def value_at(self, positions: IndexArray) -> FloatArray:
         """Return the values at `positions`, (S, T)."""
@@ -105,11 +121,21 @@ class Window:
 
 def take(values: FloatArray, positions: IndexArray) -> FloatArray:
     """Return `values` at `positions` of its last axis; a view where they are evenly spaced."""
-    if positions.ndim == 1 and len(positions) > 1:
-        begin, stride = int(positions[0]), int(positions[1] - positions[0])
-        if stride > 0 and (np.diff(positions) == stride).all():
-            return values[..., begin : int(positions[-1]) + 1 : stride]
-    return np.take(values, positions, axis=-1)
+    evenly = as_slice(positions)
+    return np.take(values, positions, axis=-1) if evenly is None else values[..., evenly]
+
+
+def as_slice(positions: IndexArray) -> slice | None:
+    """Return `positions` as a slice if they are (T,) and evenly spaced."""
+    if positions.ndim != 1 or len(positions) < 2:
+        return None
+    begin, end = int(positions[0]), int(positions[-1])
+    stride = int(positions[1]) - begin
+    if stride <= 0 or end - begin != stride * (len(positions) - 1):
+        return None
+    if not (positions[1:] - positions[:-1] == stride).all():
+        return None
+    return slice(begin, end + 1, stride)
 
 
 def open_windows(
@@ -119,20 +145,23 @@ def open_windows(
     end_ms: TimeArray,
     eval_ms: TimeArray,
     checkpoint: Callable[[], None],
-    bounds: tuple[IndexArray, IndexArray] | None = None,
 ) -> Window:
-    """Find the samples in `(start_ms, end_ms]`; `bounds` are the positions if they are known."""
-    first, after = bounds or (samples.count_until(start_ms), samples.count_until(end_ms))
+    """Find the samples in `(start_ms, end_ms]`."""
     size = samples.values.shape[-1]
+    after = samples.count_until(end_ms)
+    begin = samples.count_until(start_ms)
+    first, last = np.minimum(begin, size - 1), np.maximum(after - 1, 0)
     return Window(
         samples,
-        np.minimum(first, size - 1),
-        np.maximum(after - 1, 0),
-        np.maximum(after - first, 0),
+        first,
+        last,
+        np.maximum(after - begin, 0),
         start_ms,
         end_ms,
         eval_ms,
         checkpoint,
+        as_slice(first),
+        as_slice(last),
     )
 
 

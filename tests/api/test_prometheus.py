@@ -1,0 +1,250 @@
+from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from resumatch_monitor.api.prometheus import build_router
+from resumatch_monitor.kit.clock import to_milliseconds
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.promql.runner import QueryRunner
+from tests.support.clock import FakeClock
+from tests.support.memory_store import MemoryStore
+from tests.support.web import CHARLIE, make_guard, serve
+
+pytestmark = pytest.mark.anyio
+
+TOO_FINE = (
+    "exceeded maximum resolution of 11,000 points per timeseries."
+    " Try decreasing the query resolution (?step=XX)"
+)
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> MemoryStore:
+    store = MemoryStore()
+    now_ms = to_milliseconds(clock.now())
+    for job, slope in (("api", 15.0), ("web", 1.5)):
+        points = {now_ms - age * 15_000: 10_000.0 - age * slope for age in range(241)}
+        store.add(Labels.of({"__name__": "requests_total"}, job=job), points)
+    store.add(Labels.of({"__name__": "odd"}, kind="nan"), {now_ms: float("nan")})
+    store.add(Labels.of({"__name__": "odd"}, kind="inf"), {now_ms: float("inf")})
+    store.add(Labels.of({"__name__": "odd"}, kind="small"), {now_ms: 1.5e-9})
+    return store
+
+
+@pytest.fixture
+def queries(store: MemoryStore, clock: FakeClock, telemetry: Telemetry) -> Iterator[QueryRunner]:
+    runner = QueryRunner(store, clock=clock, telemetry=telemetry)
+    yield runner
+    runner.stop()
+
+
+@pytest.fixture
+async def client(queries: QueryRunner, clock: FakeClock) -> AsyncGenerator[httpx.AsyncClient]:
+    router = build_router(
+        queries=queries,
+        guard=make_guard(),
+        clock=clock,
+        rules=lambda: {"groups": []},
+        alerts=lambda: {"alerts": []},
+        targets=lambda: {"activeTargets": [], "droppedTargets": []},
+        metadata=lambda metric, limit: {str(metric): [{"type": "counter"}], "limit": limit},
+    )
+    async with serve(router, token=CHARLIE) as client:
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
+    response = await client.get(f"/api/v1{path}", params=params)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body["status"] == "success"
+    return body["data"]
+
+
+async def test_answers_a_vector_as_prometheus_does(
+    client: httpx.AsyncClient, clock: FakeClock
+) -> None:
+    data = await ask(client, "/query", query='requests_total{job="api"}')
+
+    seconds = int(clock.now().timestamp())
+    assert data == {
+        "resultType": "vector",
+        "result": [
+            {
+                "metric": {"__name__": "requests_total", "job": "api"},
+                "value": [seconds, "10000"],
+            }
+        ],
+    }
+
+
+async def test_writes_numbers_as_prometheus_does(client: httpx.AsyncClient) -> None:
+    data = await ask(client, "/query", query="odd")
+
+    values = {each["metric"]["kind"]: each["value"][1] for each in data["result"]}
+    assert values == {"nan": "NaN", "inf": "+Inf", "small": "1.5e-09"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("1 + 1", {"resultType": "scalar", "result": [1700000000.5, "2"]}),
+        ("1e21", {"resultType": "scalar", "result": [1700000000.5, "1000000000000000000000"]}),
+        ('"text"', {"resultType": "string", "result": [1700000000.5, "text"]}),
+    ],
+)
+async def test_answers_scalars_and_strings(
+    client: httpx.AsyncClient, query: str, expected: dict[str, Any]
+) -> None:
+    assert await ask(client, "/query", query=query, time="1700000000.5") == expected
+
+
+async def test_answers_a_range_selector_with_raw_samples(client: httpx.AsyncClient) -> None:
+    data = await ask(client, "/query", query='requests_total{job="web"}[31s]')
+
+    assert data["resultType"] == "matrix"
+    assert [value for _, value in data["result"][0]["values"]] == ["9997", "9998.5", "10000"]
+
+
+async def test_answers_a_range_by_get_and_by_form(
+    client: httpx.AsyncClient, clock: FakeClock
+) -> None:
+    now = clock.now()
+    params = {
+        "query": "sum by (job) (rate(requests_total[1m]))",
+        "start": (now - timedelta(minutes=2)).isoformat(),
+        "end": str(now.timestamp()),
+        "step": "1m",
+    }
+
+    by_get = await client.get("/api/v1/query_range", params=params)
+    by_form = await client.post("/api/v1/query_range", data=params)
+
+    assert by_get.status_code == 200
+    assert by_get.json() == by_form.json()
+    data = by_get.json()["data"]
+    assert data["resultType"] == "matrix"
+    assert [each["metric"] for each in data["result"]] == [{"job": "api"}, {"job": "web"}]
+    assert [value for _, value in data["result"][0]["values"]] == ["1", "1", "1"]
+
+
+async def test_leaves_out_steps_without_a_value(
+    client: httpx.AsyncClient, clock: FakeClock
+) -> None:
+    now = int(clock.now().timestamp())
+
+    data = await ask(
+        client, "/query_range", query='odd{kind="inf"}', start=now - 60, end=now + 60, step=60
+    )
+
+    assert data["result"][0]["values"] == [[now, "+Inf"], [now + 60, "+Inf"]]
+
+
+def over(query: str, start: float, end: float, step: float) -> dict[str, Any]:
+    """Return the parameters of a range query."""
+    return {"query": query, "start": start, "end": end, "step": step}
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status", "kind", "text"),
+    [
+        ("/query", {"query": "sum("}, 400, "bad_data", "parse error"),
+        ("/query", {"query": ""}, 400, "bad_data", "no expression found"),
+        ("/query", {"query": "up", "time": "soon"}, 400, "bad_data", 'parameter "time"'),
+        ("/query", {"query": "up", "time": "NaN"}, 400, "bad_data", 'parameter "time"'),
+        ("/query", {"query": "up", "timeout": "soon"}, 400, "bad_data", 'parameter "timeout"'),
+        ("/query", {"query": "up", "limit": "-1"}, 400, "bad_data", 'parameter "limit"'),
+        ("/query", {"query": "info(up)"}, 422, "execution", "info"),
+        ("/query", {"query": "rate(up[5m] anchored)"}, 422, "execution", "anchored"),
+        ("/query", {"query": "mad_over_time(up[5m])"}, 422, "execution", "experimental"),
+        ("/query", {"query": "(" * 100 + "1" + ")" * 100}, 422, "execution", "nested"),
+        ("/query_range", over("1", 0, 11_001, 1), 400, "bad_data", TOO_FINE),
+        ("/query_range", over("1", 1, 0, 1), 400, "bad_data", "before"),
+        ("/query_range", over("1", 0, 1, 0), 400, "bad_data", "zero"),
+        ("/query_range", {"query": "1", "start": 0, "end": 1}, 400, "bad_data", '"step"'),
+        ("/query_range", {"query": "1", "end": 1, "step": 1}, 400, "bad_data", '"start"'),
+        ("/query_range", over("up[5m]", 0, 1, 1), 400, "bad_data", "range vector"),
+        ("/series", {}, 400, "bad_data", "no match[] parameter provided"),
+        ("/series", {"match[]": "1 + 1"}, 400, "bad_data", "not a selector"),
+        ("/series", {"match[]": "{"}, 400, "bad_data", "match[]"),
+    ],
+)
+async def test_says_what_is_wrong(
+    client: httpx.AsyncClient,
+    path: str,
+    params: dict[str, Any],
+    status: int,
+    kind: str,
+    text: str,
+) -> None:
+    response = await client.get(f"/api/v1{path}", params=params)
+
+    body = response.json()
+    assert response.status_code == status
+    assert (body["status"], body["errorType"]) == ("error", kind)
+    assert text in body["error"]
+
+
+async def test_refuses_a_query_of_100_kb(client: httpx.AsyncClient) -> None:
+    query = 'x{a="' + "b" * 100_000 + '"}'
+
+    response = await client.post("/api/v1/query", data={"query": query})
+
+    assert response.status_code == 422
+    assert "longer than" in response.json()["error"]
+
+
+async def test_finds_series_labels_and_values(client: httpx.AsyncClient) -> None:
+    series = await ask(client, "/series", **{"match[]": 'requests_total{job=~"a.*"}'})
+    labels = await ask(client, "/labels")
+    values = await ask(client, "/label/job/values", **{"match[]": "requests_total"})
+    names = await ask(client, "/label/__name__/values")
+
+    assert series == [{"__name__": "requests_total", "job": "api"}]
+    assert labels == ["__name__", "job", "kind"]
+    assert values == ["api", "web"]
+    assert names == ["odd", "requests_total"]
+
+
+async def test_limits_answers_with_a_warning(client: httpx.AsyncClient) -> None:
+    response = await client.get("/api/v1/label/job/values", params={"limit": 1})
+    vector = await client.get("/api/v1/query", params={"query": "odd", "limit": 2})
+
+    assert response.json()["data"] == ["api"]
+    assert response.json()["warnings"] == ["results truncated due to limit"]
+    assert len(vector.json()["data"]["result"]) == 2
+    assert vector.json()["warnings"] == ["results truncated due to limit"]
+
+
+async def test_passes_annotations_on(client: httpx.AsyncClient) -> None:
+    response = await client.get("/api/v1/query", params={"query": "quantile(2, odd)"})
+
+    assert response.json()["warnings"] == [
+        "PromQL warning: quantile value should be between 0 and 1, got 2"
+    ]
+
+
+async def test_serves_what_other_parts_supply(client: httpx.AsyncClient) -> None:
+    assert await ask(client, "/rules") == {"groups": []}
+    assert await ask(client, "/alerts") == {"alerts": []}
+    assert (await ask(client, "/targets"))["droppedTargets"] == []
+    assert (await ask(client, "/metadata", metric="up", limit=3))["limit"] == 3
+    assert (await ask(client, "/status/buildinfo"))["version"]
+    assert await ask(client, "/format_query", query="sum(up)by(job)") == "sum by (job) (up)"
+
+
+async def test_refuses_strangers_and_large_bodies(
+    client: httpx.AsyncClient, queries: QueryRunner
+) -> None:
+    stranger = await client.get(
+        "/api/v1/query", params={"query": "1"}, headers={"Authorization": ""}
+    )
+    large = await client.post("/api/v1/query", content=b"query=" + b"a" * 2_000_000)
+
+    assert stranger.status_code == 401
+    assert large.status_code == 413
+    assert large.json()["errorType"] == "bad_data"
