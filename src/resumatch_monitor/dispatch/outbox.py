@@ -275,13 +275,16 @@ class _Worker:
         """
         tasks = [asyncio.ensure_future(self._attempt(delivery)) for delivery in deliveries]
         try:
-            await asyncio.shield(asyncio.gather(*tasks))
+            await asyncio.shield(asyncio.wait(tasks))
         except asyncio.CancelledError:
             await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        # Only when none is under way any more may one that raised stop the loop.
+        for task in tasks:
+            task.result()
 
     async def _attempt(self, delivery: DueDelivery) -> None:
         notification = delivery.notification

@@ -1,14 +1,14 @@
 """Waits for a signal or a moment, whichever comes first."""
 
 import asyncio
-import contextlib
+from typing import Any
 
 from resumatch_monitor.kit.clock import Clock
 
 
 async def wait_for_signal(signal: asyncio.Event, *, seconds: float, clock: Clock) -> None:
     """Return when `signal` is set, which is cleared then, or after `seconds`."""
-    waiters = [
+    waiters: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(signal.wait()),
         asyncio.ensure_future(clock.sleep(max(seconds, 0))),
     ]
@@ -17,7 +17,6 @@ async def wait_for_signal(signal: asyncio.Event, *, seconds: float, clock: Clock
     finally:
         for waiter in waiters:
             waiter.cancel()
-        for waiter in waiters:
-            with contextlib.suppress(asyncio.CancelledError):
-                await waiter
+        # Not one by one with their cancellation suppressed: that would swallow our own.
+        await asyncio.gather(*waiters, return_exceptions=True)
     signal.clear()
