@@ -372,9 +372,10 @@ class Head:
 
     def drop(self, cut: HeadCut) -> None:
         """Forget what `cut` holds; call on the appending thread."""
-        for key, _ in cut.rows:
+        for key, parts in cut.rows:
             target = self.targets[key]
-            target.drop_before(cut.cutoff_ms)
+            # Not the cut-off: rows from before it may have come in since the cut was made.
+            target.drop_before(int(parts[-1][2][-1]) + 1)
             if not target.chunks:
                 del self.targets[key]
         for number, sealed in cut.ragged:
