@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from resumatch_monitor.errortracking.values import as_dict, as_list, as_text
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -16,9 +18,22 @@ class Frame:
     column: int | None
     in_app: bool
     context_line: str | None
-    pre_context: tuple[str, ...]
-    post_context: tuple[str, ...]
-    vars: dict[str, Any]
+    raw: dict[str, Any] = field(repr=False)
+
+    @property
+    def pre_context(self) -> list[str]:
+        """The lines before it."""
+        return [as_text(line) for line in as_list(self.raw.get("pre_context"))]
+
+    @property
+    def post_context(self) -> list[str]:
+        """The lines after it."""
+        return [as_text(line) for line in as_list(self.raw.get("post_context"))]
+
+    @property
+    def vars(self) -> dict[str, Any]:
+        """The local variables, as the SDK rendered them."""
+        return as_dict(self.raw.get("vars"))
 
 
 @dataclass(frozen=True, slots=True)

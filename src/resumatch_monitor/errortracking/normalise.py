@@ -153,9 +153,7 @@ def _read_frame(value: dict[str, Any]) -> Frame:
         column=as_int(value.get("colno")),
         in_app=value.get("in_app") is True,
         context_line=as_text(context_line) if context_line is not None else None,
-        pre_context=tuple(as_text(line) for line in as_list(value.get("pre_context"))),
-        post_context=tuple(as_text(line) for line in as_list(value.get("post_context"))),
-        vars=as_dict(value.get("vars")),
+        raw=value,
     )
 
 
@@ -200,4 +198,9 @@ def _one_line(text: str) -> str:
 
 
 def _label(value: object) -> str:
-    return _one_line(as_text(value))[:_LABEL_MAX]
+    if value is None:
+        return ""
+    text = as_text(value)
+    if len(text) <= _LABEL_MAX and text.isidentifier():
+        return text
+    return _one_line(text)[:_LABEL_MAX]

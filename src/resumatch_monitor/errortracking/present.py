@@ -126,8 +126,8 @@ def _present_frame(frame: Frame) -> dict[str, Any]:
         "column": frame.column,
         "in_app": frame.in_app,
         "context_line": frame.context_line,
-        "pre_context": list(frame.pre_context),
-        "post_context": list(frame.post_context),
+        "pre_context": frame.pre_context,
+        "post_context": frame.post_context,
         "vars": frame.vars,
     }
 

@@ -13,7 +13,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from resumatch_monitor.errortracking.patterns import FILTERED, PATTERNS, Pattern, is_card_number
+from resumatch_monitor.errortracking.patterns import (
+    FILTERED,
+    PATTERNS,
+    Pattern,
+    Test,
+    is_card_number,
+)
 from resumatch_monitor.errortracking.values import as_dict, as_list, as_text, is_dict, list_of_pairs
 
 _TEXT_MAX = 8_192
@@ -81,7 +87,11 @@ class Scrubber:
     def clean(self, event: dict[str, Any]) -> Cleaned:
         """Return a copy of `event` without what must not be stored."""
         text = orjson.dumps(event).decode().lower()
-        active = [pattern for pattern in PATTERNS if pattern.may_occur(text)]
+        active = [
+            _Active(pattern, test)
+            for pattern in PATTERNS
+            if (test := pattern.hint.narrow(text)) is not None
+        ]
         return _Pass(self, active).run(event)
 
     def _decide_sensitive(self, key: str) -> bool:
@@ -97,14 +107,22 @@ class Scrubber:
         return not _SENSITIVE_WORDS.isdisjoint([*words, *pairs])
 
 
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """A pattern that occurs somewhere in an event, and a quick test of where it does not."""
+
+    pattern: Pattern
+    may_occur: Test
+
+
 class _Pass:
     """One walk over one event."""
 
-    def __init__(self, scrubber: Scrubber, active: Sequence[Pattern]) -> None:
+    def __init__(self, scrubber: Scrubber, active: Sequence[_Active]) -> None:
         self._is_sensitive = scrubber.is_sensitive
         self._active = active
-        self._source_active = [pattern for pattern in active if pattern.holds_in_source]
-        self._finds_cards = any(pattern.name == "card_number" for pattern in active)
+        self._source_active = [each for each in active if each.pattern.holds_in_source]
+        self._finds_cards = any(each.pattern.name == "card_number" for each in active)
         self._path: list[str] = []
         self._scrubbed: list[str] = []
 
@@ -190,11 +208,11 @@ class _Pass:
         cleaned = self._apply(text[: 2 * limit], self._active)
         return cleaned if len(text) <= limit >= len(cleaned) else _mark_cut(cleaned, limit, text)
 
-    def _apply(self, text: str, patterns: Sequence[Pattern]) -> str:
+    def _apply(self, text: str, active: Sequence[_Active]) -> str:
         lower = text.lower()
-        for pattern in patterns:
-            if pattern.may_occur(lower):
-                replaced = pattern.replace(text)
+        for each in active:
+            if each.may_occur(lower):
+                replaced = each.pattern.replace(text)
                 if replaced != text:
                     self._note()
                     text = replaced
@@ -220,7 +238,7 @@ class _Pass:
                 cleaned[key] = self._walk(value, 3, is_free=True, limit=_VARIABLE_MAX)
                 self._path.pop()
             elif key in ("pre_context", "post_context"):
-                cleaned[key] = [self._clean_source(line) for line in as_list(value)[:20]]
+                cleaned[key] = self._clean_lines(as_list(value)[:20])
             elif key == "context_line":
                 cleaned[key] = self._clean_source(value)
             elif isinstance(value, str):
@@ -228,6 +246,14 @@ class _Pass:
             else:
                 cleaned[key] = self._copy(value, 3)
         return cleaned
+
+    def _clean_lines(self, lines: list[Any]) -> list[Any]:
+        # Most of an event is source code, and most source code needs nothing done to it.
+        if all(isinstance(line, str) and len(line) <= _SOURCE_LINE_MAX for line in lines):
+            text = "\n".join(lines).lower() if self._source_active else ""
+            if not any(each.may_occur(text) for each in self._source_active):
+                return lines
+        return [self._clean_source(line) for line in lines]
 
     def _clean_source(self, line: Any) -> str | None:
         if line is None:

@@ -1,0 +1,111 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from resumatch_monitor.errortracking.issues import IssueQuery
+from resumatch_monitor.errortracking.record import EventRecord, encode_record
+from resumatch_monitor.kit.clock import SystemClock
+from resumatch_monitor.storage.sql.database import Database
+from tests.support.clock import FakeClock
+from tests.support.errors import ENVELOPE_URL, build_stack, make_envelope, make_event
+
+pytestmark = pytest.mark.anyio
+
+_ROOT = Path(__file__).parents[2]
+_CHILD = Path(__file__).with_name("digester.py")
+_EVENTS = 1_000
+
+
+def start_digester(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(_CHILD), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": f"{_ROOT}:{_ROOT / 'src'}"},
+    )
+
+
+def kill_after(child: subprocess.Popen[str], lines: int) -> None:
+    assert child.stdout is not None
+    for _ in range(lines):
+        assert child.stdout.readline()
+    child.kill()
+    child.wait(10)
+    child.stdout.close()
+
+
+async def test_kill_9_while_digesting_counts_every_event_once(tmp_path: Path) -> None:
+    clock = SystemClock()
+    database = Database(tmp_path / "monitor.sqlite3")
+    database.start()
+    async with build_stack(tmp_path / "spool", database=database, clock=clock) as stack:
+        records = [
+            encode_record(
+                EventRecord(1, f"{number:032x}", clock.now(), None, orjson.dumps(make_event()))
+            )
+            for number in range(1, _EVENTS + 1)
+        ]
+        await asyncio.gather(*(stack.spool.append(record) for record in records))
+    database.stop()
+
+    # Killed right after a batch was stored, and at whatever moment the next line falls.
+    for lines in (2, 3):
+        await asyncio.to_thread(kill_after, start_digester(tmp_path), lines)
+
+    database = Database(tmp_path / "monitor.sqlite3")
+    database.start()
+    async with build_stack(tmp_path / "spool", database=database, clock=clock) as stack:
+        assert 0 < stack.spool.pending < _EVENTS
+        await stack.drain()
+        page = await stack.reader.list_issues(IssueQuery(), clock.now())
+        assert [issue.event_count for issue in page.items] == [_EVENTS]
+        assert len(stack.sink.alerts) == 1
+    database.stop()
+
+
+async def test_the_loop_digests_what_comes_and_says_what_waits(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await stack.client.post(ENVELOPE_URL, content=make_envelope(make_event(1)))
+        pending = "resumatch_monitor_ingest_pending"
+        assert stack.sample(pending, signal="errors") == 1
+
+        digesting = asyncio.create_task(stack.digest.run())
+        relaying = asyncio.create_task(stack.relay.run())
+        async with asyncio.timeout(20):
+            while not stack.sink.alerts:
+                await asyncio.to_thread(lambda: None)
+            while stack.spool.pending:
+                await asyncio.to_thread(lambda: None)
+        digesting.cancel()
+        relaying.cancel()
+
+        assert stack.sample(pending, signal="errors") == 0
+
+
+async def test_waits_while_the_store_cannot_write(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await stack.client.post(ENVELOPE_URL, content=make_envelope(make_event(1)))
+        await database.write(lambda c: c.exec_driver_sql("ALTER TABLE issues RENAME TO away"))
+
+        digesting = asyncio.create_task(stack.digest.digest_batch())
+        for _ in range(50):
+            await asyncio.to_thread(lambda: None)
+            await clock.advance(1)
+        assert stack.spool.pending == 1
+        assert not digesting.done()
+
+        await database.write(lambda c: c.exec_driver_sql("ALTER TABLE away RENAME TO issues"))
+        while not digesting.done():
+            await asyncio.to_thread(lambda: None)
+            await clock.advance(31)
+        assert stack.spool.pending == 0
+        page = await stack.reader.list_issues(IssueQuery(), clock.now())
+        assert page.total == 1
