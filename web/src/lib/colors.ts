@@ -11,7 +11,10 @@ function hash(text: string): number {
 
 const isError = (name: string): boolean => /\b5\d\d\b|\b5xx\b|error|fail|critical/i.test(name);
 
-/** Gives each name an index into the series colours; names that would share one move on while there are free ones. */
+/**
+ * Gives each name an index into the series colours; names that would share one move on while there are free ones.
+ * Red is for errors; another name gets it only when all others are taken.
+ */
 export function assignColors(names: string[]): number[] {
   const total = SERIES_TOKENS.length;
   if (names.length === 1) return [isError(names[0]!) ? RED : 0];
@@ -20,7 +23,8 @@ export function assignColors(names: string[]): number[] {
   const order = [...new Set(names)].sort((a, b) => Number(isError(b)) - Number(isError(a)) || (a < b ? -1 : 1));
   for (const name of order) {
     let slot = isError(name) && !used.has(RED) ? RED : hash(name) % total;
-    for (let i = 0; used.has(slot) && i < total; i += 1) slot = (slot + 1) % total;
+    const isTaken = (at: number): boolean => used.has(at) || (at === RED && !isError(name) && used.size < total - 1);
+    for (let i = 0; isTaken(slot) && i < total; i += 1) slot = (slot + 1) % total;
     used.add(slot);
     if (used.size === total) used.clear();
     taken.set(name, slot);

@@ -8,9 +8,9 @@ export function num(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
-  if (size >= 1e12) return `${trim(value / 1e12, 3)}T`;
-  if (size >= 1e9) return `${trim(value / 1e9, 3)}G`;
-  if (size >= 1e6) return `${trim(value / 1e6, 3)}M`;
+  if (size >= 999.5e9) return `${trim(value / 1e12, 3)}T`;
+  if (size >= 999.5e6) return `${trim(value / 1e9, 3)}G`;
+  if (size >= 999.5e3) return `${trim(value / 1e6, 3)}M`;
   if (size >= 1e4) return `${trim(value / 1e3, 3)}k`;
   if (size >= 1e3) return `${(value / 1e3).toFixed(1).replace('.0', '')}k`;
   if (size >= 100 || Number.isInteger(value)) return trim(value, 4);
@@ -55,7 +55,7 @@ export function bytes(value: number | null | undefined): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let [size, unit] = [value, 0];
   while (Math.abs(size) >= 1024 && unit < units.length - 1) [size, unit] = [size / 1024, unit + 1];
-  return `${trim(size, 3)} ${units[unit]}`;
+  return `${Math.abs(size) >= 100 ? Math.round(size) : trim(size, 3)} ${units[unit]}`;
 }
 
 /** A fraction as percent; close to the whole it keeps the digits that matter: 99.982%. */
