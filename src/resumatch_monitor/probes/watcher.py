@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import Counter
 
-from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.probes.alerts import EpisodeTeller, build_alert_labels
 from resumatch_monitor.probes.cadence import build_thresholds, find_retry_delay
@@ -71,7 +71,8 @@ class ProbeWatcher:
 
     async def run_once(self) -> None:
         """Make one attempt and record it."""
-        at = self._clock.now()
+        # In milliseconds, as it is stored: an outage must not begin twice at almost one time.
+        at = from_milliseconds(to_milliseconds(self._clock.now()))
         result = await run_probe(self.probe, timeout=self.config.timeout, clock=self._clock)
         outcome = "success" if result.is_success else "failure"
         self._metrics.runs.labels(self.config.type, outcome).inc()

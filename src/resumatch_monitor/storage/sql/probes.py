@@ -13,6 +13,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     type_coerce,
@@ -32,6 +33,7 @@ from resumatch_monitor.probes.outage import (
 from resumatch_monitor.probes.store import ChartPoint, Episode, RunRecord, Snapshot
 from resumatch_monitor.probes.uptime import Span, StoredResult
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.tables.base import Moment
 from resumatch_monitor.storage.sql.tables.probes import (
     PROBE_EPISODES,
     PROBE_RESULTS,
@@ -267,7 +269,7 @@ def _close_episode(
 ) -> None:
     # A clock that was set back must not end an outage before it began.
     started_at = PROBE_EPISODES.c.started_at
-    end = case((started_at > ended_at, started_at), else_=ended_at)
+    end = case((started_at > ended_at, started_at), else_=literal(ended_at, Moment()))
     connection.execute(
         update(PROBE_EPISODES)
         .where(
