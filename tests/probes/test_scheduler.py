@@ -95,9 +95,9 @@ class Watch:
         """Let time pass in steps, each with room for the store's threads to answer."""
         await self._drain()
         for _ in range(round(seconds)):
-            count = len(self.target.attempts)
+            before = len(self.target.attempts), self.target.at_once
             await self.clock.advance(1.0)
-            if self.target.at_once or len(self.target.attempts) != count:
+            if (len(self.target.attempts), self.target.at_once) != before:
                 await self._drain()
             await self.store.load_states()
         await self._drain()
