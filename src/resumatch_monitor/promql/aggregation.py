@@ -4,7 +4,7 @@ Each takes (S, T) values, where they are present, and the group (S,) of each ser
 (G, T) values with where they are present, or for topk and its like what stays of (S, T).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,15 @@ class Groups:
     def count(self) -> int:
         """G."""
         return len(self.labels)
+
+    def members(self) -> Iterator[tuple[int, IndexArray]]:
+        """Yield each group with the positions of its series, in their order."""
+        order = np.argsort(self.of_row, kind="stable")
+        ends = np.cumsum(np.bincount(self.of_row, minlength=self.count))
+        begin = 0
+        for group, end in enumerate(ends.tolist()):
+            yield group, order[begin:end]
+            begin = end
 
 
 class Grouper:
@@ -230,8 +239,7 @@ def group_presence(vector: Vector, groups: Groups) -> BoolArray | None:
 def quantile(vector: Vector, groups: Groups, wanted: FloatArray) -> FloatArray:
     """Return the `wanted` (T,) quantile of each group, (G, T)."""
     result = np.empty((groups.count, vector.step_count))
-    for group in range(groups.count):
-        rows = np.flatnonzero(groups.of_row == group)
+    for group, rows in groups.members():
         values = vector.values[rows].T
         counts = np.full(len(values), len(rows), dtype=np.int64)
         if vector.present is not None:
@@ -248,8 +256,7 @@ def select_extremes(vector: Vector, groups: Groups, limits: IndexArray, *, is_to
     NaN is kept only if there are not enough numbers. Of equal values the first series wins.
     """
     kept = np.zeros(vector.values.shape, dtype=np.bool_)
-    for group in range(groups.count):
-        rows = np.flatnonzero(groups.of_row == group)
+    for _, rows in groups.members():
         values = vector.values if len(rows) == len(kept) else vector.values[rows]
         values = values if is_top else -values
         if vector.present is None:
@@ -317,8 +324,7 @@ def select_first(vector: Vector, groups: Groups, limits: IndexArray) -> Vector:
     """Keep, at each step, the first `limits` (T,) series of each group."""
     mask = vector.mask()
     kept = np.zeros(mask.shape, dtype=np.bool_)
-    for group in range(groups.count):
-        rows = np.flatnonzero(groups.of_row == group)
+    for _, rows in groups.members():
         kept[rows] = mask[rows] & (np.cumsum(mask[rows], axis=0) <= limits)
     return replace(vector, present=kept).without_empty_series()
 
@@ -328,8 +334,7 @@ def count_values(vector: Vector, groups: Groups, label: str) -> Vector:
     mask = vector.mask()
     rows_of: dict[Labels, int] = {}
     counts: list[FloatArray] = []
-    for group in range(groups.count):
-        rows = np.flatnonzero(groups.of_row == group)
+    for group, rows in groups.members():
         members, present = vector.values[rows], mask[rows]
         texts = np.array([format_float(value) for value in members.ravel().tolist()])
         texts = texts.reshape(members.shape)
@@ -348,7 +353,7 @@ def count_values(vector: Vector, groups: Groups, label: str) -> Vector:
 class Folder:
     """Aggregates series that come in pieces, and never holds more than the result."""
 
-    OPERATORS = frozenset({"sum", "count", "min", "max", "group"})
+    OPERATORS = frozenset({"sum", "avg", "count", "min", "max", "group"})
 
     def __init__(self, operator: str, grouper: Grouper, step_count: int) -> None:
         self._operator = operator
@@ -374,7 +379,7 @@ class Folder:
         if self._operator in ("count", "group"):
             return
         filled = _fill(values, present, self._start)
-        if self._operator == "sum":
+        if self._operator in ("sum", "avg"):
             self._watch_signs(filled)
         combine_into(self._combine, self._results, filled, members)
 
@@ -383,6 +388,10 @@ class Folder:
         if not self._is_exact:
             return None
         counts = self._counts + self._steady[:, np.newaxis]
+        if self._operator == "avg":
+            if np.isinf(self._results).any():
+                return None
+            self._results /= counts
         if self._operator == "count":
             self._results = counts
         elif self._operator == "group":

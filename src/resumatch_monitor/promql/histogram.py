@@ -119,6 +119,7 @@ def _collect(
     vector: Vector, annotations: Annotations
 ) -> Iterator[tuple[Sequence[Labels], Buckets]]:
     """Find the histograms, those with the same bounds together, a few at a time."""
+    ignored = frozenset((BUCKET_LABEL, METRIC_NAME) if vector.is_nameless else (BUCKET_LABEL,))
     histograms: dict[tuple[tuple[str, str], ...], list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         bound = _parse_bound(labels.value(BUCKET_LABEL))
@@ -128,7 +129,7 @@ def _collect(
                 f' "{labels.value(BUCKET_LABEL)}"'
             )
             continue
-        key = tuple(pair for pair in labels.pairs if pair[0] != BUCKET_LABEL)
+        key = tuple([pair for pair in labels.pairs if pair[0] not in ignored])
         histograms.setdefault(key, []).append((bound, row))
     same_bounds: dict[tuple[float, ...], list[tuple[Labels, list[int]]]] = {}
     for key, buckets in histograms.items():

@@ -80,9 +80,17 @@ def parse(text: str, *, features: frozenset[str] = frozenset()) -> ast.Expr:
     return _parse_checked(text, features)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=256)
 def _parse_checked(text: str, features: frozenset[str]) -> ast.Expr:
-    return _Adaptor(features).adapt(_parse_natively(text))
+    try:
+        return _Adaptor(features).adapt(_parse_natively(text))
+    except (OverflowError, ValueError):
+        raise QueryError("parse error: a duration or a moment is too far away") from None
+    except BaseException as error:
+        # The native code panics on some numbers, and a panic is no `Exception`.
+        if type(error).__name__ == "PanicException":
+            raise QueryError("parse error: the query cannot be understood") from None
+        raise
 
 
 def format_query(text: str) -> str:

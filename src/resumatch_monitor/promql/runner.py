@@ -94,6 +94,7 @@ class QueryRunner(Querier):
         )
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="query")
         self._waiting = 0
+        self._is_stopping = threading.Event()
         self._metrics = _Metrics(telemetry)
 
     @override
@@ -174,7 +175,8 @@ class QueryRunner(Querier):
         return await self._run("read", lambda _: work(self._queryable), None)
 
     def stop(self) -> None:
-        """Refuse further queries and wait for those that run."""
+        """Refuse further queries, and end those that run at their next checkpoint."""
+        self._is_stopping.set()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     async def _run(
@@ -183,11 +185,13 @@ class QueryRunner(Querier):
         work: Callable[[Callable[[], None]], ResultT],
         timeout: timedelta | None,  # noqa: ASYNC109 - passed on to the thread
     ) -> ResultT:
+        if self._is_stopping.is_set():
+            raise QueryTimeoutError("the monitor is shutting down")
         if self._waiting >= _MOST_WAITING:
             self._metrics.failures.labels("limit").inc()
             raise QueryTimeoutError(f"{_MOST_WAITING} queries are waiting already; try again later")
         limit = min(timeout, self._timeout) if timeout is not None else self._timeout
-        deadline = _Deadline(self._clock, limit)
+        deadline = _Deadline(self._clock, limit, self._is_stopping)
         started = self._clock.monotonic()
         self._waiting += 1
         self._metrics.pending.set(self._waiting)
@@ -212,13 +216,16 @@ class QueryRunner(Querier):
 class _Deadline:
     """Raises once time is up or nobody waits for the result any more."""
 
-    def __init__(self, clock: Clock, limit: timedelta) -> None:
+    def __init__(self, clock: Clock, limit: timedelta, is_stopping: threading.Event) -> None:
         self._clock = clock
+        self._is_stopping = is_stopping
         self._at = clock.monotonic() + limit.total_seconds()
         self._is_cancelled = threading.Event()
         self.message = f"query timed out after {limit.total_seconds():g} seconds"
 
     def check(self) -> None:
+        if self._is_stopping.is_set():
+            raise QueryTimeoutError("the monitor is shutting down")
         if self._is_cancelled.is_set() or self._clock.monotonic() > self._at:
             raise QueryTimeoutError(self.message)
 

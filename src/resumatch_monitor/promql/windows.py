@@ -227,8 +227,10 @@ def _lay_out_rows(
     ragged: "_RaggedBuilder",
     drop_stale: bool,
 ) -> Iterator[Samples]:
+    if not values.size:
+        return
     # A minimum is NaN if anything is, and much faster than looking at every bit pattern.
-    if not values.size or not np.isnan(values.min()):
+    if not np.isnan(values.min()):
         yield Samples(labels, times, values, None)
         return
     missing = is_absent(values)
@@ -241,6 +243,8 @@ def _lay_out_rows(
     kept = ~missing.all(axis=0)
     if not kept.all():
         times, values, missing = times[kept], values[:, kept], missing[:, kept]
+    if not len(times):
+        return
     holes = missing.any(axis=1)
     whole = np.flatnonzero(~holes)
     if len(whole):
