@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as open_metrics_parser
@@ -214,6 +214,7 @@ def bits(value: float) -> bytes:
     return b"NaN" if math.isnan(value) else struct.pack("<d", value)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(scrapes(), min_size=1, max_size=4))
 def test_agrees_with_prometheus_client_scrape_after_scrape(
     rounds: list[list[tuple[Labels, float]]],

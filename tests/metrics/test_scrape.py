@@ -15,7 +15,7 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.config import GlobalConfig, ScrapeConfig
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
-from resumatch_monitor.metrics.samples import StoreFullError
+from resumatch_monitor.metrics.samples import SampleSink, StoreFullError
 from resumatch_monitor.metrics.scrape import ScrapeManager, ScrapeTelemetry, TargetScraper
 from resumatch_monitor.metrics.targets import Target, build_targets
 from tests.metrics.support import Answer, RowRecorder, respond, serve
@@ -55,16 +55,17 @@ def make_target(address: str, labels: dict[str, str] | None = None, **options: A
 
 def make_scraper(
     target: Target,
-    sink: RowRecorder,
+    sink: SampleSink,
     client: httpx.AsyncClient,
     *,
     metadata: MetadataStore | None = None,
+    clock: FakeClock | None = None,
 ) -> TargetScraper:
     return TargetScraper(
         target=target,
         sink=sink,
         client=client,
-        clock=FakeClock(),
+        clock=clock or FakeClock(),
         telemetry=ScrapeTelemetry(Telemetry()),
         metadata=metadata or MetadataStore(),
         max_samples=target.config.sample_limit or 1000,

@@ -348,12 +348,12 @@ async def test_selects_run_beside_appends_and_seals(tmp_path: Path) -> None:
         return seen
 
     readers = [asyncio.create_task(asyncio.to_thread(read)) for _ in range(2)]
-    for step in range(300):
+    for step in range(160):
         layout = layouts[step // 7 % 4]
         row = np.full(len(layout.labels), float(step))
         await store.append_row("x", layout, NOW_MS + step, row)
         written = step + 1
-        if step % 47 == 46:
+        if step % 31 == 30:
             await asyncio.to_thread(store.seal, NOW_MS + step - 20)
     is_done = True
 

@@ -26,6 +26,7 @@ from resumatch_monitor.storage.tsdb.wal import WalWriter
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 10.0
+_PAUSE_AFTER_FAILURE_SECONDS = 120.0
 _HARD_LIMIT_FACTOR = 2
 
 
@@ -71,6 +72,7 @@ class TimeSeriesStore:
         )
         self._state = StoreState()
         self._maintenance = threading.Lock()
+        self._seal_not_before = float("-inf")
         self._lock_descriptor: int | None = None
         self._appender: Appender | None = None
         self._sealer: Sealer | None = None
@@ -149,10 +151,12 @@ class TimeSeriesStore:
             if sealer is None:
                 return
             try:
-                sealer.seal_if_due(self._clock.now())
+                if self._clock.monotonic() >= self._seal_not_before:
+                    sealer.seal_if_due(self._clock.now())
             except OSError as error:
-                # Sealing is tried again; until it succeeds the log and the head hold everything.
-                logger.error("Sealing a block failed: %s", error)  # noqa: TRY400
+                # Until it succeeds the log and the head hold everything.
+                logger.error("Sealing a block failed and is tried again: %s", error)  # noqa: TRY400
+                self._seal_not_before = self._clock.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
             sealer.retire(self._clock.now())
             sealer.update_telemetry()
 
