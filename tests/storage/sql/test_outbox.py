@@ -21,7 +21,7 @@ def store(database: Database) -> SqlOutbox:
 
 async def add(database: Database, notification: Notification, *targets: IntegrationId) -> None:
     new = [NewDelivery(target, "somewhere/…") for target in targets or (MAIL,)]
-    await database.write(lambda c: insert_deliveries(c, notification, new))
+    await database.write(lambda c: insert_deliveries(c, [(notification, new)]))
 
 
 async def test_takes_only_what_is_for_the_integration_and_the_oldest_of_a_group(

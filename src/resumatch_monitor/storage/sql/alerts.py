@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Table,
     and_,
     bindparam,
     delete,
@@ -62,8 +63,7 @@ class SqlAlerts:
         """Store what `flushes` change and put their deliveries into the outbox, atomically."""
 
         def work(connection: Connection) -> None:
-            for flush in flushes:
-                _record(connection, flush, at)
+            _record(connection, flushes, at)
             _settle(connection, settled)
 
         await self._database.write(work)
@@ -259,49 +259,85 @@ def _load(connection: Connection) -> Snapshot:
     return Snapshot(occurrences, groups, frozen)
 
 
-def _record(connection: Connection, flush: Flush, at: datetime) -> None:
-    receiver, key = flush.group_id.receiver, flush.group_id.key
-    if flush.notification is not None:
-        insert_deliveries(connection, flush.notification, flush.deliveries)
-        mentioned = [{**_to_key(each), "at": at} for each in flush.notified]
-        connection.execute(
-            update(ALERTS).where(_has_id()).values(notified_at=bindparam("at")), mentioned
-        )
-    if flush.told:
-        rows = [
-            {"receiver": receiver, "group_key": key, "member_key": each, "told_at": at}
-            for each in flush.told
-        ]
-        connection.execute(upsert(TOLD_ALERTS).on_conflict_do_nothing(), rows)
-    for chunk in _chunks(flush.untold):
-        connection.execute(
-            delete(TOLD_ALERTS).where(
-                TOLD_ALERTS.c.receiver == receiver,
-                TOLD_ALERTS.c.group_key == key,
-                TOLD_ALERTS.c.member_key.in_(chunk),
-            )
-        )
-    _record_group(connection, flush)
-
-
-def _record_group(connection: Connection, flush: Flush) -> None:
-    receiver, key = flush.group_id.receiver, flush.group_id.key
-    this = and_(ALERT_GROUPS.c.receiver == receiver, ALERT_GROUPS.c.group_key == key)
-    if flush.is_over:
-        connection.execute(delete(ALERT_GROUPS).where(this))
-        return
-    if flush.notification is None:
-        connection.execute(update(ALERT_GROUPS).where(this).values(anchor_at=flush.anchor_at))
-        return
-    state = {
-        "anchor_at": flush.anchor_at,
-        "notified_at": flush.anchor_at,
-        "thread_id": flush.notification.thread_id,
-    }
-    query = upsert(ALERT_GROUPS).values(receiver=receiver, group_key=key, **state)
-    connection.execute(
-        query.on_conflict_do_update(index_elements=["receiver", "group_key"], set_=state)
+def _record(connection: Connection, flushes: Sequence[Flush], at: datetime) -> None:
+    speaking = [(each.notification, each.deliveries) for each in flushes if each.notification]
+    insert_deliveries(connection, speaking)
+    _run(
+        connection,
+        update(ALERTS).where(_has_id()).values(notified_at=bindparam("at")),
+        [{**_to_key(each), "at": at} for flush in flushes for each in flush.notified],
     )
+    _run(
+        connection,
+        upsert(TOLD_ALERTS).on_conflict_do_nothing(),
+        [
+            {**_to_columns(flush.group_id), "member_key": each, "told_at": at}
+            for flush in flushes
+            for each in flush.told
+        ],
+    )
+    _run(
+        connection,
+        delete(TOLD_ALERTS).where(
+            _is_group(TOLD_ALERTS), TOLD_ALERTS.c.member_key == bindparam("key")
+        ),
+        [
+            {**_to_parameters(flush.group_id), "key": each}
+            for flush in flushes
+            for each in flush.untold
+        ],
+    )
+    _record_groups(connection, flushes)
+
+
+def _record_groups(connection: Connection, flushes: Sequence[Flush]) -> None:
+    over = [_to_parameters(flush.group_id) for flush in flushes if flush.is_over]
+    _run(connection, delete(ALERT_GROUPS).where(_is_group(ALERT_GROUPS)), over)
+    staying = [flush for flush in flushes if not flush.is_over]
+    _run(
+        connection,
+        update(ALERT_GROUPS).where(_is_group(ALERT_GROUPS)).values(anchor_at=bindparam("anchor")),
+        [{**_to_parameters(flush.group_id), "anchor": flush.anchor_at} for flush in staying],
+    )
+    query = upsert(ALERT_GROUPS)
+    names = ("anchor_at", "notified_at", "thread_id")
+    _run(
+        connection,
+        query.on_conflict_do_update(
+            index_elements=["receiver", "group_key"],
+            set_={name: query.excluded[name] for name in names},
+        ),
+        [
+            {
+                **_to_columns(flush.group_id),
+                "anchor_at": flush.anchor_at,
+                "notified_at": flush.anchor_at,
+                "thread_id": flush.notification.thread_id,
+            }
+            for flush in staying
+            if flush.notification is not None
+        ],
+    )
+
+
+def _run(connection: Connection, query: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Run a statement for each of `rows`; without rows it would run once, without values."""
+    if rows:
+        connection.execute(query, rows)
+
+
+def _is_group(table: Table) -> Any:
+    return and_(
+        table.c.receiver == bindparam("of_receiver"), table.c.group_key == bindparam("of_key")
+    )
+
+
+def _to_parameters(group_id: GroupId) -> dict[str, Any]:
+    return {"of_receiver": group_id.receiver, "of_key": group_id.key}
+
+
+def _to_columns(group_id: GroupId) -> dict[str, Any]:
+    return {"receiver": group_id.receiver, "group_key": group_id.key}
 
 
 def _settle(connection: Connection, settled: Sequence[OccurrenceId]) -> None:

@@ -8,12 +8,14 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     delete,
     exists,
     func,
     insert,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -45,7 +47,11 @@ from resumatch_monitor.storage.sql.tables.dispatch import (
 AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 
-_WAITING = (DeliveryStatus.QUEUED.value, DeliveryStatus.RETRYING.value)
+# Written out in the statement: with bound values SQLite cannot see that the partial index serves.
+_WAITING: list[Any] = [
+    literal_column(f"'{status.value}'")
+    for status in (DeliveryStatus.QUEUED, DeliveryStatus.RETRYING)
+]
 _MOST_MENTIONED = 20
 """Alerts that a delivery in a list mentions; the alert's own page finds it by any of them."""
 
@@ -196,52 +202,42 @@ class SqlOutbox:
 
 
 def insert_deliveries(
-    connection: Connection, notification: Notification, deliveries: Sequence[NewDelivery]
+    connection: Connection, outgoing: Sequence[tuple[Notification, Sequence[NewDelivery]]]
 ) -> None:
-    """Put a notification into the outbox, as part of the caller's transaction.
+    """Put notifications, of a group each, into the outbox as part of the caller's transaction.
 
-    An older one of the same group that still waits for the same integration is superseded if this
-    one mentions every alert that it mentions: then nothing that it says is lost. An event is said
-    once only, so what tells one is never superseded, and neither is what could not list all.
+    An older one of the same group that still waits for the same integration is superseded if the
+    new one mentions every alert that it mentions: then nothing that it says is lost. An event is
+    said once only, so what tells one is never superseded; nor is what could not list all.
     """
-    if not deliveries:
+    notifications = [notification for notification, deliveries in outgoing if deliveries]
+    if not notifications:
         return
-    connection.execute(
-        insert(NOTIFICATIONS).values(
-            id=notification.id,
-            receiver=notification.receiver,
-            group_key=notification.group_key,
-            kind=notification.kind.value,
-            title=render_subject(notification),
-            payload=notification_to_json(notification),
-            created_at=notification.created_at,
-            is_replaceable=not notification.truncated_count
-            and not any(alert.is_event for alert in notification.alerts),
-        )
-    )
+    connection.execute(insert(NOTIFICATIONS), [_to_notification_row(n) for n in notifications])
     connection.execute(
         insert(NOTIFICATION_ALERTS),
+        [row for notification in notifications for row in _to_alert_rows(notification)],
+    )
+    rows = [_to_row(notification, each) for notification, new in outgoing for each in new]
+    connection.execute(
+        _SUPERSEDE,
         [
             {
-                "notification_id": notification.id,
-                "position": position,
-                "fingerprint": alert.fingerprint,
-                "name": alert.name,
-                "status": alert.status.value,
+                "by_id": row["notification_id"],
+                "for_receiver": row["receiver"],
+                "for_integration": row["integration"],
+                "for_index": row["integration_index"],
+                "for_group_key": row["group_key"],
             }
-            for position, alert in enumerate(notification.alerts)
+            for row in rows
         ],
     )
-    for delivery in deliveries:
-        _supersede(connection, notification, delivery.integration)
-        connection.execute(insert(DELIVERIES).values(**_to_row(notification, delivery)))
+    connection.execute(insert(DELIVERIES), rows)
 
 
-def _supersede(
-    connection: Connection, notification: Notification, integration: IntegrationId
-) -> None:
+def _build_supersede() -> Update:
     older, newer = NOTIFICATION_ALERTS.alias(), NOTIFICATION_ALERTS.alias()
-    mentioned = select(newer.c.fingerprint).where(newer.c.notification_id == notification.id)
+    mentioned = select(newer.c.fingerprint).where(newer.c.notification_id == bindparam("by_id"))
     is_replaceable = select(NOTIFICATIONS.c.is_replaceable).where(
         NOTIFICATIONS.c.id == DELIVERIES.c.notification_id
     )
@@ -249,16 +245,23 @@ def _supersede(
         older.c.notification_id == DELIVERIES.c.notification_id,
         older.c.fingerprint.not_in(mentioned),
     )
-    connection.execute(
+    return (
         update(DELIVERIES)
         .where(
-            _is_waiting_for(integration),
-            DELIVERIES.c.group_key == notification.group_key,
+            DELIVERIES.c.receiver == bindparam("for_receiver"),
+            DELIVERIES.c.integration == bindparam("for_integration"),
+            DELIVERIES.c.integration_index == bindparam("for_index"),
+            DELIVERIES.c.group_key == bindparam("for_group_key"),
+            DELIVERIES.c.status.in_(_WAITING),
             is_replaceable.scalar_subquery(),
             ~says_more,
         )
         .values(status=DeliveryStatus.SUPERSEDED.value, next_attempt_at=None)
     )
+
+
+# Built once: in a storm of groups, building the statement costs more than running it.
+_SUPERSEDE = _build_supersede()
 
 
 def _is_waiting_for(integration: IntegrationId, table: Any = DELIVERIES) -> Any:
@@ -281,6 +284,33 @@ def _is_head(integration: IntegrationId) -> Any:
             older.c.id < DELIVERIES.c.id,
         ),
     )
+
+
+def _to_notification_row(notification: Notification) -> dict[str, Any]:
+    return {
+        "id": notification.id,
+        "receiver": notification.receiver,
+        "group_key": notification.group_key,
+        "kind": notification.kind.value,
+        "title": render_subject(notification),
+        "payload": notification_to_json(notification),
+        "created_at": notification.created_at,
+        "is_replaceable": not notification.truncated_count
+        and not any(alert.is_event for alert in notification.alerts),
+    }
+
+
+def _to_alert_rows(notification: Notification) -> list[dict[str, Any]]:
+    return [
+        {
+            "notification_id": notification.id,
+            "position": position,
+            "fingerprint": alert.fingerprint,
+            "name": alert.name,
+            "status": alert.status.value,
+        }
+        for position, alert in enumerate(notification.alerts)
+    ]
 
 
 def _to_row(notification: Notification, delivery: NewDelivery) -> dict[str, Any]:
