@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -55,7 +55,7 @@ class Person:
     """Whose request this is."""
 
     id: UUID
-    email: str
+    email: str = field(repr=False)
     is_synthetic: bool
     created_at: datetime
 

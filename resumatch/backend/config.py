@@ -91,6 +91,8 @@ class Settings:
             pool_timeout_seconds=reader.number("POOL_TIMEOUT_SECONDS", 5.0),
             funnel_window_days=reader.number("FUNNEL_WINDOW_DAYS", 30.0),
             active_user_minutes=reader.number("ACTIVE_USER_MINUTES", 15.0),
+            password_memory_kib=int(reader.number("PASSWORD_MEMORY_KIB", 64 * 1024)),
+            password_rounds=int(reader.number("PASSWORD_ROUNDS", 3)),
             migrate_on_start=reader.flag("MIGRATE_ON_START", default=False),
             demo_faults=reader.flag("DEMO_FAULTS", default=False),
         )

@@ -1,8 +1,11 @@
 """Structured logs: one JSON object a line, with the request they belong to."""
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -11,6 +14,7 @@ from structlog.typing import Processor
 from resumatch.backend.privacy import FILTERED, PRIVATE_NAMES, scrub
 from resumatch.backend.tracing import current_trace_id
 
+_IS_RENDERED = "is_rendered"
 _CRASH_OF_THE_SERVER = "Exception in ASGI application"
 # Written by this package itself, from values that hold no text of anybody.
 _PLAIN_FIELDS = frozenset(
@@ -35,13 +39,14 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
             add_trace_id,
             scrub_record,
             structlog.processors.JSONRenderer(ensure_ascii=False),
+            mark_as_rendered,
         ],
         context_class=dict,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = _Handler(stream or sys.stdout)
     handler.setFormatter(_Formatter())
     handler.addFilter(_is_not_the_servers_repetition)
     root = logging.getLogger()
@@ -55,6 +60,41 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
     # requests would carry addresses.
     for name in ("httpx", "httpcore", "pypdf", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def mark_as_rendered(
+    _logger: object, _method: str, line: Any
+) -> tuple[tuple[str], dict[str, dict[str, bool]]]:
+    """Tell the handler that this line is finished."""
+    return (str(line),), {"extra": {_IS_RENDERED: True}}
+
+
+class RequestLog:
+    """Writes the one line that every request gets.
+
+    What structlog's whole chain of processors would take for it is a good part of a short
+    request; its fields are known here, and none of them can hold anything private.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+        self._name = name
+
+    def write(self, fields: dict[str, Any]) -> None:
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        record: dict[str, Any] = {
+            **structlog.contextvars.get_contextvars(),
+            **fields,
+            "event": "request",
+            "logger": self._name,
+            "level": "info",
+            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        }
+        line = json.dumps(add_trace_id(None, "", record), ensure_ascii=False)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, _Handler):
+                handler.write_line(line)
 
 
 def add_trace_id(
@@ -74,6 +114,19 @@ def scrub_record(
     for name in record.keys() - _PLAIN_FIELDS:
         record[name] = FILTERED if name in PRIVATE_NAMES else scrub(record[name])
     return record
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """A stream handler that also takes lines that are finished."""
+
+    def write_line(self, line: str) -> None:
+        with self.lock or nullcontext():
+            try:
+                self.stream.write(line + "\n")
+                self.stream.flush()
+            except OSError:
+                # As logging itself: whoever reads the log may be gone, the request goes on.
+                return
 
 
 class _Formatter(logging.Formatter):
@@ -99,7 +152,7 @@ class _Formatter(logging.Formatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name.startswith("resumatch") and not record.args and not record.exc_info:
+        if getattr(record, _IS_RENDERED, False):
             return str(record.msg)
         return self._foreign.format(record)
 

@@ -37,7 +37,8 @@ from resumatch.backend.routes import resumes as resume_routes
 from resumatch.backend.routes.access import build_current_person
 from resumatch.backend.sentry import start_sentry, stop_sentry
 
-logger = get_logger(__name__)
+# By its name: it is "__main__" when it is started as a program.
+logger = get_logger("resumatch.backend.main")
 
 _REDIS_INTERVAL_SECONDS = 5.0
 _TIDY_INTERVAL_SECONDS = 600.0

@@ -6,15 +6,14 @@ import time
 import sentry_sdk
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
-from structlog.stdlib import get_logger
 
 from resumatch.backend import privacy, tracing
+from resumatch.backend.logs import RequestLog
 from resumatch.backend.metrics import Metrics
-
-logger = get_logger(__name__)
 
 SYNTHETIC = "resumatch.synthetic"
 REQUEST_ID = "resumatch.request_id"
+_PRIVATE_HEADERS = frozenset({b"authorization", b"cookie", b"x-monitor-synthetic"})
 _QUIET_PATHS = frozenset({"/health", "/metrics"})
 
 
@@ -31,6 +30,7 @@ class RequestContextMiddleware:
         self._metrics = metrics
         self._synthetic_token = synthetic_token.encode()
         self._log_requests = log_requests
+        self._request_log = RequestLog(__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,6 +55,7 @@ class RequestContextMiddleware:
                 self._log(scope, status, time.perf_counter() - started)
 
     def _enter(self, scope: Scope) -> None:
+        privacy.start_request()
         request_id = synthetic = traceparent = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
@@ -63,11 +64,12 @@ class RequestContextMiddleware:
                 synthetic = value
             elif name == b"traceparent":
                 traceparent = value
+            if name in _PRIVATE_HEADERS:
+                privacy.remember(value.decode("latin-1"))
         scope[REQUEST_ID] = tracing.request_id_from(request_id)
         scope[SYNTHETIC] = is_synthetic = bool(self._synthetic_token) and hmac.compare_digest(
             synthetic, self._synthetic_token
         )
-        privacy.start_request()
         tracing.continue_trace(traceparent)
         clear_contextvars()
         if is_synthetic:
@@ -79,11 +81,12 @@ class RequestContextMiddleware:
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
-        logger.info(
-            "request",
-            method=scope["method"],
-            # The template, not the path: a path can hold anything, and never groups.
-            handler=getattr(route, "path", "none"),
-            status=status,
-            duration_seconds=round(seconds, 6),
+        self._request_log.write(
+            {
+                "method": scope["method"],
+                # The template, not the path: a path can hold anything, and never groups.
+                "handler": getattr(route, "path", "none"),
+                "status": status,
+                "duration_seconds": round(seconds, 6),
+            }
         )

@@ -22,6 +22,7 @@ PRIVATE_NAMES = frozenset(
         "email",
         "file",
         "form",
+        "headers",
         "job_text",
         "password",
         "password_hash",

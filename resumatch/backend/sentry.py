@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import sentry_sdk
 from sentry_sdk.integrations.fastapi import FastApiIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.types import Event, Hint, SamplingContext
 
 from resumatch.backend.config import Settings
@@ -43,7 +43,8 @@ def start_sentry(settings: Settings) -> None:
         before_send=scrub_event,
         before_send_transaction=scrub_event,
     )
-    ignore_logger("resumatch.backend.middleware")
+    # Its own debug records are thrown away in the end, but made for every request.
+    logging.getLogger("sentry_sdk.errors").setLevel(logging.WARNING)
 
 
 def stop_sentry() -> None:
@@ -59,6 +60,9 @@ def scrub_event(event: Event, _hint: Hint) -> Event:
     if isinstance(request, dict):
         for name in ("data", "cookies", "query_string"):
             cast("dict[str, Any]", request).pop(name, None)
+        if "headers" in request:
+            headers = cast("dict[str, Any]", request)["headers"]
+            request["headers"] = {name: scrub(headers[name], name=name) for name in headers}
     for thing in _exceptions(rest):
         if isinstance(thing.get("value"), str):
             thing["value"] = guard.clean(thing["value"])

@@ -219,11 +219,18 @@ class Vocabulary:
     def find(self, sentence: str) -> dict[str, str]:
         """Return the skills of `sentence`, each with the words that name it."""
         found: dict[str, str] = {}
+        end = 0
         for match in self.any_case.finditer(sentence):
             found.setdefault(self.names[_fold(match[0])], match[0])
-        for match in self.exact.finditer(sentence):
-            found.setdefault(self.names[match[0]], match[0])
+            self._find_exact(sentence, end, match.start(), found)
+            end = match.end()
+        self._find_exact(sentence, end, len(sentence), found)
         return found
+
+    def _find_exact(self, sentence: str, start: int, end: int, found: dict[str, str]) -> None:
+        """Look between the other words: the C of "C sharp" is none."""
+        for match in self.exact.finditer(sentence, start, end):
+            found.setdefault(self.names[match[0]], match[0])
 
 
 @cache

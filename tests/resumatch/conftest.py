@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from resumatch.backend.config import Settings, async_database_url
@@ -16,6 +17,14 @@ from tests.resumatch.client import Client, connect
 from tests.resumatch.servers import PostgresService, RedisService
 
 SYNTHETIC_TOKEN = "the-monitor-itself-0123456789"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> Iterator[None]:
+    # Its default draws tracebacks with all their variables, for seconds.
+    structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,11 @@ class RedisService:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def ask(self, command: str, *arguments: str) -> Any:
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return cast("Any", client).execute_command(command, *arguments)
