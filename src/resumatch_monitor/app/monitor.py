@@ -128,7 +128,7 @@ class Monitor:
         await self.probe_scheduler.stop()
         await self.collectors.stop()
         await self._supervisor.stop()
-        self.queries.stop()
+        await asyncio.to_thread(self.queries.stop)
         await self._client.aclose()
         await asyncio.to_thread(self.stores.close)
 
@@ -212,6 +212,7 @@ class Monitor:
             telemetry=self.telemetry,
             timeout=metrics.query_timeout,
             max_samples=metrics.query_max_samples,
+            subquery_step=config.global_.evaluation_interval,
         )
         self.scraper = ScrapeManager(
             targets=build_targets(config.scrape_configs, config.global_),
