@@ -12,4 +12,6 @@ class SlackConfig(ConfigModel):
     """An incoming webhook."""
 
     webhook_url: Annotated[SecretStr, AfterValidator(check_url)]
+    """The incoming webhook."""
     send_resolved: bool = True
+    """Whether the end is told as well."""

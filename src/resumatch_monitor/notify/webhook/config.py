@@ -12,5 +12,8 @@ class WebhookConfig(ConfigModel):
     """A URL that takes Alertmanager's version 4 payload."""
 
     url: Annotated[SecretStr, AfterValidator(check_url)]
+    """Where it is sent."""
     bearer_token: SecretStr = SecretStr("")
+    """Sent as `Authorization: Bearer …`."""
     send_resolved: bool = True
+    """Whether the end is told as well."""
