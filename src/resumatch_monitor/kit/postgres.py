@@ -11,11 +11,12 @@ from resumatch_monitor.kit.network import explain_connection_error
 
 _DEFAULT_PORT = 5432
 _BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
+    # The most particular first: some are subclasses of others.
+    (asyncpg.InvalidCatalogNameError, "there is no such database"),
     (asyncpg.InvalidPasswordError, "sign-in refused: wrong user or password"),
     (asyncpg.InvalidAuthorizationSpecificationError, "sign-in refused"),
     (asyncpg.TooManyConnectionsError, "too many connections"),
     (asyncpg.CannotConnectNowError, "the server is starting up or shutting down"),
-    (asyncpg.InvalidCatalogNameError, "there is no such database"),
     (asyncpg.AdminShutdownError, "the server is shutting down"),
     (asyncpg.QueryCanceledError, "the statement took too long"),
     (asyncpg.InsufficientPrivilegeError, "not permitted"),
