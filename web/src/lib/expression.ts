@@ -4,20 +4,25 @@ const OPENING = '([{';
 const CLOSING = ')]}';
 const WORD = /[A-Za-z_]/;
 
+/** Where the alert fires: over the threshold, under it, or exactly at it. */
+export type Side = 'above' | 'below' | 'at';
+
 export interface Drawn {
   expr: string;
   threshold: number | null;
+  side: Side;
 }
 
 /** Splits `value > 0.05` into the value and the number; any other shape is drawn as it is. */
 export function withoutComparison(expr: string): Drawn {
-  const asIs: Drawn = { expr, threshold: null };
+  const asIs: Drawn = { expr, threshold: null, side: 'above' };
   const at = topLevelComparison(expr);
   if (!at) return asIs;
   const left = expr.slice(0, at.start).trim();
   const right = expr.slice(at.end).trim();
   const threshold = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(right) ? Number(right) : null;
-  return left && threshold !== null ? { expr: left, threshold } : asIs;
+  const side: Side = expr[at.start] === '>' ? 'above' : expr[at.start] === '<' ? 'below' : 'at';
+  return left && threshold !== null ? { expr: left, threshold, side } : asIs;
 }
 
 /** The only comparison outside brackets and strings; null if there is none, several, or a set operator. */
