@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -52,15 +53,11 @@ def list_issues(
     if not parts:
         return IssuePage([], 0, None)
     column = _SORT_COLUMNS[query.sort]
-    # The same index in each part gives its first rows; only those are put together.
-    selects = [_first_rows(part, query, after) for part in parts]
-    merged = union_all(*selects).subquery()
-    keys = connection.execute(
-        select(merged.c.id, merged.c.rank)
-        .order_by(merged.c.rank.desc(), merged.c.id.desc())
-        .limit(query.limit + 1)
-    ).all()
-    total = count_issues(connection, parts, query)
+    if query.text:
+        keys, total = _search(connection, parts, query, after)
+    else:
+        keys = _merge_ranges(connection, parts, query, after)
+        total = count_issues(connection, parts)
     shown = keys[: query.limit]
     rows = connection.execute(
         select(*ISSUE_COLUMNS)
@@ -91,38 +88,81 @@ def index_ranges(connection: Connection, query: IssueQuery) -> list[tuple[int, s
     return [(project, status.value) for project in projects for status in statuses]
 
 
-def _first_rows(
-    part: tuple[int, str], query: IssueQuery, after: tuple[int, int] | None
-) -> Select[Any, Any]:
+def _merge_ranges(
+    connection: Connection,
+    parts: Sequence[tuple[int, str]],
+    query: IssueQuery,
+    after: tuple[int, int] | None,
+) -> Sequence[Any]:
+    """Return the first keys: each range's first rows come from the index, then are merged."""
     column = _SORT_COLUMNS[query.sort]
-    statement = select(ISSUES.c.id, column.label("rank")).where(
-        ISSUES.c.project_id == part[0], ISSUES.c.status == part[1]
-    )
-    if query.text:
-        statement = statement.where(_matches(query.text))
-    if after is not None:
-        # As the number it is in the table: compared in a row value, a parameter does not take
-        # the column's type.
-        rank = literal(after[0], BigInteger)
-        statement = statement.where(tuple_(column, ISSUES.c.id) < tuple_(rank, after[1]))
-    limited = (
-        statement.order_by(column.desc(), ISSUES.c.id.desc()).limit(query.limit + 1).subquery()
-    )
-    return select(limited.c.id, limited.c.rank)
-
-
-def count_issues(
-    connection: Connection, parts: Sequence[tuple[int, str]], query: IssueQuery
-) -> int:
-    total = 0
+    selects: list[Select[Any, Any]] = []
     for project, status in parts:
-        statement = select(func.count()).where(
+        statement = select(ISSUES.c.id, column.label("rank")).where(
             ISSUES.c.project_id == project, ISSUES.c.status == status
         )
-        if query.text:
-            statement = statement.where(_matches(query.text))
-        total += connection.execute(statement).scalar_one()
-    return total
+        if after is not None:
+            statement = statement.where(_comes_after(column, after))
+        limited = (
+            statement.order_by(column.desc(), ISSUES.c.id.desc()).limit(query.limit + 1).subquery()
+        )
+        selects.append(select(limited.c.id, limited.c.rank))
+    merged = union_all(*selects).subquery()
+    return connection.execute(
+        select(merged.c.id, merged.c.rank)
+        .order_by(merged.c.rank.desc(), merged.c.id.desc())
+        .limit(query.limit + 1)
+    ).all()
+
+
+def _search(
+    connection: Connection,
+    parts: Sequence[tuple[int, str]],
+    query: IssueQuery,
+    after: tuple[int, int] | None,
+) -> tuple[Sequence[Any], int]:
+    """Return the first keys that match, and how many do."""
+    column = _SORT_COLUMNS[query.sort]
+    # The sum keeps the index out: a search reads every row, and in the table's own order that
+    # is several times as fast.
+    project = ISSUES.c.project_id + literal(0)
+    matching = (
+        project.in_({part[0] for part in parts}),
+        ISSUES.c.status.in_({part[1] for part in parts}),
+        _matches(query.text),
+    )
+    found = (
+        select(ISSUES.c.id, column.label("rank"), func.count().over().label("total"))
+        .where(*matching)
+        .subquery()
+    )
+    statement = select(found.c.id, found.c.rank, found.c.total)
+    if after is not None:
+        rank = literal(after[0], BigInteger)
+        statement = statement.where(tuple_(found.c.rank, found.c.id) < tuple_(rank, after[1]))
+    keys = connection.execute(
+        statement.order_by(found.c.rank.desc(), found.c.id.desc()).limit(query.limit + 1)
+    ).all()
+    if keys:
+        return keys, keys[0].total
+    counted = connection.execute(select(func.count()).where(*matching)) if after else None
+    return keys, 0 if counted is None else counted.scalar_one()
+
+
+def _comes_after(column: ColumnElement[Any], after: tuple[int, int]) -> ColumnElement[bool]:
+    # As the number it is in the table: compared in a row value, a parameter does not take the
+    # column's type.
+    return tuple_(column, ISSUES.c.id) < tuple_(literal(after[0], BigInteger), after[1])
+
+
+def count_issues(connection: Connection, parts: Sequence[tuple[int, str]]) -> int:
+    """Return how many issues the ranges have."""
+    return sum(
+        connection.execute(
+            select(func.count()).where(ISSUES.c.project_id == project, ISSUES.c.status == status)
+        ).scalar_one()
+        for project, status in parts
+    )
 
 
 def _matches(text: str) -> Any:

@@ -97,7 +97,7 @@ class SqlIssueReader:
         """Return how many issues are unresolved."""
         query = IssueQuery(status=IssueStatus.UNRESOLVED)
         return await self._database.read(
-            lambda connection: count_issues(connection, index_ranges(connection, query), query)
+            lambda connection: count_issues(connection, index_ranges(connection, query))
         )
 
     async def newest_unresolved(self, limit: int, now: datetime) -> Sequence[Issue]:
