@@ -177,7 +177,7 @@ async def test_a_server_that_cannot_be_asked_is_said_why(dsn: str, message: str)
 
 
 async def test_a_missing_database_is_said_so(postgres: PostgresServer) -> None:
-    collector = make_collector(postgres.dsn.replace("/postgres", "/nothing"))
+    collector = make_collector(postgres.dsn.removesuffix("postgres") + "nothing")
 
     with pytest.raises(CollectError, match="there is no such database"):
         await collector.collect()
