@@ -19,3 +19,9 @@ def configure_logging(*, is_verbose: bool = False) -> None:
     # Their lines at INFO hold URLs, and so may hold secrets.
     for name in ("httpx", "httpcore", "alembic", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It would repeat the stack trace that the API has logged with the request's id.
+    logging.getLogger("uvicorn.error").addFilter(_is_not_a_crash)
+
+
+def _is_not_a_crash(record: logging.LogRecord) -> bool:
+    return record.exc_info is None
