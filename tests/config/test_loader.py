@@ -69,6 +69,30 @@ def test_a_default_and_an_escaped_dollar_are_taken_literally() -> None:
         ("a: 1\na: 2", "monitor.yaml:2:1: the key 'a' occurs twice"),
         ("just text", "monitor.yaml:1:1: expected keys and values"),
         (
+            "probes:\n  - {type: http, name: web, url: 'http://a'}\n"
+            "  - {type: http, name: Web, url: 'http://b'}\n",
+            "monitor.yaml:2:3: probes: two probes have the same name: web",
+        ),
+        (
+            "projects:\n  - {id: 1, slug: a, key: 0123456789abcdef0123456789abcdef}\n"
+            "  - {id: 1, slug: b, key: 1123456789abcdef0123456789abcdef}\n",
+            "monitor.yaml:2:3: projects: two projects have the same id",
+        ),
+        (
+            "collectors:\n  redis:\n    - {name: a, url: 'redis://a'}\n    - {name: a, url: 'redis://b'}\n",
+            "monitor.yaml:2:3: collectors: two collectors of the job redis are named a",
+        ),
+        (
+            "scrape_configs:\n  - {job_name: a, scrape_interval: 5s, scrape_timeout: 5s,"
+            " static_configs: [{targets: ['http://x/']}]}\n",
+            "monitor.yaml:2:87: scrape_configs[0].static_configs[0].targets: 'http://x/' is not"
+            " host:port; the path belongs in metrics_path",
+        ),
+        (
+            "scrape_configs:\n  - {job_name: a, scrape_timeout: 20s, static_configs: [{targets: [x]}]}\n",
+            "monitor.yaml:1:1: scrape_configs, job 'a': scrape_timeout is longer than scrape_interval",
+        ),
+        (
             "alerting:\n  route: {receiver: nobody}\n",
             "monitor.yaml:2:3: alerting: route names the receiver 'nobody', which is not there",
         ),

@@ -1,17 +1,21 @@
 """The whole configuration as one tree; each section's model lives with its feature."""
 
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from resumatch_monitor.collectors.config import CollectorsConfig
+from resumatch_monitor.collectors.manager import build_collectors
 from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
+from resumatch_monitor.metrics.targets import build_targets
 from resumatch_monitor.probes.config import ProbeConfig
+from resumatch_monitor.probes.identity import find_duplicate_ids
 
 
 class TokenConfig(ConfigModel):
@@ -86,3 +90,31 @@ class MonitorConfig(ConfigModel):
     alerting: AlertingConfig = Field(default_factory=AlertingConfig)
     outgoing: OutgoingConfig = Field(default_factory=OutgoingConfig)
     storage: StorageConfig = Field(default_factory=StorageConfig)
+
+    @field_validator("probes")
+    @classmethod
+    def _check_probes(cls, probes: list[ProbeConfig]) -> list[ProbeConfig]:
+        duplicates = find_duplicate_ids(probe.name for probe in probes)
+        if duplicates:
+            raise ValueError(f"two probes have the same name: {', '.join(duplicates)}")
+        return probes
+
+    @field_validator("projects")
+    @classmethod
+    def _check_projects(cls, projects: list[ProjectConfig]) -> list[ProjectConfig]:
+        for what in ("id", "slug", "key"):
+            counts = Counter(getattr(project, what) for project in projects)
+            if counts and max(counts.values()) > 1:
+                raise ValueError(f"two projects have the same {what}")
+        return projects
+
+    @field_validator("collectors")
+    @classmethod
+    def _check_collectors(cls, collectors: CollectorsConfig) -> CollectorsConfig:
+        build_collectors(collectors)
+        return collectors
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        build_targets(self.scrape_configs, self.global_)
+        return self

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from resumatch_monitor.kit.models import ConfigModel, Duration
+
+_ADDRESS_ENDS = frozenset("/?#@ ")
 
 
 class GlobalConfig(ConfigModel):
@@ -28,6 +30,14 @@ class StaticConfig(ConfigModel):
     """Each `host:port`."""
     labels: dict[str, str] = Field(default_factory=dict[str, str])
     """Added to all series of these targets."""
+
+    @field_validator("targets")
+    @classmethod
+    def _check_targets(cls, targets: list[str]) -> list[str]:
+        for address in targets:
+            if not address or _ADDRESS_ENDS.intersection(address):
+                raise ValueError(f"{address!r} is not host:port; the path belongs in metrics_path")
+        return targets
 
 
 class BasicAuth(ConfigModel):

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from resumatch_monitor.metrics.config import GlobalConfig, ScrapeConfig
 
-_ADDRESS_ENDS = frozenset("/?#@ ")
 _SECRET_WORDS = ("token", "key", "secret", "password", "passwd", "auth", "signature")
 _PARAM_PREFIX = "__param_"
 
@@ -155,11 +154,6 @@ def _build_target(
     interval: timedelta,
     timeout: timedelta,
 ) -> Target:
-    if not address or _ADDRESS_ENDS.intersection(address):
-        raise ValueError(
-            f"scrape_configs, job {config.job_name!r}: target {address!r} is not host:port;"
-            " the path belongs in metrics_path"
-        )
     params = {**config.params}
     for name, value in own_labels.items():
         if name.startswith(_PARAM_PREFIX):
