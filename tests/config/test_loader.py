@@ -89,8 +89,10 @@ def test_a_default_and_an_escaped_dollar_are_taken_literally() -> None:
             " host:port; the path belongs in metrics_path",
         ),
         (
-            "scrape_configs:\n  - {job_name: a, scrape_timeout: 20s, static_configs: [{targets: [x]}]}\n",
-            "monitor.yaml:1:1: scrape_configs, job 'a': scrape_timeout is longer than scrape_interval",
+            "scrape_configs:\n  - job_name: a\n    scrape_timeout: 20s\n"
+            "    static_configs: [{targets: [x]}]\n",
+            "monitor.yaml:1:1: scrape_configs, job 'a': scrape_timeout is longer than"
+            " scrape_interval",
         ),
         (
             "alerting:\n  route: {receiver: nobody}\n",
