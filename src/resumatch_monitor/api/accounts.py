@@ -12,7 +12,7 @@ from resumatch_monitor.accounts.passwords import PasswordError
 from resumatch_monitor.accounts.service import Accounts, LastAdminError, NameTakenError
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.kit.clock import isoformat
+from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 
 RoleName = Literal["viewer", "editor", "admin"]
 
@@ -142,7 +142,7 @@ def _render_user(user: User) -> dict[str, Any]:
         "name": user.name,
         "role": user.role.label,
         "created_at": isoformat(user.created_at),
-        "disabled_at": None if user.disabled_at is None else isoformat(user.disabled_at),
+        "disabled_at": isoformat_or_none(user.disabled_at),
     }
 
 
@@ -152,6 +152,6 @@ def _render_token(token: ApiToken) -> dict[str, Any]:
         "name": token.name,
         "role": token.role.label,
         "created_at": isoformat(token.created_at),
-        "last_used_at": None if token.last_used_at is None else isoformat(token.last_used_at),
+        "last_used_at": isoformat_or_none(token.last_used_at),
         "created_by": token.created_by,
     }

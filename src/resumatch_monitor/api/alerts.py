@@ -1,25 +1,34 @@
 """Alerts: what fires, what is pending, what was."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from contextlib import suppress
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
-from resumatch_monitor.api.errors import BadRequestError, NotFoundError
+from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.notifications import render_delivery
+from resumatch_monitor.api.paging import (
+    DEFAULT_LIMIT,
+    BadCursorError,
+    Cursor,
+    Limit,
+    parse_number,
+)
 from resumatch_monitor.dispatch.reading import AlertReader, AlertRecord, DeliveryReader, PageMark
-from resumatch_monitor.kit.clock import from_milliseconds, isoformat, to_milliseconds
+from resumatch_monitor.kit.clock import (
+    from_milliseconds,
+    isoformat,
+    isoformat_or_none,
+    to_milliseconds,
+)
 from resumatch_monitor.metrics.labels import Labels
 
-_DEFAULT_LIMIT = 50
-_LARGEST_LIMIT = 200
 _LONGEST_HISTORY = 100
 _MOST_NOTIFICATIONS = 50
 
-Limit = Annotated[int, Query(ge=1, le=_LARGEST_LIMIT)]
 StatusName = Literal["firing", "pending", "resolved"]
 
 
@@ -53,8 +62,8 @@ def build_router(
     async def list_alerts(
         status: StatusName | None = None,
         severity: str | None = None,
-        cursor: str | None = None,
-        limit: Limit = _DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         start = _Cursor.parse(cursor)
         items: list[dict[str, Any]] = []
@@ -96,7 +105,7 @@ def build_router(
         return {
             **shown,
             "history": [
-                {"starts_at": isoformat(each.starts_at), "ends_at": _moment(each.ends_at)}
+                {"starts_at": isoformat(each.starts_at), "ends_at": isoformat_or_none(each.ends_at)}
                 for each in history
             ],
             "notifications": [render_delivery(each) for each in sent],
@@ -114,8 +123,8 @@ def render_alert(record: AlertRecord, *, receivers: Sequence[str]) -> dict[str, 
     status = AlertStatus.RESOLVED if alert.is_event else alert.status
     return {
         **_render(alert, status.value, receivers),
-        "ends_at": _moment(alert.starts_at if alert.is_event else alert.ends_at),
-        "notified_at": _moment(record.notified_at),
+        "ends_at": isoformat_or_none(alert.starts_at if alert.is_event else alert.ends_at),
+        "notified_at": isoformat_or_none(record.notified_at),
     }
 
 
@@ -151,10 +160,6 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and abs(value) < float("inf") else None
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else isoformat(moment)
-
-
 def _page(
     items: Sequence[dict[str, Any]], next_cursor: str | None, has_channel: bool
 ) -> dict[str, Any]:
@@ -174,14 +179,13 @@ class _Cursor:
     def parse(cls, text: str | None) -> "_Cursor":
         if not text:
             return cls()
-        kind, rest = text[0], text[1:]
-        numbers = rest.split("-")
-        is_good = all(part.isascii() and part.isdigit() and len(part) < 16 for part in numbers)
-        if is_good and kind == "p" and len(numbers) == 1:
-            return cls(offset=int(rest))
-        if is_good and kind == "s" and len(numbers) == 2:
-            try:
-                return cls(mark=PageMark(from_milliseconds(int(numbers[0])), int(numbers[1])))
-            except (OverflowError, ValueError):
+        numbers = [parse_number(part) for part in text[1:].split("-")]
+        match text[0], numbers:
+            case "p", [int(offset)]:
+                return cls(offset=offset)
+            case "s", [int(at_ms), int(last_id)]:
+                with suppress(OverflowError, OSError, ValueError):
+                    return cls(mark=PageMark(from_milliseconds(at_ms), last_id))
+            case _:
                 pass
-        raise BadRequestError("The cursor is not one that was given out.")
+        raise BadCursorError

@@ -7,8 +7,15 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from resumatch_monitor.api.errors import BadRequestError, NotFoundError
+from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.api.paging import (
+    DEFAULT_LIMIT,
+    BadCursorError,
+    Cursor,
+    Limit,
+    parse_number,
+)
 from resumatch_monitor.errortracking.issues import (
     EventSummary,
     IssueDetail,
@@ -20,11 +27,9 @@ from resumatch_monitor.errortracking.issues import (
 from resumatch_monitor.errortracking.present import present_detail, present_event, present_issue
 from resumatch_monitor.errortracking.projects import Projects, render_dsn
 from resumatch_monitor.errortracking.store import IssueEditor, IssueReader
-from resumatch_monitor.kit.clock import Clock, isoformat
+from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 
 T = TypeVar("T")
-
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class StatusChange(BaseModel):
@@ -94,8 +99,8 @@ def _add_issue_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
         project: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
         query: Annotated[str, Query(max_length=200)] = "",
         sort: IssueSort = IssueSort.LAST_SEEN,
-        cursor: Annotated[str | None, Query(max_length=400)] = None,
-        limit: Limit = 50,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         asked = IssueQuery(
             status=IssueStatus(status) if status not in ("", "all") else None,
@@ -149,8 +154,8 @@ def _add_event_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
     @router.get("/issues/{issue_id}/events", dependencies=viewer)
     async def list_events(
         issue_id: str,
-        cursor: Annotated[str | None, Query(max_length=400)] = None,
-        limit: Limit = 50,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         detail = await finder.issue(issue_id)
         page = await _refusing_bad_cursors(
@@ -182,7 +187,6 @@ def _add_project_route(
         items: list[dict[str, Any]] = []
         for project in projects.all():
             use = uses.get(project.id)
-            last = use.last_event_at if use is not None else None
             items.append(
                 {
                     "id": project.id,
@@ -190,7 +194,9 @@ def _add_project_route(
                     "name": project.name or project.slug,
                     "dsn": render_dsn(project, base_url),
                     "event_count": use.event_count if use is not None else 0,
-                    "last_event_at": None if last is None else isoformat(last),
+                    "last_event_at": isoformat_or_none(
+                        use.last_event_at if use is not None else None
+                    ),
                 }
             )
         return {"items": items, "next_cursor": None}
@@ -200,13 +206,14 @@ async def _refusing_bad_cursors(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except ValueError as error:
-        raise BadRequestError(str(error), code="bad_cursor") from error
+        raise BadCursorError(str(error)) from error
 
 
 def _parse_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    number = parse_number(text)
+    if number is None:
         raise NotFoundError(f"There is no issue {text[:20]!r}; issues are named by numbers.")
-    return int(text)
+    return number
 
 
 def _present_summary(each: EventSummary) -> dict[str, Any]:

@@ -1,26 +1,20 @@
 """Notifications: what was sent to whom, what waits, what failed and why."""
 
 from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
-from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
+from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cursor, parse_number
 from resumatch_monitor.dispatch.reading import (
     DeliveryReader,
     DeliveryRecord,
     DeliveryStatus,
-    PageMark,
 )
-from resumatch_monitor.kit.clock import Clock, isoformat
-
-_DEFAULT_LIMIT = 50
-_LARGEST_LIMIT = 200
-
-Limit = Annotated[int, Query(ge=1, le=_LARGEST_LIMIT)]
+from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 
 
 def build_router(
@@ -43,11 +37,12 @@ def build_router(
     @router.get("", dependencies=[Depends(guard.viewer)])
     async def list_notifications(
         status: DeliveryStatus | None = None,
-        cursor: str | None = None,
-        limit: Limit = _DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
-        after = None if not cursor else PageMark(clock.now(), _parse_id(cursor, _bad_cursor()))
-        found = await deliveries.list_deliveries(status=status, after=after, limit=limit + 1)
+        found = await deliveries.list_deliveries(
+            status=status, before_id=parse_cursor(cursor), limit=limit + 1
+        )
         return {
             "items": [render_delivery(each) for each in found[:limit]],
             "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
@@ -56,7 +51,9 @@ def build_router(
     @router.post("/{notification_id}/retry", dependencies=[Depends(guard.editor)])
     async def retry(notification_id: str) -> dict[str, Any]:
         missing = NotFoundError(f"There is no notification {notification_id!r}.")
-        delivery_id = _parse_id(notification_id, missing)
+        delivery_id = parse_number(notification_id)
+        if delivery_id is None:
+            raise missing
         was_queued = await deliveries.requeue(delivery_id, at=clock.now())
         record = await deliveries.get_delivery(delivery_id)
         if record is None:
@@ -84,26 +81,12 @@ def render_delivery(record: DeliveryRecord) -> dict[str, Any]:
         "kind": record.kind,
         "title": record.title,
         "created_at": isoformat(record.created_at),
-        "sent_at": _moment(record.sent_at),
+        "sent_at": isoformat_or_none(record.sent_at),
         "attempts": record.attempts,
         "last_error": record.last_error or None,
-        "next_attempt_at": _moment(record.next_attempt_at),
+        "next_attempt_at": isoformat_or_none(record.next_attempt_at),
         "alerts": [
             {"fingerprint": each.fingerprint, "name": each.name, "status": each.status}
             for each in record.alerts
         ],
     }
-
-
-def _parse_id(text: str, error: ApiError) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise error
-    return int(text)
-
-
-def _bad_cursor() -> ApiError:
-    return BadRequestError("The cursor is not one that was given out.")
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else isoformat(moment)

@@ -6,18 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from resumatch_monitor.api.errors import BadRequestError, NotFoundError
+from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.paging import DEFAULT_LIMIT, BadCursorError, Cursor, Limit, parse_cursor
 from resumatch_monitor.api.timerange import parse_time_range
-from resumatch_monitor.kit.clock import Clock, isoformat
+from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.probes.reader import ProbeReader, ProbeView
 from resumatch_monitor.probes.store import Episode
 from resumatch_monitor.probes.uptime import Beat, StoredResult
-
-_DEFAULT_LIMIT = 50
-_LARGEST_LIMIT = 200
-
-Limit = Annotated[int, Query(ge=1, le=_LARGEST_LIMIT)]
 
 
 def build_router(*, reader: ProbeReader, clock: Clock, guard: Guard) -> APIRouter:
@@ -35,9 +31,7 @@ def build_router(*, reader: ProbeReader, clock: Clock, guard: Guard) -> APIRoute
             raise NotFoundError(f"There is no probe {probe_id!r}.")
 
     @router.get("")
-    async def list_probes(
-        limit: Limit = _DEFAULT_LIMIT, cursor: str | None = None
-    ) -> dict[str, Any]:
+    async def list_probes(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> dict[str, Any]:
         ids = reader.ids
         start = _find_start(ids, cursor)
         views = await reader.list_probes(ids[start : start + limit])
@@ -53,12 +47,10 @@ def build_router(*, reader: ProbeReader, clock: Clock, guard: Guard) -> APIRoute
 
     @router.get("/{probe_id}/outages")
     async def list_outages(
-        probe_id: str, limit: Limit = _DEFAULT_LIMIT, cursor: str | None = None
+        probe_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> dict[str, Any]:
         check(probe_id)
-        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-            raise BadRequestError("The cursor is not one that was given out.")
-        before_id = int(cursor) if cursor else None
+        before_id = parse_cursor(cursor)
         outages = await reader.find_outages(probe_id, before_id=before_id, limit=limit + 1)
         page = outages[:limit]
         return {
@@ -110,7 +102,7 @@ def render_probe(view: ProbeView, now: datetime) -> dict[str, Any]:
         "type": view.type,
         "target": view.target,
         "status": view.status,
-        "since": _render_moment(view.since),
+        "since": isoformat_or_none(view.since),
         "last_result": None if view.last_result is None else _render_result(view.last_result),
         "interval_seconds": view.interval.total_seconds(),
         "uptime": dict(view.uptime),
@@ -127,7 +119,7 @@ def render_outage(outage: Episode, now: datetime) -> dict[str, Any]:
         "probe_id": outage.probe_id,
         "started_at": isoformat(outage.started_at),
         "opened_at": isoformat(outage.opened_at),
-        "ended_at": _render_moment(outage.ended_at),
+        "ended_at": isoformat_or_none(outage.ended_at),
         "duration_seconds": (end - outage.started_at).total_seconds(),
         "cause": outage.cause,
         "is_open": outage.ended_at is None,
@@ -152,13 +144,9 @@ def _render_beat(beat: Beat) -> dict[str, Any]:
     }
 
 
-def _render_moment(moment: datetime | None) -> str | None:
-    return None if moment is None else isoformat(moment)
-
-
 def _find_start(ids: Sequence[str], cursor: str | None) -> int:
     if not cursor:
         return 0
     if cursor not in ids:
-        raise BadRequestError("The cursor is not one that was given out.")
+        raise BadCursorError
     return ids.index(cursor) + 1

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.kit.clock import isoformat
+from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 from resumatch_monitor.rules.group import GroupStatus
 from resumatch_monitor.rules.manager import RulesSnapshot
 from resumatch_monitor.rules.model import AlertingRule, RuleFileError
@@ -123,7 +122,7 @@ def _render_rule(status: RuleStatus) -> dict[str, Any]:
         "state": find_rule_state(status.alerts).value,
         "health": status.health.value,
         "last_error": status.last_error,
-        "last_evaluation_at": _render_moment(status.last_evaluation_at),
+        "last_evaluation_at": isoformat_or_none(status.last_evaluation_at),
         "evaluation_seconds": status.evaluation_seconds,
         "severity": dict(rule.labels).get(SEVERITY),
         "annotations": dict(rule.annotations) if is_alerting else {},
@@ -139,7 +138,7 @@ def _render_prometheus_group(status: GroupStatus, rules: list[dict[str, Any]]) -
         "interval": status.group.interval.total_seconds(),
         "limit": status.group.limit,
         "evaluationTime": status.evaluation_seconds,
-        "lastEvaluation": _render_moment(status.last_evaluation_at) or _ZERO_TIME,
+        "lastEvaluation": isoformat_or_none(status.last_evaluation_at) or _ZERO_TIME,
     }
 
 
@@ -151,7 +150,7 @@ def _render_prometheus_rule(status: RuleStatus, *, has_alerts: bool) -> dict[str
         "labels": dict(rule.labels),
         "health": status.health.value,
         "evaluationTime": status.evaluation_seconds,
-        "lastEvaluation": _render_moment(status.last_evaluation_at) or _ZERO_TIME,
+        "lastEvaluation": isoformat_or_none(status.last_evaluation_at) or _ZERO_TIME,
         "type": "recording",
     }
     if status.last_error is not None:
@@ -187,10 +186,6 @@ def _render_value(value: float) -> str:
         return format_special(value)
     candidates = (f"{value:.{digits}e}" for digits in range(17))
     return next(text for text in candidates if float(text) == value)
-
-
-def _render_moment(moment: datetime | None) -> str | None:
-    return None if moment is None else isoformat(moment)
 
 
 def _is_of_kind(status: RuleStatus, kind: str) -> bool:

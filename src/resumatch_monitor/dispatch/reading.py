@@ -128,7 +128,7 @@ class DeliveryReader(Protocol):
         *,
         status: DeliveryStatus | None = None,
         fingerprint: str | None = None,
-        after: PageMark | None = None,
+        before_id: int | None = None,
         limit: int,
     ) -> list[DeliveryRecord]:
         """Return deliveries, newest first."""

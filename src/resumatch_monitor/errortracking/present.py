@@ -13,7 +13,7 @@ from resumatch_monitor.errortracking.values import (
     list_of_pairs,
     list_of_values,
 )
-from resumatch_monitor.kit.clock import isoformat, to_milliseconds
+from resumatch_monitor.kit.clock import isoformat, isoformat_or_none, to_milliseconds
 
 
 def present_issue(issue: Issue) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def present_issue(issue: Issue) -> dict[str, Any]:
         "first_release": issue.first_release,
         "last_release": issue.last_release,
         "sparkline": list(issue.sparkline),
-        "resolved_at": None if issue.resolved_at is None else isoformat(issue.resolved_at),
+        "resolved_at": isoformat_or_none(issue.resolved_at),
         "is_synthetic": issue.is_synthetic,
     }
 
@@ -138,7 +138,7 @@ def _present_breadcrumbs(value: object) -> list[dict[str, Any]]:
         at = parse_timestamp(crumb.get("timestamp"))
         crumbs.append(
             {
-                "at": None if at is None else isoformat(at),
+                "at": isoformat_or_none(at),
                 "category": as_text(crumb.get("category")),
                 "type": as_text(crumb.get("type")) or "default",
                 "level": as_text(crumb.get("level")) or "info",

@@ -48,3 +48,8 @@ def from_milliseconds(milliseconds: int) -> datetime:
 def isoformat(moment: datetime) -> str:
     """Render `moment` as RFC 3339 in UTC with milliseconds and a trailing Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def isoformat_or_none(moment: datetime | None) -> str | None:
+    """Render `moment` as `isoformat` does, or return None where there is none."""
+    return None if moment is None else isoformat(moment)

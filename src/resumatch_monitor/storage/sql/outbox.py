@@ -27,7 +27,6 @@ from resumatch_monitor.dispatch.reading import (
     DeliveryRecord,
     DeliveryStatus,
     MentionedAlert,
-    PageMark,
 )
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import (
@@ -129,7 +128,7 @@ class SqlOutbox:
         *,
         status: DeliveryStatus | None = None,
         fingerprint: str | None = None,
-        after: PageMark | None = None,
+        before_id: int | None = None,
         limit: int,
     ) -> list[DeliveryRecord]:
         """Return deliveries, newest first."""
@@ -141,8 +140,8 @@ class SqlOutbox:
                 NOTIFICATION_ALERTS.c.fingerprint == fingerprint
             )
             query = query.where(DELIVERIES.c.notification_id.in_(mentioning))
-        if after is not None:
-            query = query.where(DELIVERIES.c.id < after.id)
+        if before_id is not None:
+            query = query.where(DELIVERIES.c.id < before_id)
         query = query.order_by(DELIVERIES.c.id.desc()).limit(limit)
         return await self._database.read(lambda connection: _read_records(connection, query))
 
