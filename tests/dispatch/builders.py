@@ -1,7 +1,7 @@
 """Builders of alerts and what handles them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +12,10 @@ from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.group import Group
 from resumatch_monitor.dispatch.occurrence import Occurrence
 from resumatch_monitor.dispatch.route import GroupId, Timing, build_route
+from resumatch_monitor.dispatch.store import DispatchStore
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.notifier import Attempt, Integration, IntegrationId, Receipt
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
@@ -108,13 +109,17 @@ def make_dispatcher(
     *,
     config: dict[str, Any] | None = None,
     integrations: Sequence[Integration] | None = None,
+    store: DispatchStore | None = None,
+    on_outbox_change: Callable[[], None] = lambda: None,
+    external_labels: Labels = NO_LABELS,
 ) -> Dispatcher:
     return Dispatcher(
-        store=SqlAlerts(database),
+        store=store or SqlAlerts(database),
         route=build_route(AlertingConfig.model_validate(config or {})),
         integrations=[make_integration()] if integrations is None else integrations,
-        on_outbox_change=lambda: None,
+        on_outbox_change=on_outbox_change,
         clock=clock,
         ids=ids,
         telemetry=Telemetry(),
+        external_labels=external_labels,
     )

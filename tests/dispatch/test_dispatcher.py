@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete
+from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.reading import DeliveryRecord
-from resumatch_monitor.dispatch.store import DispatchStore, Flush
+from resumatch_monitor.dispatch.store import Flush
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
@@ -124,9 +126,8 @@ async def test_an_event_is_told_once_even_if_one_group_told_it_before_the_end(
 async def test_a_failing_store_loses_nothing(
     database: Database, clock: FakeClock, ids: SequentialIds
 ) -> None:
-    store = FailingOnce(SqlAlerts(database))
-    dispatcher = make_dispatcher(database, clock, ids)
-    dispatcher._store = store  # pyright: ignore[reportPrivateUsage]
+    store = FailingOnce(database)
+    dispatcher = make_dispatcher(database, clock, ids, store=store)
     await dispatcher.load()
     await dispatcher.put([ALERT])
 
@@ -137,20 +138,19 @@ async def test_a_failing_store_loses_nothing(
     assert len(await deliveries(database)) == 1
 
 
-class FailingOnce:
+class FailingOnce(SqlAlerts):
     """A store whose first record fails."""
 
-    def __init__(self, store: DispatchStore) -> None:
-        self._store = store
-        self._has_failed = False
-        self.put = store.put
-        self.load = store.load
+    _has_failed = False
 
-    async def record(self, flushes: Sequence[Flush], **rest: Any) -> None:
+    @override
+    async def record(
+        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+    ) -> None:
         if not self._has_failed:
             self._has_failed = True
             raise OSError("the disk is gone")
-        await self._store.record(flushes, **rest)
+        await super().record(flushes, settled=settled, at=at)
 
 
 async def test_without_a_channel_alerts_are_kept_and_told_once_there_is_one(
@@ -214,8 +214,13 @@ async def test_the_loop_sends_when_it_is_time(
         clock=clock,
         telemetry=Telemetry(),
     )
-    dispatcher = make_dispatcher(database, clock, ids)
-    dispatcher._on_outbox_change = outbox.wake  # pyright: ignore[reportPrivateUsage]
+    dispatcher = make_dispatcher(
+        database,
+        clock,
+        ids,
+        on_outbox_change=outbox.wake,
+        external_labels=Labels.of(site="north"),
+    )
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dispatcher.run)
@@ -227,6 +232,7 @@ async def test_the_loop_sends_when_it_is_time(
         tasks.cancel_scope.cancel()
 
     assert recorder.sent[0].alerts[0].labels == ALERT.labels
+    assert recorder.sent[0].external_labels == Labels.of(site="north")
 
 
 async def test_a_storm_is_grouped_in_one_message_that_counts_what_it_cannot_list(
@@ -288,6 +294,7 @@ class Run:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.clock = FakeClock()
+        self.store: CrashingOnDemand
         self.dispatcher: Dispatcher
         self.reports: dict[int, Alert] = {}
 
@@ -322,12 +329,12 @@ class Run:
             await self.dispatcher.flush_due()
 
     async def crash(self) -> None:
-        self.dispatcher = make_dispatcher(self.database, self.clock, RandomIds())
+        self.store = CrashingOnDemand(self.database)
+        self.dispatcher = make_dispatcher(self.database, self.clock, RandomIds(), store=self.store)
         await self.dispatcher.load()
 
     async def crash_in_flush(self) -> None:
-        store = CrashingAfter(SqlAlerts(self.database))
-        self.dispatcher._store = store  # pyright: ignore[reportPrivateUsage]
+        self.store.is_crashing = True
         await self.clock.advance(60)
         with suppress(ConnectionAbortedError):
             await self.dispatcher.flush_due()
@@ -352,12 +359,18 @@ class Run:
         assert believed == firing
 
 
-class CrashingAfter(FailingOnce):
-    """A store that keeps what it is given and then takes the process down."""
+class CrashingOnDemand(SqlAlerts):
+    """A store that can be made to keep what it is given and then take the process down."""
 
-    async def record(self, flushes: Sequence[Flush], **rest: Any) -> None:
-        await self._store.record(flushes, **rest)
-        raise ConnectionAbortedError
+    is_crashing = False
+
+    @override
+    async def record(
+        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+    ) -> None:
+        await super().record(flushes, settled=settled, at=at)
+        if self.is_crashing:
+            raise ConnectionAbortedError
 
 
 async def test_the_tables_are_empty_when_everything_is_over(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from typing_extensions import override
 
-from resumatch_monitor.dispatch.outbox import Outbox, Outcome
+from resumatch_monitor.dispatch.outbox import Outbox, OutboxStore, Outcome
 from resumatch_monitor.dispatch.reading import DeliveryRecord, DeliveryStatus
 from resumatch_monitor.dispatch.retention import Retention
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -43,9 +44,10 @@ def make_outbox(
     clock: FakeClock,
     integrations: Sequence[Integration],
     telemetry: Telemetry | None = None,
+    store: OutboxStore | None = None,
 ) -> Outbox:
     return Outbox(
-        store=SqlOutbox(database),
+        store=store or SqlOutbox(database),
         integrations=integrations,
         clock=clock,
         telemetry=telemetry or Telemetry(),
@@ -298,33 +300,33 @@ async def test_a_fault_in_a_channel_is_shown_without_its_words(
     assert "secret" not in record.last_error + caplog.text
 
 
-async def test_what_was_accepted_is_not_sent_again_while_the_disk_is_full(scene: Scene) -> None:
-    store = ForgetfulStore(scene.store)
-    worker = scene.outbox._workers[0]  # pyright: ignore[reportPrivateUsage]
-    worker._store = store  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+async def test_what_was_accepted_is_not_sent_again_while_the_disk_is_full(
+    scene: Scene, database: Database
+) -> None:
+    outbox = make_outbox(
+        database, scene.clock, [make_integration(scene.recorder)], store=FullOnce(database)
+    )
     await scene.tell(ALERT)
 
     with pytest.raises(OSError, match="full"):
-        await scene.deliver()
-    await scene.deliver()
+        await outbox.deliver_due()
+    await outbox.deliver_due()
 
     assert len(scene.recorder.attempts) == 1
     assert await scene.statuses() == ["sent"]
 
 
-class ForgetfulStore:
+class FullOnce(SqlOutbox):
     """A store whose disk is full once."""
 
-    def __init__(self, store: SqlOutbox) -> None:
-        self._store = store
-        self._is_full = True
-        self.take_due = store.take_due
+    _is_full = True
 
+    @override
     async def mark(self, delivery_id: int, outcome: Outcome) -> None:
         if self._is_full:
             self._is_full = False
             raise OSError("the disk is full")
-        await self._store.mark(delivery_id, outcome)
+        await super().mark(delivery_id, outcome)
 
 
 async def test_stopping_lets_an_attempt_come_to_its_end(

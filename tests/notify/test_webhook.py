@@ -1,13 +1,30 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.notify.notifier import Attempt
 from resumatch_monitor.notify.webhook.config import WebhookConfig
-from resumatch_monitor.notify.webhook.notifier import WebhookNotifier
+from resumatch_monitor.notify.webhook.notifier import WebhookNotifier, render_payload
+from resumatch_monitor.notify.wording import Links
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.notify.catchers import catch_http, make_context, make_notification
+
+
+def test_alerts_carry_the_external_labels_without_losing_their_own() -> None:
+    alert = make_alert(cluster="own")
+    notification = replace(
+        make_notification(alert), external_labels=Labels.of(cluster="other", site="north")
+    )
+
+    payload = render_payload(notification, Links(""))
+
+    added = {"cluster": "own", "site": "north"}
+    assert added.items() <= payload["alerts"][0]["labels"].items()
+    assert added.items() <= payload["commonLabels"].items()
+    assert payload["alerts"][0]["fingerprint"] == alert.fingerprint
 
 
 @pytest.mark.anyio

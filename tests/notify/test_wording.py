@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.notify.http import parse_retry_after
 from resumatch_monitor.notify.notification import (
     MOST_ALERTS,
@@ -72,7 +73,7 @@ def test_a_notification_comes_back_from_json_as_it_was() -> None:
         make_alert("NewIssue", is_event=True),
         resolve(make_alert(job="b"), START + timedelta(seconds=3)),
     ]
-    notification = make_notification(*alerts)
+    notification = make_notification(*alerts, external_labels=Labels.of(site="north"))
 
     assert notification_from_json(notification_to_json(notification)) == notification
 

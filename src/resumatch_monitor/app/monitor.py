@@ -31,6 +31,7 @@ from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.scrape import ScrapeManager
 from resumatch_monitor.metrics.targets import TargetSource, build_targets
@@ -195,6 +196,7 @@ class Monitor:
             clock=self.clock,
             ids=self.ids,
             telemetry=self.telemetry,
+            external_labels=Labels.of(self.config.global_.external_labels),
         )
         self._retention = Retention(
             prunables=[self.alert_store, self.outbox_store],

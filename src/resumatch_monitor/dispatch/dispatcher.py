@@ -29,7 +29,7 @@ from resumatch_monitor.dispatch.waiting import wait_for_signal
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 from resumatch_monitor.notify.notification import Notification, split_alerts
 from resumatch_monitor.notify.notifier import Integration
 
@@ -55,6 +55,7 @@ class Dispatcher:
         clock: Clock,
         ids: Ids,
         telemetry: Telemetry,
+        external_labels: Labels = NO_LABELS,
     ) -> None:
         self._store = store
         self._route = route
@@ -63,6 +64,7 @@ class Dispatcher:
         self._clock = clock
         self._steady = SteadyTime(clock)
         self._ids = ids
+        self._external_labels = external_labels
         self._groups: dict[GroupId, Group] = {}
         # A heap of moments; an entry whose moment is not the one in `_queued` is out of date.
         self._due: list[tuple[datetime, str, str]] = []
@@ -243,6 +245,7 @@ class Dispatcher:
             resolved_count=resolved_count,
             created_at=self._clock.now(),
             is_repeat=decision.reason is Reason.REPEAT,
+            external_labels=self._external_labels,
         )
 
     def _address(self, group: Group, decision: Decision) -> list[NewDelivery]:

@@ -20,7 +20,7 @@ class GlobalConfig(ConfigModel):
     evaluation_interval: Duration = timedelta(seconds=15)
     """How often rules are evaluated."""
     external_labels: dict[str, str] = Field(default_factory=dict[str, str])
-    """Added to what leaves the monitor."""
+    """Added to the alerts in every message; `$externalLabels` in rule templates."""
 
 
 class StaticConfig(ConfigModel):

@@ -2,9 +2,10 @@
 
 import functools
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+
+from resumatch_monitor.kit.regex import Regex, RegexError
 
 METRIC_NAME = "__name__"
 
@@ -93,6 +94,9 @@ class Labels(Mapping[str, str]):
         return f"Labels({render_labels(self)})"
 
 
+NO_LABELS = Labels()
+
+
 def render_labels(labels: Mapping[str, str]) -> str:
     """Render as Prometheus does: `name{a="b",c="d"}`."""
     inner = ",".join(
@@ -131,7 +135,7 @@ class Matcher:
         self.name = name
         self.op = op
         self.value = value
-        self._pattern: Callable[[str], object] | None = None
+        self._pattern: Callable[[str], bool] | None = None
         if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
             self._pattern = _compile(value)
 
@@ -143,9 +147,9 @@ class Matcher:
             case MatchOp.NOT_EQUAL:
                 return value != self.value
             case MatchOp.REGEX:
-                return self._pattern is not None and self._pattern(value) is not None
+                return self._pattern is not None and self._pattern(value)
             case MatchOp.NOT_REGEX:
-                return self._pattern is not None and self._pattern(value) is None
+                return self._pattern is not None and not self._pattern(value)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Matcher):
@@ -160,8 +164,8 @@ class Matcher:
 
 
 @functools.lru_cache(maxsize=1024)
-def _compile(pattern: str) -> Callable[[str], object]:
+def _compile(pattern: str) -> Callable[[str], bool]:
     try:
-        return re.compile(pattern, re.DOTALL).fullmatch
-    except re.error as error:
+        return Regex(pattern, dot_matches_newline=True).matches
+    except RegexError as error:
         raise ValueError(f"{pattern!r} is not a valid regular expression: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
 from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 
 MOST_ALERTS = 1000
 """More alerts than these are counted in a notification and not listed."""
@@ -34,6 +34,7 @@ class Notification:
         firing_count: How many fire, listed or not.
         resolved_count: How many have resolved, listed or not.
         is_repeat: Nothing changed; the group merely still fires.
+        external_labels: `global.external_labels`: tell this monitor's alerts from another's.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Notification:
     resolved_count: int
     created_at: datetime
     is_repeat: bool = False
+    external_labels: Labels = NO_LABELS
 
     @property
     def kind(self) -> NotificationKind:
@@ -63,10 +65,14 @@ class Notification:
         text = f"{self.receiver}\xff{self.group_key}"
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def labels_of(self, alert: Alert) -> Labels:
+        """Return the labels that `alert` has outside the monitor."""
+        return self.external_labels.with_labels(alert.labels)
+
     @property
     def common_labels(self) -> Labels:
         """The labels that all listed alerts share."""
-        return Labels(_common([alert.labels for alert in self.alerts]))
+        return Labels(_common([self.labels_of(alert) for alert in self.alerts]))
 
     @property
     def common_annotations(self) -> dict[str, str]:
@@ -99,6 +105,7 @@ def notification_to_json(notification: Notification) -> dict[str, Any]:
         "resolved_count": notification.resolved_count,
         "created_at_ms": to_milliseconds(notification.created_at),
         "is_repeat": notification.is_repeat,
+        "external_labels": dict(notification.external_labels),
     }
 
 
@@ -115,6 +122,7 @@ def notification_from_json(data: Mapping[str, Any]) -> Notification:
         resolved_count=data["resolved_count"],
         created_at=from_milliseconds(data["created_at_ms"]),
         is_repeat=data["is_repeat"],
+        external_labels=Labels.of(data.get("external_labels")),
     )
 
 

@@ -105,7 +105,7 @@ def describe_alert(alert: Alert, notification: Notification, links: Links) -> Al
         ended=_describe_end(alert),
         where=", ".join(
             f"{name}={one_line(value)}"
-            for name, value in alert.labels.pairs
+            for name, value in notification.labels_of(alert).pairs
             if name not in (ALERT_NAME, SEVERITY)
         ),
         todo="" if is_url else runbook.strip(),

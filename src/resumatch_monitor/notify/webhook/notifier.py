@@ -43,7 +43,7 @@ def render_payload(notification: Notification, links: Links) -> dict[str, Any]:
     return {
         "receiver": notification.receiver,
         "status": notification.kind.value,
-        "alerts": [_render_alert(alert, links) for alert in notification.alerts],
+        "alerts": [_render_alert(alert, notification, links) for alert in notification.alerts],
         "groupLabels": dict(notification.group_labels),
         "commonLabels": dict(notification.common_labels),
         "commonAnnotations": notification.common_annotations,
@@ -54,10 +54,10 @@ def render_payload(notification: Notification, links: Links) -> dict[str, Any]:
     }
 
 
-def _render_alert(alert: Alert, links: Links) -> dict[str, Any]:
+def _render_alert(alert: Alert, notification: Notification, links: Links) -> dict[str, Any]:
     return {
         "status": alert.status.value,
-        "labels": dict(alert.labels),
+        "labels": dict(notification.labels_of(alert)),
         "annotations": dict(alert.annotations),
         "startsAt": isoformat(alert.starts_at),
         "endsAt": _NO_TIME if alert.ends_at is None else isoformat(alert.ends_at),
