@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -6,7 +7,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from resumatch_monitor.api.edge import build_app
-from resumatch_monitor.api.server import build_server
+from resumatch_monitor.api.server import LARGEST_REST_BYTES, build_server
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -69,6 +70,25 @@ async def test_a_header_line_of_ten_megabytes_is_refused_and_nothing_is_down() -
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
     assert after.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_body_that_goes_on_after_the_answer_is_cut_off() -> None:
+    head = b"GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"8000\r\n" + b"a" * 0x8000 + b"\r\n"
+    sent = 0
+    async with listen() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + piece)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        with contextlib.suppress(ConnectionError):
+            while sent < 2 * LARGEST_REST_BYTES:
+                writer.write(piece)
+                await writer.drain()
+                sent += len(piece)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert sent < 2 * LARGEST_REST_BYTES
 
 
 async def test_a_crash_tells_nothing_but_the_request_id() -> None:

@@ -10,6 +10,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD_BYTES = 64 * 1024
 HEAD_TIMEOUT_SECONDS = 20.0
+LARGEST_REST_BYTES = 32 * 1024 * 1024
+"""How much of a body is let in vain after its request was answered, so that its sender, who may
+look for the answer only at the end, gets it."""
+REST_TIMEOUT_SECONDS = 20.0
 _MOST_CONNECTIONS = 1_000
 _KEEP_ALIVE_SECONDS = 75
 _SHUTDOWN_SECONDS = 5
@@ -23,10 +27,15 @@ _TOO_LARGE = (
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes connections whose request head is too large or takes too long."""
+    """Closes connections whose request head is too large or takes too long.
+
+    So it does with those whose body goes on and on although the request is answered.
+    """
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _rest_bytes = 0
+    _rest_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -41,20 +50,42 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes = 0
         self._end_head()
+        self._end_rest()
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.transport.close)
 
     def on_headers_complete(self) -> None:
         self._end_head()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._rest_bytes += len(body)
+            if self._rest_bytes > LARGEST_REST_BYTES:
+                self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # With pipelining the current cycle may be a later request that is still coming in.
+        is_early = self.cycle.response_complete and self.cycle.more_body
+        if is_early and not self.transport.is_closing():
+            self._rest_bytes = 0
+            self._rest_timer = self.loop.call_later(REST_TIMEOUT_SECONDS, self.transport.close)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_rest()
         super().connection_lost(exc)
 
     def _end_head(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _end_rest(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
 
 class Server(uvicorn.Server):
