@@ -13,7 +13,7 @@ export DEMO_DATA DEMO_PORT
 help: ## Say what there is to make
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
-install: $(STAMPS)/runtime web ## Make .venv with the command resumatch-monitor, and build the UI
+install: $(STAMPS)/runtime $(STAMPS)/web ## Make .venv with the command resumatch-monitor, and build the UI
 
 run: install ## Start the demonstration: ResuMatch, its databases, simulated users, the monitor
 	@$(BIN)/python -m resumatch.demo
@@ -21,7 +21,7 @@ run: install ## Start the demonstration: ResuMatch, its databases, simulated use
 break-database error-storm slow-analysis mend: ## Break the demonstration, or mend it
 	@$(BIN)/python -m resumatch.demo $@
 
-test: $(STAMPS)/system $(STAMPS)/dev web ## Run all tests
+test: $(STAMPS)/system $(STAMPS)/dev $(STAMPS)/web ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/npm ## Format, lint, types and layers, in Python and in the UI
@@ -35,10 +35,13 @@ format: $(STAMPS)/dev ## Put the sources into the house's form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMPS)/dev web ## Measure, and print what was measured
+bench: $(STAMPS)/dev $(STAMPS)/web ## Measure, and print what was measured
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-web: $(STAMPS)/web ## Build the web UI into the package
+# What could not be built is not tried again by itself, lest every start wait for an absent registry.
+web: ## Build the web UI into the package
+	@! test -e $(STAMPS)/web-missing || rm -f $(STAMPS)/web
+	@$(MAKE) --no-print-directory --silent $(STAMPS)/web
 
 clean: ## Remove everything that was built
 	@rm -rf .venv $(STAMPS) web/node_modules src/resumatch_monitor/ui/dist
@@ -64,7 +67,8 @@ $(STAMPS)/system: debian-packages.txt | $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/npm: web/package.json web/package-lock.json | $(STAMPS)/runtime
-	@tools/npm.sh ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@tools/npm.sh ci --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000
 	@touch $@
 
 $(STAMPS)/web: $(WEB_SOURCES) | $(STAMPS)/runtime

@@ -10,7 +10,9 @@ if ! output=$(make --no-print-directory .make/npm 2>&1); then
     exit 1
   fi
   echo "The web UI was not built, because its packages could not be installed; everything else works. Try again with: make web" >&2
+  touch .make/web .make/web-missing
   exit 0
 fi
-tools/npm.sh run --silent build
+tools/npm.sh run --silent build -- --logLevel error
+rm -f .make/web-missing
 touch .make/web
