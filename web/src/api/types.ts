@@ -9,6 +9,10 @@ export interface Page<T> {
   total?: number;
 }
 
+export interface AlertPage extends Page<Alert> {
+  has_channel: boolean;
+}
+
 export interface Me {
   name: string;
   role: Role;
@@ -41,6 +45,7 @@ export interface NewToken extends Token {
 export interface Nav {
   unresolved_issues: number;
   firing_alerts: number;
+  firing_critical: number;
   probes_down: number;
 }
 
@@ -66,6 +71,7 @@ export interface Change {
 export interface Overview {
   status: 'ok' | 'degraded' | 'down';
   sentence: string;
+  has_channel: boolean;
   generated_at: Iso;
   counts: {
     firing_critical: number;
@@ -280,6 +286,7 @@ export interface Alert {
   name: string;
   severity: Severity;
   status: AlertStatus;
+  is_event: boolean;
   source: 'rule' | 'issue' | 'probe';
   labels: Record<string, string>;
   annotations: Record<string, string>;

@@ -71,10 +71,12 @@ export const hasPoints = (series: Series[]): boolean => series.some((one) => one
 
 /** The steps between gridlines: of bytes in powers of two, of durations in parts of a minute. */
 export function ticks(min: number, max: number, unit: Unit | null, most: number): number[] {
-  const rough = (max - min) / Math.max(1, most);
+  // Half an event or half a byte is no gridline.
+  const least = unit === 'count' || unit === 'per_hour' || unit === 'bytes' ? 1 : 0;
+  const rough = Math.max(least, (max - min) / Math.max(1, most));
   if (!(rough > 0) || !Number.isFinite(rough)) return [min];
   const base = unit === 'bytes' ? 1024 ** Math.floor(Math.log(rough) / Math.log(1024)) : 10 ** Math.floor(Math.log10(rough));
-  const choices = unit === 'bytes' ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : [1, 2, 2.5, 5, 10];
+  const choices = unit === 'bytes' ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : least ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10];
   const step = base * (choices.find((c) => c * base >= rough) ?? choices.at(-1)!);
   const out: number[] = [];
   for (let at = Math.ceil(min / step - 1e-9) * step; at <= max + step * 1e-9 && out.length < 20; at += step) out.push(Number(at.toPrecision(12)));
@@ -83,7 +85,8 @@ export function ticks(min: number, max: number, unit: Unit | null, most: number)
 
 /** A name for a series that the server left unnamed. */
 export function seriesName(series: Series): string {
-  if (series.name) return series.name;
+  // Without labels the server's name for it is an empty pair of braces.
+  if (series.name && series.name !== '{}') return series.name;
   const labels = Object.entries(series.labels).filter(([key]) => key !== '__name__');
   const name = series.labels.__name__ ?? '';
   return labels.length ? `${name}{${labels.map(([key, value]) => `${key}="${value}"`).join(', ')}}` : name || 'value';

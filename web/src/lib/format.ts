@@ -85,15 +85,47 @@ export function inUnit(value: number | null | undefined, unit: Unit | null): str
   }
 }
 
-/** What stands beside a panel's title. */
+/** A measured value as people read it: no digits that mean nothing. Axis labels keep theirs, see `inUnit`. */
+export function reading(value: number | null | undefined, unit: Unit | null): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return inUnit(value, unit);
+  const size = Math.abs(value);
+  switch (unit) {
+    case 'seconds':
+      return duration(value);
+    case 'per_hour':
+      return `${num(size >= 10 ? Math.round(value) : Number(value.toFixed(1)))}/h`;
+    case 'percent':
+    case 'ratio':
+      return size >= 0.1 && size < 0.99 ? `${(value * 100).toFixed(1).replace('.0', '')}%` : percent(value);
+    case 'count':
+      return size >= 10 ? num(Math.round(value)) : num(Number(value.toFixed(1)));
+    default:
+      return inUnit(value, unit);
+  }
+}
+
+/** A measured duration: "12 ms" above ten, "7.1 ms" below. */
+export function duration(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value) || value === 0) return seconds(value);
+  const size = Math.abs(value);
+  if (size < 0.001) return `${Math.round(value * 1e6)} µs`;
+  if (size < 0.9995) return `${size >= 0.00995 ? Math.round(value * 1e3) : (value * 1e3).toFixed(1)} ms`;
+  if (size < 90) return `${value.toFixed(size >= 10 ? 1 : 2)} s`;
+  return span(value);
+}
+
+/** What stands beside a panel's title; empty where each value says its own unit. */
 export const unitLabel: Record<Unit, string> = {
   percent: '%',
   ratio: '%',
-  seconds: 'seconds',
+  seconds: '',
   per_hour: 'per hour',
   per_second: 'per second',
-  bytes: 'bytes',
+  bytes: '',
   count: '',
 };
+
+/** A notification's title without the state in brackets, which stands beside it. */
+export const subjectOf = (title: string): string => title.replace(/^\[(?:FIRING|RESOLVED)[^\]]*\]\s*/, '') || title;
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;

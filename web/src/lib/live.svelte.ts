@@ -20,6 +20,8 @@ export class Live<T> {
   error = $state.raw<ApiError | null>(null);
   updatedAt = $state<number | null>(null);
   isLoading = $state(false);
+  /** False while there is nothing to ask. */
+  isOpen = $state(false);
   /** True once loading has lasted long enough to show it. */
   isSlow = $state(false);
 
@@ -62,6 +64,7 @@ export class Live<T> {
   #open(address: string | null): void {
     if (this.#current && address && pathOf(this.#current) !== pathOf(address)) this.data = null;
     this.#current = address;
+    this.isOpen = address !== null;
     this.#etag = null;
     this.error = null;
     if (address) void this.refresh();
@@ -135,7 +138,7 @@ const onScreen = new SvelteSet<Live<unknown>>();
 
 export const pageState = {
   get updatedAt(): number | null {
-    const times = [...onScreen].map((live) => live.updatedAt).filter((at) => at !== null);
+    const times = [...onScreen].filter((live) => live.isOpen).map((live) => live.updatedAt).filter((at) => at !== null);
     return times.length ? Math.min(...times) : null;
   },
   get error(): ApiError | null {
@@ -145,7 +148,7 @@ export const pageState = {
     return [...onScreen].some((live) => live.isLoading);
   },
   get hasPolls(): boolean {
-    return onScreen.size > 0;
+    return [...onScreen].some((live) => live.isOpen);
   },
   refresh(): void {
     for (const live of onScreen) void live.refresh();
