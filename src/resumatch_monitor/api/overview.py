@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from resumatch_monitor.alerts.alert import Alert, AlertStatus
+from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
 from resumatch_monitor.api.alerts import render_alert
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.probes import render_probe
@@ -28,6 +28,8 @@ _MOST_FIRING = 10
 _MOST_PROBES = 20
 _MOST_ISSUES = 8
 _MOST_CHANGES = 20
+_MOST_TRANSITIONS = 100
+_MOST_NAMES = 3
 _CHANGES_WINDOW = timedelta(days=1)
 _SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
 
@@ -80,7 +82,7 @@ def build_router(*, sources: OverviewSources, clock: Clock, guard: Guard) -> API
     async def read_overview(request: Request) -> Response:
         now = clock.now()
         content = await _build_overview(sources, now)
-        etag = f'"{hashlib.blake2b(orjson.dumps(content), digest_size=12).hexdigest()}"'
+        etag = _build_etag(content)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -97,10 +99,25 @@ def build_router(*, sources: OverviewSources, clock: Clock, guard: Guard) -> API
         return {
             "unresolved_issues": unresolved,
             "firing_alerts": sum(firing.values()),
+            "firing_critical": firing.get("critical", 0),
             "probes_down": down,
         }
 
     return router
+
+
+def _build_etag(content: Mapping[str, Any]) -> str:
+    # What moves with the clock alone is left out, or no two answers would be alike.
+    probes = [
+        {
+            **probe,
+            "beats": [(beat["state"], beat["duration_seconds"]) for beat in probe["beats"]],
+            "outage": probe["outage"] and {**probe["outage"], "duration_seconds": None},
+        }
+        for probe in content["probes"]
+    ]
+    essence = orjson.dumps({**content, "probes": probes})
+    return f'"{hashlib.blake2b(essence, digest_size=12).hexdigest()}"'
 
 
 async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, Any]:
@@ -114,7 +131,7 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
         sources.probes.list_probes(),
     )
     transitions, issue_changes, outage_changes = await asyncio.gather(
-        sources.alerts.list_transitions(since, limit=_MOST_CHANGES),
+        sources.alerts.list_transitions(since, limit=_MOST_TRANSITIONS),
         sources.issues.changes_since(since, _MOST_CHANGES),
         sources.probes.find_changes(since, _MOST_CHANGES),
     )
@@ -129,9 +146,10 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
     )
     firing = sorted(firing, key=_urgency)
     degraded = sum(probe.status is ProbeStatus.DEGRADED for probe in probes)
-    status, sentence = judge(counts, degraded, [record.alert.name for record in firing])
+    names = [record.alert.name for record in firing if record.alert.severity != "info"]
+    status, sentence = judge(counts, degraded, names)
     changes = [
-        *map(_render_transition, transitions),
+        *(_render_transition(each) for each in transitions if _is_news(each)),
         *map(_render_issue_change, issue_changes),
         *map(_render_outage_change, outage_changes),
         _render_start(sources.started_at),
@@ -157,28 +175,44 @@ def judge(counts: Counts, degraded_probes: int, firing_names: Sequence[str]) -> 
 
     Args:
         counts: What needs attention.
-        degraded_probes: How many probes answer slowly.
+        degraded_probes: How many probes answer slowly or not every time.
         firing_names: Names of the alerts that fire, the most urgent first.
     """
-    troubles = [
-        (counts.firing_critical, "critical alert", "firing"),
-        (counts.probes_down, "monitor", "down"),
-        (counts.firing_warning, "warning", "firing"),
-        (counts.targets_down, "target", "not answering"),
-        (degraded_probes, "monitor", "slow"),
-        (counts.failed_deliveries, "notification", "not delivered"),
+    sentences = [
+        *_tell_firing(counts, firing_names),
+        _enumerate(
+            (counts.probes_down, "monitor", " down"),
+            (degraded_probes, "monitor", " degraded"),
+            (counts.targets_down, "target", " not answering"),
+            (counts.failed_deliveries, "notification", " not delivered"),
+        ),
     ]
-    parts = [_count(number, noun, state) for number, noun, state in troubles if number]
-    if not parts:
-        return "ok", "Everything is all right."
+    sentence = " ".join(f"{each}." for each in sentences if each)
+    if not sentence:
+        return "ok", "No alert is firing, and whatever is watched answers."
     is_down = counts.firing_critical > 0 or counts.probes_down > 0
-    names = ", ".join(dict.fromkeys(firing_names[:3]))
-    sentence = "; ".join(parts[:3]) + (f": {names}." if names else ".")
-    return ("down" if is_down else "degraded"), sentence[0].upper() + sentence[1:]
+    return ("down" if is_down else "degraded"), sentence
 
 
-def _count(number: int, noun: str, state: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'} {state}"
+def _tell_firing(counts: Counts, names: Sequence[str]) -> list[str]:
+    what = _enumerate(
+        (counts.firing_critical, "critical alert", ""), (counts.firing_warning, "warning", "")
+    )
+    if not what:
+        return []
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - _MOST_NAMES} more" if len(unique) > _MOST_NAMES else ""
+    shown = ", ".join(unique[:_MOST_NAMES])
+    return [f"{what} firing{f': {shown}{more}' if shown else ''}"]
+
+
+def _enumerate(*counted: tuple[int, str, str]) -> str:
+    """Return "2 monitors down, 1 target not answering" without what there is none of."""
+    return ", ".join(
+        f"{number} {noun}{'' if number == 1 else 's'}{state}"
+        for number, noun, state in counted
+        if number
+    )
 
 
 def _count_warnings(counts: Mapping[str, int]) -> int:
@@ -195,6 +229,11 @@ def _urgency(record: AlertRecord) -> tuple[int, float]:
 def _worst_first(probes: Sequence[ProbeView]) -> list[ProbeView]:
     order = {ProbeStatus.DOWN: 0, ProbeStatus.DEGRADED: 1}
     return sorted(probes, key=lambda probe: order.get(probe.status, 2))
+
+
+def _is_news(transition: Transition) -> bool:
+    # What an issue or a probe raised is told as that issue's or that outage's own change.
+    return transition.alert.source is AlertSource.RULE
 
 
 def _render_transition(transition: Transition) -> dict[str, Any]:
@@ -233,7 +272,7 @@ def _render_start(started_at: datetime) -> dict[str, Any]:
     return {
         "at": isoformat(started_at),
         "kind": "monitor_started",
-        "title": "The monitor started",
+        "title": "ResuMatch Monitor",
         "severity": "info",
         "path": "/targets",
     }
