@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from resumatch_monitor.api.prometheus import build_router
+from resumatch_monitor.api.prometheus_params import RuleFilter
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
@@ -48,13 +49,23 @@ async def client(queries: QueryRunner, clock: FakeClock) -> AsyncGenerator[httpx
         queries=queries,
         guard=make_guard(),
         clock=clock,
-        rules=lambda: {"groups": []},
+        rules=_describe_filter,
         alerts=lambda: {"alerts": []},
         targets=lambda: {"activeTargets": [], "droppedTargets": []},
         metadata=lambda metric, limit: {str(metric): [{"type": "counter"}], "limit": limit},
     )
     async with serve(router, token=CHARLIE) as client:
         yield client
+
+
+def _describe_filter(wanted: RuleFilter) -> dict[str, object]:
+    return {
+        "groups": [],
+        "kind": wanted.kind,
+        "rule_names": sorted(wanted.rule_names),
+        "files": sorted(wanted.files),
+        "has_alerts": wanted.has_alerts,
+    }
 
 
 async def ask(client: httpx.AsyncClient, path: str, **params: Any) -> Any:
@@ -229,7 +240,7 @@ async def test_passes_annotations_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_serves_what_other_parts_supply(client: httpx.AsyncClient) -> None:
-    assert await ask(client, "/rules") == {"groups": []}
+    assert (await ask(client, "/rules"))["groups"] == []
     assert await ask(client, "/alerts") == {"alerts": []}
     assert (await ask(client, "/targets"))["droppedTargets"] == []
     assert (await ask(client, "/metadata", metric="up", limit=3))["limit"] == 3
@@ -248,3 +259,29 @@ async def test_refuses_strangers_and_large_bodies(
     assert stranger.status_code == 401
     assert large.status_code == 413
     assert large.json()["errorType"] == "bad_data"
+
+
+async def test_the_rules_can_be_narrowed_down(client: httpx.AsyncClient) -> None:
+    data = await ask(
+        client,
+        "/rules",
+        **{"type": "Alert", "rule_name[]": ["A", "B"], "exclude_alerts": "true", "file[]": "f.yml"},
+    )
+
+    assert data == {
+        "groups": [],
+        "kind": "alert",
+        "rule_names": ["A", "B"],
+        "files": ["f.yml"],
+        "has_alerts": False,
+    }
+
+
+@pytest.mark.parametrize("query", ["type=alerts", "exclude_alerts=maybe"])
+async def test_a_narrowing_that_cannot_be_read_is_refused(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    answer = await client.get(f"/api/v1/rules?{query}")
+
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["error"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from resumatch_monitor.api.prometheus_params import RuleFilter
 from resumatch_monitor.api.rules import (
     build_router,
     render_prometheus_alerts,
@@ -152,11 +153,11 @@ async def test_filters_the_rules_of_prometheus_api(world: World) -> None:
     snapshot = take(world)
 
     def names(**filters: Any) -> list[str]:
-        groups = render_prometheus_rules(snapshot, **filters)["groups"]
+        groups = render_prometheus_rules(snapshot, RuleFilter(**filters))["groups"]
         return [rule["name"] for group in groups for rule in group["rules"]]
 
     assert names() == ["Broken", "job:broken:sum", "Other"]
     assert names(kind="record") == ["job:broken:sum"]
-    assert names(kind="alert", group_names=["b"]) == ["Other"]
-    assert names(rule_names=["Broken"]) == ["Broken"]
-    assert names(files=["else.yml"]) == []
+    assert names(kind="alert", group_names=frozenset({"b"})) == ["Other"]
+    assert names(rule_names=frozenset({"Broken"})) == ["Broken"]
+    assert names(files=frozenset({"else.yml"})) == []

@@ -15,6 +15,7 @@ from resumatch_monitor.api.prometheus_json import render_instant, render_range, 
 from resumatch_monitor.api.prometheus_params import (
     Params,
     PrometheusError,
+    RuleFilter,
     bad_data,
     read_params,
 )
@@ -50,7 +51,7 @@ def build_router(
     queries: QueryRunner,
     guard: Guard,
     clock: Clock,
-    rules: Callable[[], Mapping[str, object]],
+    rules: Callable[[RuleFilter], Mapping[str, object]],
     alerts: Callable[[], Mapping[str, object]],
     targets: Callable[[], Mapping[str, object]],
     metadata: Callable[[str | None, int], Mapping[str, object]],
@@ -76,6 +77,9 @@ def build_router(
         methods = ["GET", "POST"] if accepts_form else ["GET"]
         router.add_api_route(path, endpoint, methods=methods, name=path)
 
+    async def read_rules(params: Params) -> bytes:
+        return _render(rules(params.rule_filter()))
+
     async def read_metadata(params: Params) -> bytes:
         return _render(metadata(params.text("metric") or None, params.limit() or 0))
 
@@ -85,7 +89,7 @@ def build_router(
     serve("/labels", handlers.labels, accepts_form=True)
     serve("/format_query", _format_query, accepts_form=True)
     serve("/metadata", read_metadata)
-    serve("/rules", _supplied_by(rules))
+    serve("/rules", read_rules)
     serve("/alerts", _supplied_by(alerts))
     serve("/targets", _supplied_by(targets))
     serve("/status/buildinfo", _supplied_by(lambda: _BUILDINFO))

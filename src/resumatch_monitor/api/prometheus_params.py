@@ -1,6 +1,7 @@
 """Parameters of Prometheus' HTTP API, from the query string and from a form body."""
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import parse_qsl
@@ -16,7 +17,25 @@ from resumatch_monitor.promql.value import QueryError
 
 MAX_BODY_BYTES = 1024 * 1024
 _MOST_FIELDS = 1000
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
 _FURTHEST_SECONDS = (1 << 58) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFilter:
+    """Which rules are asked for; what is empty asks for all.
+
+    Attributes:
+        kind: `alert` or `record`.
+        has_alerts: Whether the rules are to come with their alerts.
+    """
+
+    kind: str = ""
+    rule_names: frozenset[str] = frozenset()
+    group_names: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+    has_alerts: bool = True
 
 
 class PrometheusError(Exception):
@@ -114,6 +133,38 @@ class Params:
         if not text.isdecimal() or len(text) > 18:
             raise bad_data(f'invalid parameter "limit": cannot parse "{_short(text)}" to a limit')
         return int(text) or None
+
+    def texts(self, name: str) -> frozenset[str]:
+        """Return all values of `name`."""
+        return frozenset(self._values.get(name, ()))
+
+    def flag(self, name: str) -> bool:
+        """Return a yes or no in any of the forms that Go reads, no if it is missing.
+
+        Raises:
+            PrometheusError: If it is neither.
+        """
+        text = self.text(name)
+        if text not in _TRUE | _FALSE:
+            raise bad_data(f'invalid parameter "{name}": "{_short(text)}" is not true or false')
+        return text in _TRUE
+
+    def rule_filter(self) -> RuleFilter:
+        """Return which rules are asked for.
+
+        Raises:
+            PrometheusError: If `type` or `exclude_alerts` cannot be read.
+        """
+        kind = self.text("type").lower()
+        if kind not in ("", "alert", "record"):
+            raise bad_data(f'invalid parameter "type": not supported value "{_short(kind)}"')
+        return RuleFilter(
+            kind=kind,
+            rule_names=self.texts("rule_name[]"),
+            group_names=self.texts("rule_group[]"),
+            files=self.texts("file[]"),
+            has_alerts=not self.flag("exclude_alerts"),
+        )
 
     def matcher_sets(self, *, required: bool) -> list[tuple[Matcher, ...]]:
         """Return the selectors given as `match[]`.

@@ -1,13 +1,14 @@
 """How the rules are doing: in the monitor's own form and in that of Prometheus' API."""
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.prometheus_params import RuleFilter
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 from resumatch_monitor.rules.group import GroupStatus
 from resumatch_monitor.rules.manager import RulesSnapshot
@@ -19,6 +20,7 @@ from resumatch_monitor.rules.template.go_format import format_special
 TakeSnapshot = Callable[[], RulesSnapshot]
 """`RuleManager.snapshot`."""
 
+_EVERYTHING = RuleFilter()
 # What Prometheus writes for a time that is not known.
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -52,36 +54,22 @@ def render_rules(snapshot: RulesSnapshot) -> dict[str, Any]:
 
 
 def render_prometheus_rules(
-    snapshot: RulesSnapshot,
-    *,
-    kind: str = "",
-    rule_names: Collection[str] = (),
-    group_names: Collection[str] = (),
-    files: Collection[str] = (),
-    has_alerts: bool = True,
+    snapshot: RulesSnapshot, wanted: RuleFilter = _EVERYTHING
 ) -> dict[str, Any]:
-    """Render the `data` of `GET /api/v1/rules`.
-
-    Args:
-        snapshot: Of all rules.
-        kind: The parameter `type`: `alert`, `record`, or empty for both.
-        rule_names: `rule_name[]`; empty for all.
-        group_names: `rule_group[]`; empty for all.
-        files: `file[]`; empty for all.
-        has_alerts: Not `exclude_alerts`.
-    """
+    """Render the `data` of `GET /api/v1/rules`."""
     groups: list[dict[str, Any]] = []
     for status in snapshot.groups:
-        if group_names and status.group.name not in group_names:
+        if wanted.group_names and status.group.name not in wanted.group_names:
             continue
-        if files and status.group.file not in files:
+        if wanted.files and status.group.file not in wanted.files:
             continue
         rules = [
-            _render_prometheus_rule(rule, has_alerts=has_alerts)
+            _render_prometheus_rule(rule, has_alerts=wanted.has_alerts)
             for rule in status.rules
-            if (not rule_names or rule.rule.name in rule_names) and _is_of_kind(rule, kind)
+            if (not wanted.rule_names or rule.rule.name in wanted.rule_names)
+            and _is_of_kind(rule, wanted.kind)
         ]
-        is_filtered = bool(kind or rule_names)
+        is_filtered = bool(wanted.kind or wanted.rule_names)
         if rules or not is_filtered:
             groups.append(_render_prometheus_group(status, rules))
     return {"groups": groups}

@@ -83,7 +83,7 @@ def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             queries=monitor.queries,
             guard=guard,
             clock=monitor.clock,
-            rules=lambda: rules.render_prometheus_rules(monitor.rules.snapshot()),
+            rules=lambda wanted: rules.render_prometheus_rules(monitor.rules.snapshot(), wanted),
             alerts=lambda: rules.render_prometheus_alerts(monitor.rules.snapshot()),
             targets=partial(targets.render_prometheus_targets, sources),
             metadata=monitor.metadata.as_prometheus_answers,
