@@ -115,3 +115,13 @@ def test_any_text_gives_a_value_or_a_query_error(tokens: list[str]) -> None:
         evaluate_range(store, query, start_ms=0, end_ms=9, step_ms=3, options=Options())
     except QueryError:
         return
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "query",
+    ["x[" + "a" * 50_000 + ":" * 40_000, "x" + " fill" * 19_000, "offset" + " " * 90_000 + "!"],
+)
+def test_a_long_query_that_is_none_is_refused_at_once(query: str) -> None:
+    with pytest.raises(QueryError):
+        parse(query)

@@ -77,6 +77,58 @@ async def test_limits_the_samples_of_a_query(store: MemoryStore, telemetry: Tele
     runner.stop()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        'count_values("value", vector(time()))',
+        'count_values("value", requests_total + time())',
+        "sum_over_time(vector(1)[500000h:1s])",
+        "time() + time() + time() + time()",
+    ],
+)
+async def test_what_a_query_makes_counts_as_what_it_loads(
+    store: MemoryStore, telemetry: Telemetry, query: str
+) -> None:
+    runner = QueryRunner(store, clock=SystemClock(), telemetry=telemetry, max_samples=60_000)
+
+    with pytest.raises(QueryLimitError, match="too many samples"):
+        await runner.range(query, start_ms=0, end_ms=10_000_000, step_ms=1_000)
+
+    runner.stop()
+
+
+async def test_counts_values_by_what_they_are_called(runner: QueryRunner) -> None:
+    value = await runner.instant(
+        'count_values("v", requests_total * (0 / 0) or requests_total{job="a"} - 41)',
+        from_milliseconds(600_000),
+    )
+
+    assert isinstance(value, InstantVector)
+    assert [labels["v"] for labels in value.labels] == ["NaN"]
+    assert value.values.tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'label_replace({call}, "a", "{refs}", "a", "(.*)")',
+        'label_join({call}, "a", "-", {sources})',
+    ],
+)
+async def test_a_label_value_cannot_grow_without_end(runner: QueryRunner, query: str) -> None:
+    text = 'label_replace(vector(1), "a", "start", "", "")'
+    for _ in range(6):
+        sources = ", ".join(['"a"'] * 1_000)
+        text = (
+            query.replace("{refs}", "$1" * 1_000)
+            .replace("{sources}", sources)
+            .replace("{call}", text)
+        )
+
+    with pytest.raises(QueryLimitError, match="longer than"):
+        await runner.instant(text, from_milliseconds(0))
+
+
 class _StuckStore(MemoryStore):
     """Blocks every read until it is released."""
 

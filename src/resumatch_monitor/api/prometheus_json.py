@@ -14,11 +14,14 @@ from resumatch_monitor.promql.value import (
     InstantValue,
     InstantVector,
     Matrix,
+    QueryLimitError,
     RangeVector,
     ScalarValue,
     StringValue,
 )
 
+MOST_POINTS = 2_000_000
+"""In one answer; they are some 40 MB of JSON."""
 _LARGEST_PLAIN_INTEGER = 1e15
 
 
@@ -36,7 +39,11 @@ def render_success(
 
 
 def render_instant(answer: Answer[InstantValue], *, limit: int | None) -> bytes:
-    """Render the answer of `/api/v1/query`."""
+    """Render the answer of `/api/v1/query`.
+
+    Raises:
+        QueryLimitError: If it would be too large.
+    """
     value = answer.value
     warnings = list(answer.warnings)
     match value:
@@ -57,15 +64,21 @@ def render_instant(answer: Answer[InstantValue], *, limit: int | None) -> bytes:
             ]
             data = _result("vector", f"[{','.join(samples)}]")
         case RangeVector():
+            _check_size(sum(block.values.size for block in value.blocks))
             data = _result("matrix", f"[{','.join(_range_vector(value))}]")
     return render_success(data.encode(), warnings=warnings, infos=answer.infos)
 
 
 def render_range(answer: Answer[Matrix], *, limit: int | None) -> bytes:
-    """Render the answer of `/api/v1/query_range`."""
+    """Render the answer of `/api/v1/query_range`.
+
+    Raises:
+        QueryLimitError: If it would be too large.
+    """
     matrix = answer.value
     warnings = list(answer.warnings)
     count = _limited(len(matrix.labels), limit, warnings)
+    _check_size(count * len(matrix.timestamps))
     times = [f'[{format_seconds(time)},"' for time in matrix.timestamps.tolist()]
     series = [
         f'{{"metric":{_labels(labels)},"values":[{_points(times, values)}]}}'
@@ -73,6 +86,14 @@ def render_range(answer: Answer[Matrix], *, limit: int | None) -> bytes:
     ]
     data = _result("matrix", f"[{','.join(series)}]")
     return render_success(data.encode(), warnings=warnings, infos=answer.infos)
+
+
+def _check_size(points: int) -> None:
+    if points > MOST_POINTS:
+        raise QueryLimitError(
+            f"the answer would have {points} points, more than {MOST_POINTS}:"
+            " ask for fewer series, a shorter range or a longer step"
+        )
 
 
 def _limited(count: int, limit: int | None, warnings: list[str]) -> int:

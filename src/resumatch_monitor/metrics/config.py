@@ -105,5 +105,5 @@ class MetricsConfig(ConfigModel):
     """A target with more series is a failed scrape."""
     query_timeout: Duration = timedelta(seconds=30)
     """How long a query may take."""
-    query_max_samples: int = Field(default=50_000_000, gt=0)
-    """How many samples a query may touch."""
+    query_max_samples: int = Field(default=20_000_000, gt=0)
+    """How many samples a query may load and make; each takes 8 bytes, for a while several times."""

@@ -329,24 +329,44 @@ def select_first(vector: Vector, groups: Groups, limits: IndexArray) -> Vector:
     return replace(vector, present=kept).without_empty_series()
 
 
-def count_values(vector: Vector, groups: Groups, label: str) -> Vector:
-    """Count how many series of each group have each value, which becomes label `label`."""
+def count_values(
+    vector: Vector, groups: Groups, label: str, *, count_samples: Callable[[int], None]
+) -> Vector:
+    """Count how many series of each group have each value, which becomes label `label`.
+
+    `count_samples` is told how much is made before it is: nearly every value may be another one.
+    """
     mask = vector.mask()
-    rows_of: dict[Labels, int] = {}
+    made: list[Labels] = []
     counts: list[FloatArray] = []
     for group, rows in groups.members():
-        members, present = vector.values[rows], mask[rows]
-        texts = np.array([format_float(value) for value in members.ravel().tolist()])
-        texts = texts.reshape(members.shape)
-        for text in np.unique(texts[present]).tolist():
-            labels = groups.labels[group].with_labels({label: text})
-            row = rows_of.setdefault(labels, len(rows_of))
-            if row == len(counts):
-                counts.append(np.zeros(vector.step_count))
-            counts[row] += ((texts == text) & present).sum(axis=0)
-    if not counts:
+        present = mask[rows]
+        steps = np.nonzero(present)[1]
+        bits, found = np.unique(vector.values[rows][present].view(np.uint64), return_inverse=True)
+        texts: dict[str, int] = {}
+        # Several bit patterns are called NaN.
+        row_of_bits = np.array(
+            [
+                texts.setdefault(format_float(value), len(texts))
+                for value in bits.view(np.float64).tolist()
+            ],
+            dtype=np.int64,
+        )
+        count_samples(len(texts) * vector.step_count)
+        table = np.zeros((len(texts), vector.step_count))
+        np.add.at(table, (row_of_bits[found], steps), 1.0)
+        made += [groups.labels[group].with_labels({label: text}) for text in texts]
+        counts.append(table)
+    if not made:
         return Vector((), np.empty((0, vector.step_count)))
-    values = np.stack(counts)
+    return _add_up(made, np.concatenate(counts))
+
+
+def _add_up(labels: Sequence[Labels], counts: FloatArray) -> Vector:
+    rows_of: dict[Labels, int] = {}
+    targets = [rows_of.setdefault(each, len(rows_of)) for each in labels]
+    values = np.zeros((len(rows_of), counts.shape[1]))
+    np.add.at(values, targets, counts)
     return Vector(list(rows_of), values, values > 0).without_empty_series()
 
 

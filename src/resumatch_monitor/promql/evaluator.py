@@ -54,6 +54,11 @@ class Evaluator:
             QueryError: Or one of its subclasses, see `promql.value`.
         """
         self.context.checkpoint()
+        value = self._evaluate(node)
+        self.context.count_samples(0 if isinstance(value, Text) else value.values.size)
+        return value
+
+    def _evaluate(self, node: ast.Expr) -> Value:
         match node:
             case ast.NumberLiteral(value):
                 return Scalar(np.full(self.step_count, value))
@@ -248,7 +253,9 @@ class Evaluator:
         label = self.text(node.param)
         if not label:
             raise ExecutionError(f'invalid label name "{label}"')
-        return aggregation.count_values(vector, groups, label)
+        return aggregation.count_values(
+            vector, groups, label, count_samples=self.context.count_samples
+        )
 
 
 def _bind(function: RangeFunction, arguments: list[FloatArray]) -> Kernel:

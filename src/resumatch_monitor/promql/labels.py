@@ -3,10 +3,13 @@
 import re
 from collections.abc import Sequence
 
+from resumatch_monitor.kit.regex import Regex, RegexError, RegexMatch
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, MatchOp
 from resumatch_monitor.promql import ast
-from resumatch_monitor.promql.value import ExecutionError
+from resumatch_monitor.promql.value import ExecutionError, QueryLimitError
 from resumatch_monitor.promql.vector import Vector, merge_equal
+
+LONGEST_LABEL_VALUE = 16 * 1024
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _NUMBERS = re.compile(r"(\d+)")
@@ -17,8 +20,8 @@ def label_replace(
 ) -> Vector:
     """Set label `target` to `replacement` where label `source` matches `pattern` entirely."""
     try:
-        compiled = re.compile(pattern, re.DOTALL)
-    except re.error:
+        compiled = Regex(pattern, dot_matches_newline=True)
+    except RegexError:
         raise ExecutionError(f"invalid regular expression in label_replace(): {pattern}") from None
     _check_label_name(target, "invalid destination label name in label_replace()")
     changed: list[Labels] = []
@@ -31,20 +34,25 @@ def label_replace(
     return merge_equal(Vector(changed, vector.values, vector.present))
 
 
-def expand(match: "re.Match[str]", template: str) -> str:
+def expand(match: RegexMatch, template: str) -> str:
     """Fill `$1`, `${name}` and `$$` into `template`; what the pattern does not have is empty."""
+    length = 0
 
     def fill(reference: "re.Match[str]") -> str:
-        if reference[1]:
-            return "$"
-        name: str = reference[2] or reference[3]
-        group: int | str = int(name) if name.isdigit() else name
-        try:
-            return match[group] or ""
-        except IndexError:
-            return ""
+        nonlocal length
+        text = "$" if reference[1] else _read_group(match, reference[2] or reference[3])
+        length += len(text)
+        _check_length(length)
+        return text
 
     return _REFERENCE.sub(fill, template)
+
+
+def _read_group(match: RegexMatch, name: str) -> str:
+    try:
+        return match[int(name) if name.isdecimal() else name] or ""
+    except (IndexError, ValueError):
+        return ""
 
 
 def label_join(vector: Vector, *, target: str, separator: str, sources: Sequence[str]) -> Vector:
@@ -52,11 +60,18 @@ def label_join(vector: Vector, *, target: str, separator: str, sources: Sequence
     for source in sources:
         _check_label_name(source, "invalid source label name in label_join()")
     _check_label_name(target, "invalid destination label name in label_join()")
-    changed = [
-        labels.with_labels({target: separator.join(labels.value(name) for name in sources)})
-        for labels in vector.visible_labels()
-    ]
+    changed: list[Labels] = []
+    for labels in vector.visible_labels():
+        values = [labels.value(name) for name in sources]
+        _check_length(sum(map(len, values)) + len(separator) * len(values))
+        changed.append(labels.with_labels({target: separator.join(values)}))
     return merge_equal(Vector(changed, vector.values, vector.present))
+
+
+def _check_length(length: int) -> None:
+    # A few calls inside one another could otherwise multiply a text beyond all memory.
+    if length > LONGEST_LABEL_VALUE:
+        raise QueryLimitError(f"a label value becomes longer than {LONGEST_LABEL_VALUE} characters")
 
 
 def _check_label_name(name: str, complaint: str) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 
 import promql_parser as pp
 
+from resumatch_monitor.kit.regex import Regex
 from resumatch_monitor.metrics.labels import METRIC_NAME, Matcher, MatchOp
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.ast import AtEdge, Cardinality
@@ -49,11 +50,11 @@ _EXPERIMENTAL = frozenset(
 )
 # Syntax that `promql_parser` refuses and Prometheus has behind a feature flag, by its first token.
 _UNPARSED_SYNTAX = (
-    (re.compile(r"\b(?:anchored|smoothed)\b"), "an anchored or smoothed range selector"),
-    (re.compile(r"\bfill(?:_left|_right)?\s*\("), "the fill modifier"),
-    (re.compile(r"<\s*/|>\s*/"), "the histogram trim operator"),
-    (re.compile(r"[\[:]\s*(?:[^\]\"]*[-+*/^%(])"), "a duration expression"),
-    (re.compile(r"\boffset\s*-?\s*(?:\(|step\b|range\b|min\b|max\b)"), "a duration expression"),
+    (Regex(r"\b(?:anchored|smoothed)\b"), "an anchored or smoothed range selector"),
+    (Regex(r"\bfill(?:_left|_right)?\s*\("), "the fill modifier"),
+    (Regex(r"<\s*/|>\s*/"), "the histogram trim operator"),
+    (Regex(r"[\[:]\s*(?:[^\]\"]*[-+*/^%(])"), "a duration expression"),
+    (Regex(r"\boffset\s*-?\s*(?:\(|step\b|range\b|min\b|max\b)"), "a duration expression"),
 )
 _STRINGS_AND_COMMENTS = re.compile(
     r'"(?:[^"\\\n]|\\.)*"' + r"|'(?:[^'\\\n]|\\.)*'" + r"|`[^`]*`" + r"|#[^\n]*"
@@ -127,7 +128,7 @@ def _parse_natively(text: str) -> pp.Expr:
     except ValueError as error:
         bare = _STRINGS_AND_COMMENTS.sub('""', text)
         for pattern, name in _UNPARSED_SYNTAX:
-            if pattern.search(bare):
+            if pattern.searches(bare):
                 raise UnsupportedError(f"{name} is not supported") from None
         raise QueryError(f"parse error: {error}") from None
 

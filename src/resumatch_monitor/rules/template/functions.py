@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.kit.durations import parse_duration
+from resumatch_monitor.kit.regex import Regex, RegexError, RegexMatch
 from resumatch_monitor.rules.template.go_format import (
     format_float,
     format_printf,
@@ -208,27 +209,27 @@ def _print(arguments: Sequence[object]) -> str:
     return "".join(parts)
 
 
-def _compile(pattern: object) -> re.Pattern[str]:
+def _compile(pattern: object) -> Regex:
     try:
-        return re.compile(_text(pattern))
-    except re.error as error:
+        return Regex(_text(pattern))
+    except RegexError as error:
         raise TemplateError(f"{pattern!r} is not a regular expression: {error}") from error
 
 
 def _replace_all(arguments: Sequence[object]) -> str:
     pattern, replacement, text = arguments
 
-    def expand(match: re.Match[str]) -> str:
+    def expand(match: RegexMatch) -> str:
         def refer(reference: re.Match[str]) -> str:
             name = reference[1] or reference[2]
             try:
                 return match[int(name) if name.isdigit() else name] or ""
-            except IndexError:
+            except (IndexError, ValueError):
                 return ""
 
         return _GO_REFERENCE.sub(refer, _text(replacement))
 
-    return _compile(pattern).sub(expand, _text(text))
+    return _compile(pattern).replace(_text(text), expand)
 
 
 def _first(value: object) -> TemplateSample:
@@ -313,7 +314,7 @@ FUNCTIONS: Mapping[str, TemplateFunction] = {
     "stripPort": _of_text(_strip_port),
     "stripDomain": _of_text(_strip_domain),
     "safeHtml": _of_text(str),
-    "match": _pure(lambda a: _compile(a[0]).search(_text(a[1])) is not None, 2, 2),
+    "match": _pure(lambda a: _compile(a[0]).searches(_text(a[1])), 2, 2),
     "reReplaceAll": _pure(_replace_all, 3, 3),
     "args": _pure(lambda a: {f"arg{i}": each for i, each in enumerate(a)}, 0, None),
     "query": TemplateFunction(lambda context, a: list(context.query(_text(a[0]))), 1, 1),

@@ -1,0 +1,87 @@
+"""Regular expressions that other people write, on texts that yet other people write.
+
+RE2 takes time proportional to the text, whatever the expression; Python's own engine may take for
+ever, and holds up the whole process meanwhile. It is also the syntax that Prometheus has.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, cast
+
+import re2
+
+_re2 = cast("Any", re2)
+
+
+class RegexError(ValueError):
+    """The text is not a regular expression; the message says why."""
+
+
+class RegexMatch(Protocol):
+    """Where an expression matched; groups by number or name."""
+
+    def __getitem__(self, group: int | str, /) -> str | None:
+        """Return a group's text, None if it took no part.
+
+        Raises:
+            IndexError: If the expression has no such group.
+        """
+        ...
+
+    def span(self) -> tuple[int, int]:
+        """Return where the match begins and ends."""
+        ...
+
+
+class Regex:
+    """A compiled expression.
+
+    Raises:
+        RegexError: If it does not compile or becomes too large.
+    """
+
+    __slots__ = ("_bytes_fullmatch", "_compiled")
+
+    def __init__(self, pattern: str, *, dot_matches_newline: bool = False) -> None:
+        options = _re2.Options()
+        options.log_errors = False
+        options.dot_nl = dot_matches_newline
+        try:
+            self._compiled = _re2.compile(pattern, options)
+            self._bytes_fullmatch: Callable[[bytes], object] = _re2.compile(
+                pattern.encode(), options
+            ).fullmatch
+        except UnicodeEncodeError:
+            raise RegexError("it holds half of a surrogate pair") from None
+        except _re2.error as error:
+            reason = error.args[0]
+            raise RegexError(
+                reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+            ) from None
+
+    def matches(self, text: str) -> bool:
+        """Tell whether all of `text` matches."""
+        # On bytes RE2 need not find out which characters its offsets belong to.
+        return self._bytes_fullmatch(text.encode(errors="replace")) is not None
+
+    def searches(self, text: str) -> bool:
+        """Tell whether any part of `text` matches."""
+        return self._compiled.search(_clean(text)) is not None
+
+    def fullmatch(self, text: str) -> RegexMatch | None:
+        """Return the match of all of `text`, if it matches."""
+        return cast("RegexMatch | None", self._compiled.fullmatch(_clean(text)))
+
+    def replace(self, text: str, fill: Callable[[RegexMatch], str]) -> str:
+        """Return `text` with each match replaced by what `fill` makes of it."""
+        text = _clean(text)
+        parts: list[str] = []
+        position = 0
+        for match in cast("Iterator[RegexMatch]", self._compiled.finditer(text)):
+            begin, end = match.span()
+            parts += (text[position:begin], fill(match))
+            position = end
+        return "".join((*parts, text[position:]))
+
+
+def _clean(text: str) -> str:
+    return text.encode(errors="replace").decode()
