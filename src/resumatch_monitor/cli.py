@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resumatch_monitor import __version__
-from resumatch_monitor.app import AlreadyRunningError, serve
+from resumatch_monitor.accounts.service import UnknownUserError
+from resumatch_monitor.app import AlreadyRunningError, NoDataError, reset_password, serve
 from resumatch_monitor.config.check import check_config
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
 
@@ -59,6 +61,15 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     serving.add_argument("--verbose", action="store_true", help="log more")
     serving.set_defaults(run=_serve)
+
+    resetting = commands.add_parser(
+        "reset-password", help="give an account of a stopped monitor a new password"
+    )
+    resetting.add_argument("email", metavar="EMAIL")
+    resetting.add_argument(
+        "--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="default: %(default)s"
+    )
+    resetting.set_defaults(run=_reset_password)
 
     checking = commands.add_parser("check-config", help="say what is wrong with a configuration")
     checking.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
@@ -115,6 +126,21 @@ def _init(options: argparse.Namespace) -> int:
         _complain(f"{options.file} cannot be written: {error.strerror}")
         return _FAILED
     _say(f"Wrote {options.file}. Next: resumatch-monitor serve --config {options.file}")
+    return _OK
+
+
+def _reset_password(options: argparse.Namespace) -> int:
+    try:
+        password = asyncio.run(
+            reset_password(options.email, data=options.data, clock=SystemClock(), ids=RandomIds())
+        )
+    except AlreadyRunningError as error:
+        _complain(f"{error} Stop it first.")
+        return _FAILED
+    except (NoDataError, UnknownUserError, OSError) as error:
+        _complain(str(error))
+        return _FAILED
+    _say(f"The password of {options.email} is now\n\n    {password}\n\nIt is not shown again.")
     return _OK
 
 

@@ -64,6 +64,10 @@ class NameTakenError(Exception):
     """Something else has this name already."""
 
 
+class UnknownUserError(Exception):
+    """There is no account with this e-mail address."""
+
+
 class LastAdminError(Exception):
     """The change would leave the monitor without an admin."""
 
@@ -121,7 +125,7 @@ class Accounts:
         """
         if await self.store.list_users():
             return None
-        made_up = None if password else self._ids.token()[:20]
+        made_up = None if password else self._make_up_password()
         await self.add_user(
             email=email, name="Admin", role=Role.ADMIN, password=password or made_up or ""
         )
@@ -237,6 +241,20 @@ class Accounts:
         await self.store.save_user(changed, end_sessions=end_sessions)
         return changed
 
+    async def reset_password(self, email: str) -> str:
+        """Give an account a password that is made up, and return it to be shown once.
+
+        Raises:
+            UnknownUserError: If there is no such account.
+        """
+        user = await self.store.find_user_by_email(email.strip().lower())
+        if user is None:
+            raise UnknownUserError(f"There is no account with the e-mail address {email}.")
+        password = self._make_up_password()
+        changed = replace(user, password_hash=await self._passwords.hash(password))
+        await self.store.save_user(changed, end_sessions=True)
+        return password
+
     async def add_token(self, *, name: str, role: Role, created_by: str) -> tuple[ApiToken, str]:
         """Make an API token and return it with its secret, which is not kept.
 
@@ -254,6 +272,9 @@ class Accounts:
             created_by=created_by,
         )
         return await self.store.add_token(token), secret
+
+    def _make_up_password(self) -> str:
+        return self._ids.token()[:20]
 
     async def _start_session(self, user: User, user_agent: str) -> str:
         token = self._ids.token()

@@ -1,5 +1,7 @@
 """The composition root: builds everything, starts and stops it; the only place that knows all."""
 
-from resumatch_monitor.app.serving import AlreadyRunningError, serve
+from resumatch_monitor.app.folder import AlreadyRunningError
+from resumatch_monitor.app.recovery import NoDataError, reset_password
+from resumatch_monitor.app.serving import serve
 
-__all__ = ["AlreadyRunningError", "serve"]
+__all__ = ["AlreadyRunningError", "NoDataError", "reset_password", "serve"]

@@ -1,15 +1,14 @@
 """Runs a monitor until it is told to stop."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
 
 from resumatch_monitor import __version__
 from resumatch_monitor.api.server import build_server
+from resumatch_monitor.app.folder import lock_folder
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web import build_web
 from resumatch_monitor.config.tree import MonitorConfig
@@ -19,10 +18,6 @@ from resumatch_monitor.kit.ids import RandomIds
 logger = logging.getLogger(__name__)
 
 
-class AlreadyRunningError(Exception):
-    """Another monitor uses the folder."""
-
-
 async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
     """Run the monitor until SIGINT or SIGTERM.
 
@@ -30,11 +25,8 @@ async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> N
         AlreadyRunningError: If another monitor uses `data`.
         OSError: If the folder or the address cannot be used.
     """
-    lock = _lock_folder(data)
-    try:
+    with lock_folder(data):
         await _serve(config, data=data, host=host, port=port)
-    finally:
-        os.close(lock)
 
 
 async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
@@ -67,14 +59,3 @@ async def _announce(monitor: Monitor, address: str) -> None:
         )
         sys.stdout.flush()
     logger.info("ResuMatch Monitor %s is ready at %s", __version__, address)
-
-
-def _lock_folder(data: Path) -> int:
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise AlreadyRunningError(f"Another monitor is running on {data}.") from None
-    return lock

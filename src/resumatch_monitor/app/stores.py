@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from resumatch_monitor.app.folder import DATABASE_NAME
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -42,7 +43,7 @@ def build_stores(
 ) -> Stores:
     """Return the stores under `folder`, not yet open."""
     return Stores(
-        database=Database(folder / "monitor.sqlite3"),
+        database=Database(folder / DATABASE_NAME),
         samples=TimeSeriesStore(
             folder / "metrics",
             clock=clock,
