@@ -24,7 +24,13 @@ from resumatch_monitor.storage.sql.probes import SqlProbeStore
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.probes.recording import observe
 from tests.support.clock import FakeClock
-from tests.support.errors import ENVELOPE_URL, build_stack, make_envelope, make_event
+from tests.support.errors import (
+    ENVELOPE_URL,
+    build_stack,
+    make_envelope,
+    make_event,
+    make_exception,
+)
 from tests.support.web import CHARLIE, make_guard, serve
 
 pytestmark = pytest.mark.anyio
@@ -182,6 +188,25 @@ async def test_what_an_issue_raised_is_told_as_the_issue_and_what_ended_as_ok(
         ("monitor_started", "info", "ResuMatch Monitor"),
     ]
     assert over.source is AlertSource.RULE
+
+
+async def test_many_new_issues_hide_nothing_else(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        for number in range(1, 31):
+            exception = {"values": [make_exception(f"Kind{number}Error", "broke", "work")]}
+            content = make_envelope(make_event(number, exception=exception))
+            await stack.client.post(ENVELOPE_URL, content=content)
+        await stack.drain()
+
+    async with overview(database, clock) as client:
+        changes = (await read(client))["changes"]
+
+    new = [change for change in changes if change["kind"] == "issue_new"]
+    assert len(new) == 7
+    assert (new[-1]["title"], new[-1]["path"]) == ("24 more before", "/issues?sort=first_seen")
+    assert {change["kind"] for change in changes} >= {"monitor_started", "release_seen"}
 
 
 async def test_an_unchanged_overview_is_not_sent_again(

@@ -29,6 +29,8 @@ _MOST_PROBES = 20
 _MOST_ISSUES = 8
 _MOST_CHANGES = 20
 _MOST_TRANSITIONS = 100
+_MOST_ISSUE_CHANGES = 100
+_MOST_NEW_ISSUES = 6
 _MOST_NAMES = 3
 _CHANGES_WINDOW = timedelta(days=1)
 _SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
@@ -132,7 +134,7 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
     )
     transitions, issue_changes, outage_changes = await asyncio.gather(
         sources.alerts.list_transitions(since, limit=_MOST_TRANSITIONS),
-        sources.issues.changes_since(since, _MOST_CHANGES),
+        sources.issues.changes_since(since, _MOST_ISSUE_CHANGES),
         sources.probes.find_changes(since, _MOST_CHANGES),
     )
     counts = Counts(
@@ -150,7 +152,7 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
     status, sentence = judge(counts, degraded, names)
     changes = [
         *(_render_transition(each) for each in transitions if _is_news(each)),
-        *map(_render_issue_change, issue_changes),
+        *_render_issue_changes(issue_changes),
         *map(_render_outage_change, outage_changes),
         _render_start(sources.started_at),
     ]
@@ -246,6 +248,19 @@ def _render_transition(transition: Transition) -> dict[str, Any]:
         "severity": alert.severity if is_firing else "ok",
         "path": f"/alerts/{alert.fingerprint}",
     }
+
+
+def _render_issue_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    # A release that brings fifty new issues must not hide the outage that it brought as well.
+    new = [change for change in changes if change.kind == "issue_new"]
+    folded = new[_MOST_NEW_ISSUES:] if len(new) > _MOST_NEW_ISSUES + 1 else []
+    shown = [_render_issue_change(each) for each in changes if each not in folded]
+    if folded:
+        more = len(folded)
+        at_least = "at least " if len(changes) >= _MOST_ISSUE_CHANGES else ""
+        summary = {"title": f"{at_least}{more} more before", "path": "/issues?sort=first_seen"}
+        shown.append({**_render_issue_change(folded[0]), "severity": "info", **summary})
+    return shown
 
 
 def _render_issue_change(change: Change) -> dict[str, Any]:
