@@ -1,8 +1,13 @@
+from collections.abc import AsyncIterator
+
+import anyio
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Form, Request
+from pydantic import BaseModel
 
-from resumatch_monitor.api.edge import build_app
+from resumatch_monitor.api import edge
+from resumatch_monitor.api.edge import LARGEST_BODY_BYTES, build_app
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -32,3 +37,85 @@ async def test_requests_are_counted_by_route_and_not_by_path() -> None:
 
     assert count("GET", "/things/{thing}", "200") == 2
     assert count("OTHER", "unmatched", "404") == 1
+
+
+class _Body(BaseModel):
+    text: str
+
+
+def build_client() -> httpx.AsyncClient:
+    router = APIRouter()
+
+    @router.post("/json")
+    async def take_json(body: _Body) -> int:
+        return len(body.text)
+
+    @router.post("/form")
+    async def take_form(text: str = Form(default="")) -> int:
+        return len(text)
+
+    @router.post("/api/1/envelope/")
+    async def take_anything(request: Request) -> int:
+        return len(await request.body())
+
+    @router.get("/cached")
+    async def read_cached() -> None:
+        return None
+
+    app = build_app(routers=[router], ids=RandomIds(), telemetry=Telemetry())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://monitor.test")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/json", "application/json"),
+        ("/form", "application/x-www-form-urlencoded"),
+        ("/form", "multipart/form-data; boundary=x"),
+    ],
+)
+async def test_a_body_is_bounded_before_anybody_reads_all_of_it(path: str, kind: str) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        if kind.startswith("multipart"):
+            yield b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        while sent < 100 * LARGEST_BODY_BYTES:
+            sent += 65_536
+            yield b"a" * 65_536
+
+    async with build_client() as client:
+        answer = await client.post(path, content=endless(), headers={"Content-Type": kind})
+
+    assert answer.status_code == 413
+    assert sent < 2 * LARGEST_BODY_BYTES
+
+
+async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "BODY_TIMEOUT_SECONDS", 0.05)
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b'{"text": "'
+        await anyio.sleep_forever()
+
+    async with build_client() as client:
+        answer = await client.post(
+            "/json", content=stalling(), headers={"Content-Type": "application/json"}
+        )
+
+    assert answer.status_code == 408
+
+
+async def test_ingest_bounds_its_bodies_itself() -> None:
+    async with build_client() as client:
+        answer = await client.post("/api/1/envelope/", content=bytes(2 * LARGEST_BODY_BYTES))
+
+    assert answer.json() == 2 * LARGEST_BODY_BYTES
+
+
+async def test_nothing_is_kept_by_browsers_unless_a_route_says_so() -> None:
+    async with build_client() as client:
+        answer = await client.get("/cached")
+
+    assert answer.headers["cache-control"] == "no-store"

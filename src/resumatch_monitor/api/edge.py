@@ -1,11 +1,13 @@
-"""What every request passes: a request id, security headers, and the monitor's own counters."""
+"""What every request passes: a request id, security headers, bounds, the monitor's own counters."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import Counter, Histogram
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resumatch_monitor.api.errors import install_error_handlers
@@ -17,6 +19,10 @@ CONTENT_SECURITY_POLICY = (
     " font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
+LARGEST_BODY_BYTES = 2 * 1024 * 1024
+BODY_TIMEOUT_SECONDS = 20.0
+_UNBOUNDED_ENDINGS = ("/envelope", "/envelope/", "/store", "/store/")
+"""Of paths whose handlers bound their bodies themselves."""
 _HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -37,6 +43,7 @@ def build_app(*, routers: Sequence[APIRouter], ids: Ids, telemetry: Telemetry) -
     install_error_handlers(app)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(BodyBounds)
     app.add_middleware(RequestEnvelope, ids=ids, telemetry=telemetry)
     return app
 
@@ -76,6 +83,8 @@ class RequestEnvelope:
                 status = message["status"]
                 headers = message.setdefault("headers", [])
                 headers.extend(_HEADERS)
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
                 headers.append((b"x-request-id", request_id.encode()))
             await send(message)
 
@@ -85,6 +94,51 @@ class RequestEnvelope:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._requests.labels(_method(scope["method"]), route, str(status)).inc()
             self._duration.labels(route).observe(time.perf_counter() - started)
+
+
+class BodyBounds:
+    """ASGI middleware that bounds a body in size and time before anybody has asked who sends it.
+
+    FastAPI reads a body before it asks the guards.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].endswith(_UNBOUNDED_ENDINGS):
+            await self._app(scope, receive, send)
+            return
+        size = 0
+        is_whole = False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BODY_TIMEOUT_SECONDS
+
+        async def receive_bounded() -> Message:
+            nonlocal size, is_whole
+            if is_whole:
+                # What follows is only whether the client has gone away.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    HTTPStatus.REQUEST_TIMEOUT,
+                    "The body took too long to arrive.",
+                    {"Connection": "close"},
+                ) from None
+            size += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+            if size > LARGEST_BODY_BYTES:
+                raise HTTPException(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"The body is larger than the {LARGEST_BODY_BYTES} bytes that are accepted.",
+                    {"Connection": "close"},
+                )
+            return message
+
+        await self._app(scope, receive_bounded, send)
 
 
 def _method(method: str) -> str:

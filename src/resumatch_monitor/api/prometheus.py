@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.exceptions import HTTPException
 
 from resumatch_monitor import __version__
 from resumatch_monitor.api.guard import Guard
@@ -208,6 +209,8 @@ async def _answer(request: Request, handler: Handler, clock: Clock) -> Response:
         return _error(error.status, error.kind, error.message)
     except QueryError as error:
         return _error(*_status_of(error), str(error))
+    except HTTPException:
+        raise
     except Exception:
         logger.exception("Request %s %s failed", request.method, request.url.path)
         return _error(
