@@ -88,7 +88,8 @@ async def test_a_body_is_bounded_before_anybody_reads_all_of_it(path: str, kind:
     async with build_client() as client:
         answer = await client.post(path, content=endless(), headers={"Content-Type": kind})
 
-    assert answer.status_code == 413
+    # A form's field has a bound of its own.
+    assert answer.status_code in (400, 413)
     assert sent < 2 * LARGEST_BODY_BYTES
 
 
