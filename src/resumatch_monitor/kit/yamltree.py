@@ -8,6 +8,8 @@ import yaml
 
 Path = tuple[str | int, ...]
 _LARGEST_DOCUMENT_NODES = 200_000
+_DEEPEST_NESTING = 100
+_PLAIN_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def parse_yaml(text: str) -> YamlTree:
             unfold to more than it is reasonable to hold.
     """
     try:
+        _refuse_deep_nesting(text)
         loader = yaml.CSafeLoader(text)
         try:
             root = loader.get_single_node()
@@ -71,16 +74,30 @@ def parse_yaml(text: str) -> YamlTree:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+        position = _to_position(error.problem_mark or error.context_mark)
         raise YamlError(error.problem or "this is not YAML", position) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError(
             f"a character that YAML does not allow: {error.reason}", Position(line, 1)
         ) from error
-    except RecursionError as error:
-        raise YamlError("the document is nested too deeply", Position(1, 1)) from error
+
+
+def _refuse_deep_nesting(text: str) -> None:
+    """Look at the events alone: the composer calls itself, beyond where the process survives."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST_NESTING:
+                position = _to_position(event.start_mark)
+                raise YamlError("the document is nested too deeply", position)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _to_position(mark: yaml.Mark | None) -> Position:
+    return Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
 
 
 class _Builder:
@@ -94,11 +111,13 @@ class _Builder:
         self._count = 0
 
     def build(self, node: yaml.Node, path: Path) -> object:
-        position = Position(node.start_mark.line + 1, node.start_mark.column + 1)
+        position = _to_position(node.start_mark)
         self._tree.values[path] = position
         self._count += 1
         if self._count > _LARGEST_DOCUMENT_NODES:
             raise YamlError("the document is too large, or its aliases unfold too far", position)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_TAGS:
+            raise YamlError(f"the tag {node.tag} has no meaning here", position)
         if isinstance(node, yaml.MappingNode):
             return self._build_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -110,7 +129,7 @@ class _Builder:
         mapping: dict[str, object] = {}
         pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
         for key_node, value_node in pairs:
-            position = Position(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            position = _to_position(key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YamlError("a key must be a plain text", position)
             key = str(key_node.value)
