@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import yaml
 
@@ -96,7 +96,17 @@ def _refuse_deep_nesting(text: str) -> None:
             depth -= 1
 
 
-def _to_position(mark: yaml.Mark | None) -> Position:
+class _Mark(Protocol):
+    """What the two parsers' marks share, both counted from 0."""
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def column(self) -> int: ...
+
+
+def _to_position(mark: _Mark | None) -> Position:
     return Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
 
 
