@@ -1,25 +1,42 @@
 """The migrations, held against the tables that the code uses."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
 import resumatch_monitor.storage.sql
-from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.database import Database, NewerDatabaseError
 from resumatch_monitor.storage.sql.tables import METADATA
 
 MIGRATIONS = Path(resumatch_monitor.storage.sql.__file__).parent / "migrations"
 
 
-def migrate(path: Path) -> Engine:
-    """Return an engine over the database that a monitor's start makes or updates at `path`."""
+@contextmanager
+def migrated(path: Path) -> Generator[Engine]:
+    """Yield an engine over the database that a monitor's start makes or updates at `path`."""
     database = Database(path)
-    database.start()
-    database.stop()
-    return create_engine(f"sqlite:///{path}")
+    try:
+        database.start()
+    finally:
+        database.stop()
+    with opened(path) as engine:
+        yield engine
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Engine]:
+    """Yield an engine over the database at `path`."""
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def describe(engine: Engine) -> dict[str, list[str]]:
@@ -36,9 +53,7 @@ def describe(engine: Engine) -> dict[str, list[str]]:
 
 
 def test_they_make_exactly_the_tables(tmp_path: Path) -> None:
-    engine = migrate(tmp_path / "monitor.sqlite3")
-
-    with engine.connect() as connection:
+    with migrated(tmp_path / "monitor.sqlite3") as engine, engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
         differences = compare_metadata(context, METADATA)
@@ -47,16 +62,22 @@ def test_they_make_exactly_the_tables(tmp_path: Path) -> None:
 
 
 def test_a_migrated_database_and_a_fresh_one_have_the_same_statements(tmp_path: Path) -> None:
-    fresh = create_engine(f"sqlite:///{tmp_path / 'fresh.sqlite3'}")
-    METADATA.create_all(fresh)
+    with (
+        opened(tmp_path / "fresh.sqlite3") as fresh,
+        migrated(tmp_path / "monitor.sqlite3") as engine,
+    ):
+        METADATA.create_all(fresh)
 
-    assert describe(migrate(tmp_path / "monitor.sqlite3")) == describe(fresh)
+        assert describe(engine) == describe(fresh)
 
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
-    before = describe(migrate(tmp_path / "monitor.sqlite3"))
+    path = tmp_path / "monitor.sqlite3"
+    with migrated(path) as engine:
+        before = describe(engine)
 
-    assert describe(migrate(tmp_path / "monitor.sqlite3")) == before
+    with migrated(path) as engine:
+        assert describe(engine) == before
 
 
 def test_they_follow_one_another_in_one_line() -> None:
@@ -64,3 +85,12 @@ def test_they_follow_one_another_in_one_line() -> None:
 
     assert len(scripts.get_heads()) == 1
     assert len(scripts.get_bases()) == 1
+
+
+def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.sqlite3"
+    with migrated(path) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(NewerDatabaseError, match="later version"), migrated(path):
+        pass

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
@@ -27,6 +28,10 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 class DatabaseFullError(Exception):
     """The write was rolled back because the disk is full."""
+
+
+class NewerDatabaseError(Exception):
+    """The database was left by a later version of the monitor, whose tables this one ignores."""
 
 
 class Database:
@@ -56,13 +61,21 @@ class Database:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sql-read")
 
     def start(self) -> None:
-        """Bring the schema up to date and start the writer."""
+        """Bring the schema up to date and start the writer.
+
+        Raises:
+            NewerDatabaseError: If a later version has been at it; nothing is changed.
+        """
         self.migrate()
         self._writer = threading.Thread(target=self._write_loop, name="sql-write", daemon=True)
         self._writer.start()
 
     def migrate(self) -> None:
-        """Apply the migrations that have not been applied."""
+        """Apply the migrations that have not been applied.
+
+        Raises:
+            NewerDatabaseError: If a later version has been at it; nothing is changed.
+        """
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self._write_engine.connect() as connection:
@@ -70,6 +83,12 @@ class Database:
             connection.execute(text("BEGIN IMMEDIATE"))
             try:
                 command.upgrade(config, "head")
+            except CommandError as error:
+                _roll_back(connection)
+                raise NewerDatabaseError(
+                    f"{self._path} was left by a later version of the monitor; install that one,"
+                    " or put the backup from before it back."
+                ) from error
             except BaseException:
                 _roll_back(connection)
                 raise
