@@ -6,8 +6,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Row,
-    Select,
     Update,
     and_,
     bindparam,
@@ -37,14 +35,12 @@ from resumatch_monitor.notify.notification import (
 from resumatch_monitor.notify.notifier import IntegrationId
 from resumatch_monitor.notify.wording import render_subject
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
 from resumatch_monitor.storage.sql.tables.dispatch import (
     DELIVERIES,
     NOTIFICATION_ALERTS,
     NOTIFICATIONS,
 )
-
-AnyRow = Row[*tuple[Any, ...]]
-AnySelect = Select[*tuple[Any, ...]]
 
 # Written out in the statement: with bound values SQLite cannot see that the partial index serves.
 _WAITING: list[Any] = [
