@@ -15,6 +15,7 @@ from resumatch_monitor.config.loader import ConfigError, load_config, parse_conf
 from resumatch_monitor.config.starter import render_starter
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.clock import SystemClock
+from resumatch_monitor.kit.eventloop import MonitorLoop
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
 
@@ -90,7 +91,8 @@ def _serve(options: argparse.Namespace) -> int:
         return _USAGE
     config = _load(options.config)
     try:
-        asyncio.run(serve(config, data=options.data, host=host, port=port))
+        with asyncio.Runner(loop_factory=MonitorLoop) as runner:
+            runner.run(serve(config, data=options.data, host=host, port=port))
     except (AlreadyRunningError, OSError) as error:
         _complain(str(error))
         return _FAILED
@@ -117,7 +119,8 @@ def _check_config(options: argparse.Namespace) -> int:
 def _init(options: argparse.Namespace) -> int:
     content = render_starter(RandomIds())
     try:
-        with options.file.open("x", encoding="utf-8") as file:
+        # People put secrets into it, although the environment is the place for them.
+        with open(options.file, "x", encoding="utf-8", opener=_open_private) as file:
             file.write(content)
     except FileExistsError:
         _complain(f"{options.file} exists already; nothing was written.")
@@ -127,6 +130,10 @@ def _init(options: argparse.Namespace) -> int:
         return _FAILED
     _say(f"Wrote {options.file}. Next: resumatch-monitor serve --config {options.file}")
     return _OK
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _reset_password(options: argparse.Namespace) -> int:

@@ -108,6 +108,35 @@ async def test_the_sixth_failure_in_five_minutes_has_to_wait(
     assert await sign_in(accounts)
 
 
+async def test_neither_an_ipv6_network_nor_a_mapped_address_is_many_parties(
+    accounts: Accounts,
+) -> None:
+    async def fail(number: int, address: str) -> None:
+        with pytest.raises(SignInRefusedError):
+            await accounts.sign_in(
+                f"{number}@example.org", "x" * 12, address=address, user_agent=""
+            )
+
+    for number in range(20):
+        await fail(number, f"2001:db8:0:1::{number:x}")
+
+    with pytest.raises(TooManyAttemptsError):
+        await accounts.sign_in(
+            "x@example.org", "x" * 12, address="2001:db8:0:1:ffff::", user_agent=""
+        )
+    await fail(20, "2001:db8:0:2::1")
+    await fail(21, "::ffff:192.0.2.1")
+
+
+async def test_a_password_that_is_no_text_is_refused(accounts: Accounts) -> None:
+    with pytest.raises(PasswordError):
+        await accounts.add_user(
+            email="a@example.org", name="A", role=Role.VIEWER, password="\ud800" * 12
+        )
+    with pytest.raises(SignInRefusedError):
+        await sign_in(accounts, "\ud800" * 12)
+
+
 async def test_a_disabled_user_is_out_at_once(accounts: Accounts) -> None:
     await add_alice(accounts)
     bob = await accounts.add_user(

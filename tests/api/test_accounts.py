@@ -118,7 +118,7 @@ async def test_a_tokens_secret_is_shown_once(router: APIRouter) -> None:
 
 async def test_a_cookie_from_another_site_changes_nothing(router: APIRouter) -> None:
     async with serve(router, token=None) as client:
-        client.cookies.set("session", ALICE)
+        client.cookies.set(make_guard().cookie_name, ALICE)
         foreign = await client.post(
             "/api/monitor/tokens",
             json={"name": "x", "role": "admin"},
@@ -132,3 +132,16 @@ async def test_a_cookie_from_another_site_changes_nothing(router: APIRouter) -> 
         )
 
     assert (foreign.status_code, unknown.status_code, own.status_code) == (403, 403, 201)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PATCH", "users/99999999999999999999"), ("DELETE", "tokens/99999999999999999999")],
+)
+async def test_a_number_that_no_table_can_hold_is_refused(
+    router: APIRouter, method: str, path: str
+) -> None:
+    async with serve(router, token=ALICE) as client:
+        response = await client.request(method, f"/api/monitor/{path}", json={})
+
+    assert response.status_code == 422

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from resumatch_monitor.api import edge
 from resumatch_monitor.api.edge import LARGEST_BODY_BYTES, build_app
+from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -57,6 +58,10 @@ def build_client() -> httpx.AsyncClient:
     @router.post("/api/1/envelope/")
     async def take_anything(request: Request) -> int:
         return len(await request.body())
+
+    @router.post("/full")
+    async def refuse() -> None:
+        raise StorageUnavailableError("the disk that holds the database is full")
 
     @router.get("/cached")
     async def read_cached() -> None:
@@ -120,3 +125,12 @@ async def test_nothing_is_kept_by_browsers_unless_a_route_says_so() -> None:
         answer = await client.get("/cached")
 
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_full_disk_is_said_and_is_no_crash() -> None:
+    async with build_client() as client:
+        answer = await client.post("/full")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "disk" in answer.json()["error"]["message"]

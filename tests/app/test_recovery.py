@@ -74,3 +74,14 @@ async def test_a_folder_without_data_stays_as_it_is(tmp_path: Path, clock: FakeC
         await reset_password(EMAIL, data=data, clock=clock, ids=RandomIds())
 
     assert not await anyio.Path(data).exists()
+
+
+def test_only_its_own_user_reads_what_the_monitor_writes(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with lock_folder(folder):
+        (folder / "file").touch()
+        (folder / "inner").mkdir()
+
+    assert oct(folder.stat().st_mode)[-3:] == "700"
+    assert oct((folder / "inner").stat().st_mode)[-3:] == "700"
+    assert oct((folder / "file").stat().st_mode)[-3:] == "600"

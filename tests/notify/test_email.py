@@ -248,3 +248,13 @@ def test_the_destination_tells_people_apart_and_gives_no_address_away() -> None:
 def test_refuses_what_is_no_address(address: str) -> None:
     with pytest.raises(ValidationError, match="address"):
         make_notifier(25, to=[address])
+
+
+async def test_no_mail_goes_to_the_addresses_of_a_machines_surroundings() -> None:
+    notifier = make_notifier(25, host="169.254.169.254", tls="none")
+
+    with pytest.raises(NotifyError, match="allowed_hosts") as raised:
+        await notifier.notify(make_notification(), ATTEMPT)
+
+    assert not raised.value.retryable
+    assert raised.value.reason is FailureReason.REFUSED

@@ -173,6 +173,24 @@ async def test_gives_up_a_query_that_takes_too_long(telemetry: Telemetry) -> Non
     runner.stop()
 
 
+async def test_what_one_runner_is_asked_holds_up_no_sibling(telemetry: Telemetry) -> None:
+    store = _StuckStore()
+    runner = QueryRunner(store, clock=SystemClock(), telemetry=telemetry, workers=1)
+    sibling = runner.build_sibling(workers=1)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(runner.instant, "up", from_milliseconds(0))
+        await anyio.to_thread.run_sync(store.is_reading.wait)
+        with anyio.fail_after(10):
+            assert await sibling.instant("1", from_milliseconds(0))
+        store.release.set()
+
+    assert telemetry.registry.get_sample_value("resumatch_monitor_queries_pending") == 0
+    runner.stop()
+    sibling.stop()
+
+
 async def test_a_cancelled_query_frees_its_place(telemetry: Telemetry) -> None:
     store = _StuckStore()
     runner = QueryRunner(store, clock=SystemClock(), telemetry=telemetry, workers=1)

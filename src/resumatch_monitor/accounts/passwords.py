@@ -26,12 +26,14 @@ class Passwords:
         """Return the hash to store.
 
         Raises:
-            PasswordError: If the password is too short or too long.
+            PasswordError: If the password is too short, too long or not text.
         """
         if len(password) < SHORTEST_PASSWORD:
             raise PasswordError(f"A password needs at least {SHORTEST_PASSWORD} characters.")
         if len(password) > LONGEST_PASSWORD:
             raise PasswordError(f"A password has at most {LONGEST_PASSWORD} characters.")
+        if not _is_encodable(password):
+            raise PasswordError("A password has only characters that can be stored.")
         async with self._slots:
             return await asyncio.to_thread(self._hasher.hash, password)
 
@@ -41,7 +43,7 @@ class Passwords:
             return await asyncio.to_thread(self._verify, password_hash, password)
 
     def _verify(self, password_hash: str | None, password: str) -> bool:
-        if len(password) > LONGEST_PASSWORD:
+        if len(password) > LONGEST_PASSWORD or not _is_encodable(password):
             return False
         if password_hash is None:
             if self._nobody is None:
@@ -55,3 +57,11 @@ class Passwords:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _is_encodable(password: str) -> bool:
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

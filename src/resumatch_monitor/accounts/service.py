@@ -1,7 +1,9 @@
 """Signing in and out, sessions, tokens, and the account of the first start."""
 
 import hashlib
+import ipaddress
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
@@ -10,6 +12,7 @@ from resumatch_monitor.accounts.model import ApiToken, Principal, Role, Session,
 from resumatch_monitor.accounts.passwords import Passwords
 from resumatch_monitor.accounts.throttle import Throttle
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.kit.ids import Ids
 
 _SEEN_INTERVAL = timedelta(minutes=5)
@@ -139,6 +142,7 @@ class Accounts:
             SignInRefusedError: Without telling which of the two was wrong.
         """
         email = email.strip().lower()
+        address = _network_of(address)
         now = self._clock.monotonic()
         wait_seconds = max(
             self._by_address.wait_seconds(address, now), self._by_email.wait_seconds(email, now)
@@ -170,9 +174,11 @@ class Accounts:
         if session.expires_at <= now or user.disabled_at is not None:
             return None
         if now - session.last_seen_at > _SEEN_INTERVAL:
-            await self.store.touch_session(
-                replace(session, last_seen_at=now, expires_at=now + self._session_lifetime)
-            )
+            # Who has signed in can go on looking when the disk is full.
+            with suppress(StorageUnavailableError):
+                await self.store.touch_session(
+                    replace(session, last_seen_at=now, expires_at=now + self._session_lifetime)
+                )
         return Principal(user.email, user.role, user.id)
 
     async def authenticate_bearer(self, token: str) -> Principal | None:
@@ -186,7 +192,8 @@ class Accounts:
             return None
         now = self._clock.now()
         if found.last_used_at is None or now - found.last_used_at > _SEEN_INTERVAL:
-            await self.store.touch_token(replace(found, last_used_at=now))
+            with suppress(StorageUnavailableError):
+                await self.store.touch_token(replace(found, last_used_at=now))
         return Principal(f"token:{found.name}", found.role)
 
     async def add_user(self, *, email: str, name: str, role: Role, password: str) -> User:
@@ -298,6 +305,17 @@ class Accounts:
         raise LastAdminError
 
 
+def _network_of(address: str) -> str:
+    """Return what one party has at its disposal: an IPv4 address, or 64 bits of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)
+
+
 def hash_token(token: str) -> str:
     """Return what is stored in place of a token: it has 256 bits, so a plain hash will do."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

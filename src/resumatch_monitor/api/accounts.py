@@ -1,9 +1,9 @@
 """Who one is, and the admin's lists of users and API tokens."""
 
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from resumatch_monitor import __version__
@@ -14,6 +14,7 @@ from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundErro
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 
+Id = Annotated[int, Path(ge=0, lt=2**63)]
 RoleName = Literal["viewer", "editor", "admin"]
 
 
@@ -86,7 +87,7 @@ def _add_user_routes(router: APIRouter, accounts: Accounts, guard: Guard) -> Non
 
     @router.patch("/users/{user_id}")
     async def change_user(
-        user_id: int, body: UserChange, _: Principal = Depends(guard.admin)
+        user_id: Id, body: UserChange, _: Principal = Depends(guard.admin)
     ) -> dict[str, Any]:
         user = await accounts.store.find_user(user_id)
         if user is None:
@@ -126,7 +127,7 @@ def _add_token_routes(router: APIRouter, accounts: Accounts, guard: Guard) -> No
         return {**_render_token(token), "token": secret}
 
     @router.delete("/tokens/{token_id}", status_code=HTTPStatus.NO_CONTENT)
-    async def delete_token(token_id: int, _: Principal = Depends(guard.admin)) -> None:
+    async def delete_token(token_id: Id, _: Principal = Depends(guard.admin)) -> None:
         if not await accounts.store.delete_token(token_id):
             raise NotFoundError(f"There is no token {token_id}.")
 

@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from resumatch_monitor.kit.errors import StorageUnavailableError
+
 logger = logging.getLogger(__name__)
 
 
@@ -76,6 +78,16 @@ def install_error_handlers(app: FastAPI) -> None:
         )
         return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", problems)
 
+    async def on_unavailable(request: Request, error: Exception) -> JSONResponse:
+        logger.warning("Request %s %s: %s", request.method, request.url.path, error)
+        return render_error(
+            request,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "storage_unavailable",
+            f"Nothing can be changed at the moment: {error}.",
+            {"Retry-After": "30"},
+        )
+
     async def on_crash(request: Request, error: Exception) -> JSONResponse:
         logger.error("Request %s %s failed", request.method, request.url.path, exc_info=error)
         return render_error(
@@ -88,4 +100,5 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(StorageUnavailableError, on_unavailable)
     app.add_exception_handler(Exception, on_crash)

@@ -11,6 +11,7 @@ from resumatch_monitor.api.errors import ApiError
 
 __all__ = ["Authenticator", "Guard", "Principal", "Role", "refuse_foreign_origin"]
 
+_COOKIE = "resumatch_monitor_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -34,7 +35,8 @@ class Guard:
 
     def __init__(self, authenticator: Authenticator, *, is_secure: bool) -> None:
         self._authenticator = authenticator
-        self.cookie_name = "__Host-session" if is_secure else "session"
+        # Cookies know no ports: another application on the same host may have a "session" too.
+        self.cookie_name = "__Host-" + _COOKIE if is_secure else _COOKIE
         self.is_secure = is_secure
 
     async def viewer(self, request: Request) -> Principal:

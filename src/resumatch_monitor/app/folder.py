@@ -17,10 +17,22 @@ class AlreadyRunningError(Exception):
 def lock_folder(data: Path) -> Generator[None]:
     """Make the folder if it is not there, and keep other monitors from it.
 
+    Meanwhile the process makes files that only its own user can read.
+
     Raises:
         AlreadyRunningError: If another monitor uses it.
         OSError: If it cannot be used.
     """
+    previous_mask = os.umask(0o077)
+    try:
+        with _locked(data):
+            yield
+    finally:
+        os.umask(previous_mask)
+
+
+@contextmanager
+def _locked(data: Path) -> Generator[None]:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -130,6 +130,7 @@ class Monitor:
         await self.collectors.stop()
         await self._supervisor.stop()
         await asyncio.to_thread(self.queries.stop)
+        await asyncio.to_thread(self.rule_queries.stop)
         await self._client.aclose()
         await asyncio.to_thread(self.stores.close)
 
@@ -178,7 +179,9 @@ class Monitor:
 
     def _build_dispatch(self) -> None:
         alerting = self.config.alerting
-        context = NotifierContext(self._client, self.clock, Links(self.external_url))
+        context = NotifierContext(
+            self._client, self.clock, Links(self.external_url), self._allowed_hosts
+        )
         integrations = build_integrations(alerting.receivers, context)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
@@ -216,6 +219,7 @@ class Monitor:
             max_samples=metrics.query_max_samples,
             subquery_step=config.global_.evaluation_interval,
         )
+        self.rule_queries = self.queries.build_sibling(workers=1)
         self.scraper = ScrapeManager(
             targets=build_targets(config.scrape_configs, config.global_),
             sink=self.stores.samples,
@@ -240,7 +244,7 @@ class Monitor:
         self.rules = RuleManager(
             loaded.groups,
             loaded.errors,
-            querier=self.queries,
+            querier=self.rule_queries,
             sink=self.stores.samples,
             alerts=self._alerts,
             states=SqlRuleStates(self.stores.database),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from resumatch_monitor import __version__
-from resumatch_monitor.api.server import build_server
+from resumatch_monitor.api.server import build_server, choose_most_connections
 from resumatch_monitor.app.folder import lock_folder
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web import build_web
@@ -36,7 +36,13 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
         loop.add_signal_handler(number, stop.set)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     monitor = Monitor(config, folder=data, address=address, clock=SystemClock(), ids=RandomIds())
-    server = build_server(build_web(monitor, folder=data), host=host, port=port)
+    server = build_server(
+        build_web(monitor, folder=data),
+        host=host,
+        port=port,
+        most_connections=choose_most_connections(),
+        trusted_proxies=config.server.trusted_proxies,
+    )
     # The address first: if it is taken, nothing has been touched.
     await server.listen()
     try:

@@ -1,11 +1,12 @@
 """The whole configuration as one tree; each section's model lives with its feature."""
 
+import ipaddress
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from resumatch_monitor.collectors.config import CollectorsConfig
 from resumatch_monitor.collectors.manager import build_collectors
@@ -47,6 +48,24 @@ class AuthConfig(ConfigModel):
     """How long a browser stays signed in without being used."""
 
 
+def _check_network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+class ServerConfig(ConfigModel):
+    """The monitor's own HTTP server."""
+
+    trusted_proxies: list[Annotated[str, AfterValidator(_check_network)]] = Field(
+        default_factory=list[str],
+        description=(
+            "Addresses and networks of reverse proxies whose `X-Forwarded-For` is believed, for"
+            " example `127.0.0.1` or `10.0.0.0/8`. Without them, everybody behind a proxy shares"
+            " one allowance of failed sign-ins."
+        ),
+    )
+
+
 class OutgoingConfig(ConfigModel):
     """What requests from the monitor may reach."""
 
@@ -72,6 +91,7 @@ class MonitorConfig(ConfigModel):
     external_url: str = Field(
         default="", description="Where people reach the monitor; used in messages' links."
     )
+    server: ServerConfig = Field(default_factory=ServerConfig)
     auth: AuthConfig = Field(default_factory=AuthConfig)
     projects: list[ProjectConfig] = Field(default_factory=list[ProjectConfig])
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)

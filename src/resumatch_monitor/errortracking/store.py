@@ -17,9 +17,10 @@ from resumatch_monitor.errortracking.issues import (
     ProjectUse,
     StoredEvent,
 )
+from resumatch_monitor.kit.errors import StorageUnavailableError
 
 
-class StoreUnavailableError(Exception):
+class StoreUnavailableError(StorageUnavailableError):
     """The store cannot write at the moment; the same call may succeed later."""
 
 

@@ -23,8 +23,17 @@ _LONGEST_REDIRECT_CHAIN = 5
 
 _METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text)
-    for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")
+    for text in (
+        "169.254.169.254",
+        "fd00:ec2::254",  # AWS
+        "fd20:ce::254",  # Google
+        "168.63.129.16",  # Azure
+        "100.100.100.200",  # Alibaba
+        "192.0.0.192",  # Oracle
+    )
 )
+# https://www.rfc-editor.org/rfc/rfc6052: a gateway passes these on to the IPv4 address at the end.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class AddressRefusedError(httpx.ConnectError):
@@ -34,14 +43,21 @@ class AddressRefusedError(httpx.ConnectError):
 def is_refused_address(text: str) -> bool:
     """Tell whether `text` is a link-local, metadata, multicast or unspecified address."""
     address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        address = _find_embedded(address) or address
     return (
         address.is_link_local
         or address.is_multicast
         or address.is_unspecified
         or address in _METADATA_ADDRESSES
     )
+
+
+def _find_embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 async def resolve_all_allowed(

@@ -4,10 +4,44 @@ import logging
 import sys
 import time
 
+from typing_extensions import override
+
+_REPEAT_SECONDS = 10.0
+
+
+class _OneLineFormatter(logging.Formatter):
+    """Escapes control characters, so that what others sent cannot pass for a line of ours."""
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record)
+        if text.isprintable():
+            return text
+        return "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        )
+
+
+class _Seldom(logging.Filter):
+    """Lets a line that anybody can cause at will through once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_at: dict[object, float] = {}
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        # The texts are the program's own, and so few.
+        last_at = self._last_at.get(record.msg, float("-inf"))
+        if record.created - last_at < _REPEAT_SECONDS:
+            return False
+        self._last_at[record.msg] = record.created
+        return True
+
 
 def configure_logging(*, is_verbose: bool = False) -> None:
     """Send every logger's records to standard error."""
-    formatter = logging.Formatter(
+    formatter = _OneLineFormatter(
         "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
     )
     formatter.converter = time.gmtime
@@ -20,7 +54,9 @@ def configure_logging(*, is_verbose: bool = False) -> None:
     for name in ("httpx", "httpcore", "alembic", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # It would repeat the stack trace that the API has logged with the request's id.
-    logging.getLogger("uvicorn.error").addFilter(_is_not_a_crash)
+    server = logging.getLogger("uvicorn.error")
+    server.addFilter(_is_not_a_crash)
+    server.addFilter(_Seldom())
 
 
 def _is_not_a_crash(record: logging.LogRecord) -> bool:

@@ -1,5 +1,6 @@
 """What integrations are built with, besides their configuration."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import httpx
@@ -15,8 +16,11 @@ class NotifierContext:
     Attributes:
         client: From `kit.http.build_client`; whoever builds the context closes it.
         links: Where people reach the monitor.
+        allowed_hosts: Those that may be reached although the address guard refuses them; the
+            client knows them already.
     """
 
     client: httpx.AsyncClient
     clock: Clock
     links: Links
+    allowed_hosts: Collection[str] = ()

@@ -71,6 +71,7 @@ class QueryRunner(Querier):
         max_samples: int = DEFAULT_MAX_SAMPLES,
         subquery_step: timedelta = timedelta(minutes=1),
         features: frozenset[str] = frozenset(),
+        metrics: "QueryMetrics | None" = None,
     ) -> None:
         """Start no thread yet.
 
@@ -83,9 +84,11 @@ class QueryRunner(Querier):
             max_samples: How many samples a query may load.
             subquery_step: The step of subqueries that name none: `global.evaluation_interval`.
             features: Prometheus' names of the experimental features to allow.
+            metrics: What another runner has registered already.
         """
         self._queryable = queryable
         self._clock = clock
+        self._telemetry = telemetry
         self._timeout = timeout
         self._options = Options(
             max_samples=max_samples,
@@ -95,7 +98,24 @@ class QueryRunner(Querier):
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="query")
         self._waiting = 0
         self._is_stopping = threading.Event()
-        self._metrics = _Metrics(telemetry)
+        self._metrics = metrics or QueryMetrics(telemetry)
+
+    def build_sibling(self, *, workers: int) -> "QueryRunner":
+        """Return a runner with the same bounds and threads of its own.
+
+        What is asked of the one does not wait for what is asked of the other.
+        """
+        return QueryRunner(
+            self._queryable,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            workers=workers,
+            timeout=self._timeout,
+            max_samples=self._options.max_samples,
+            subquery_step=timedelta(milliseconds=self._options.subquery_step_ms),
+            features=self._options.features,
+            metrics=self._metrics,
+        )
 
     @override
     async def instant(self, query: str, at: datetime) -> InstantValue:
@@ -194,7 +214,7 @@ class QueryRunner(Querier):
         deadline = _Deadline(self._clock, limit, self._is_stopping)
         started = self._clock.monotonic()
         self._waiting += 1
-        self._metrics.pending.set(self._waiting)
+        self._metrics.pending.inc()
         try:
             async with asyncio.timeout((limit + _GRACE).total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(
@@ -209,7 +229,7 @@ class QueryRunner(Querier):
         finally:
             deadline.cancel()
             self._waiting -= 1
-            self._metrics.pending.set(self._waiting)
+            self._metrics.pending.dec()
             self._metrics.duration.labels(kind).observe(self._clock.monotonic() - started)
 
 
@@ -258,7 +278,7 @@ def _reason(error: BaseException) -> str:
     return "execution" if isinstance(error, QueryError) else "internal"
 
 
-class _Metrics:
+class QueryMetrics:
     """How long queries take and how they fail."""
 
     def __init__(self, telemetry: Telemetry) -> None:

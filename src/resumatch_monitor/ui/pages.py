@@ -16,6 +16,7 @@ from resumatch_monitor.accounts.service import (
     SignInRefusedError,
     TooManyAttemptsError,
 )
+from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.ui.bundle import Bundle, BundleFile
 
 _FOLDER = Path(__file__).parent
@@ -103,6 +104,14 @@ class _Pages:
                 target=target,
                 email=email,
                 error="The e-mail address or the password is wrong.",
+            )
+        except StorageUnavailableError as error:
+            return self._render_login(
+                request,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                target=target,
+                email=email,
+                error=f"Nobody can sign in at the moment: {error}.",
             )
         redirect = RedirectResponse(target, HTTPStatus.SEE_OTHER, headers=_PAGE_HEADERS)
         redirect.set_cookie(

@@ -1,6 +1,8 @@
 """Sends e-mails through an SMTP server."""
 
+import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
@@ -8,6 +10,7 @@ from email.policy import SMTPUTF8
 
 import aiosmtplib
 
+from resumatch_monitor.kit.http import AddressRefusedError, resolve_all_allowed
 from resumatch_monitor.notify.addresses import bare_address
 from resumatch_monitor.notify.context import NotifierContext
 from resumatch_monitor.notify.email.config import EmailConfig
@@ -34,6 +37,7 @@ class EmailNotifier:
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self._config = config
+        self._allowed_hosts = context.allowed_hosts
         self._tls_context = tls_context
         self._sender = bare_address(config.from_)
         self._renderer = EmailRenderer(sender=config.from_, links=context.links)
@@ -50,6 +54,8 @@ class EmailNotifier:
         message = self._renderer.render(notification, self._config.to)
         try:
             refused, answer = await self._send(message, [bare_address(each) for each in recipients])
+        except AddressRefusedError as error:
+            raise NotifyError(str(error), retryable=False, reason=FailureReason.REFUSED) from None
         except aiosmtplib.SMTPException as error:
             raise self._judge(error) from None
         except ssl.SSLCertVerificationError as error:
@@ -69,6 +75,8 @@ class EmailNotifier:
         self, message: EmailMessage, recipients: Sequence[str]
     ) -> tuple[Mapping[str, aiosmtplib.SMTPResponse], str]:
         config = self._config
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await resolve_all_allowed(config.host, config.port, allowed_hosts=self._allowed_hosts)
         client = aiosmtplib.SMTP(
             hostname=config.host,
             port=config.port,
@@ -78,6 +86,8 @@ class EmailNotifier:
             start_tls=_START_TLS[config.tls],
             tls_context=self._tls_context,
             timeout=_TIMEOUT_SECONDS,
+            # The default asks the name server, which may be what is broken.
+            local_hostname=socket.gethostname(),
         )
         try:
             await client.connect()

@@ -17,6 +17,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from resumatch_monitor.kit.errors import StorageUnavailableError
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ _LARGEST_GROUP = 256
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class DatabaseFullError(Exception):
+class DatabaseFullError(StorageUnavailableError):
     """The write was rolled back because the disk is full."""
 
 
