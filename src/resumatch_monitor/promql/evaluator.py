@@ -7,7 +7,7 @@ import numpy as np
 
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import FloatArray, TimeArray
-from resumatch_monitor.promql import aggregation, ast, binary
+from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.functions import FUNCTIONS, RANGE_FUNCTIONS, RangeFunction
 from resumatch_monitor.promql.histogram import warn_of_quantile
@@ -176,7 +176,7 @@ class Evaluator:
             if folded is not None:
                 return folded
         vector = self.vector(node.expr)
-        groups = aggregation.group_by(
+        groups = grouping.group_by(
             vector.labels,
             node.grouping,
             is_without=node.is_without,
@@ -208,7 +208,7 @@ class Evaluator:
         ranges, pieces = self._range_pieces(call, function)
         if not ranges.has_one_name and not ranges.is_nameless:
             return None
-        grouper = aggregation.Grouper(node.grouping, is_without=node.is_without, is_nameless=True)
+        grouper = grouping.Grouper(node.grouping, is_without=node.is_without, is_nameless=True)
         folder = aggregation.Folder(node.operator, grouper, self.step_count)
         for piece in pieces:
             folder.add(piece.labels, piece.values, piece.present)
@@ -226,28 +226,26 @@ class Evaluator:
             raise ExecutionError("Scalar value overflows int64")
         return np.clip(wanted, 0, 2**31).astype(np.int64)
 
-    def _topk(self, node: ast.Aggregation, vector: Vector, groups: aggregation.Groups) -> Vector:
+    def _topk(self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups) -> Vector:
         is_top = node.operator == "topk"
         limits = self._limits(node)
         kept = aggregation.select_extremes(vector, groups, limits, is_top=is_top)
         if self.step_count != 1 or not len(kept.labels):
             return kept
-        remaining = aggregation.group_by(
+        remaining = grouping.group_by(
             kept.labels, node.grouping, is_without=node.is_without, is_nameless=kept.is_nameless
         )
         order = aggregation.order_of_extremes(kept, remaining, is_top=is_top)
         return kept.take(np.array(order, dtype=np.int64))
 
-    def _quantile(
-        self, node: ast.Aggregation, vector: Vector, groups: aggregation.Groups
-    ) -> Vector:
+    def _quantile(self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups) -> Vector:
         wanted = self._param(node)
         warn_of_quantile(wanted, self.context.annotations)
         values = aggregation.quantile(vector, groups, wanted)
         return Vector(groups.labels, values, aggregation.group_presence(vector, groups))
 
     def _count_values(
-        self, node: ast.Aggregation, vector: Vector, groups: aggregation.Groups
+        self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups
     ) -> Vector:
         assert node.param is not None
         label = self.text(node.param)

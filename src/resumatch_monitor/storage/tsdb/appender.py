@@ -16,13 +16,12 @@ from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import (
     FloatArray,
-    Rejection,
     RowLayout,
-    SamplesRejectedError,
     StoreFullError,
     TimeArray,
     is_absent,
 )
+from resumatch_monitor.storage.tsdb.conflicts import Rejections, leave_out_known, put_in_order
 from resumatch_monitor.storage.tsdb.disk import Disk
 from resumatch_monitor.storage.tsdb.index import IdArray
 from resumatch_monitor.storage.tsdb.state import StoreState, existing_samples
@@ -33,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 _MOST_PENDING_SAMPLES = 8_000_000
 _LARGEST_GROUP_SAMPLES = 2_000_000
-_MOST_REJECTIONS_NAMED = 10
 _FURTHEST_AHEAD_MS = 10 * 60 * 1000
 
 
@@ -290,7 +288,7 @@ class Appender:
         if not group.ragged.isdisjoint(numbers):
             self._commit(group)
             group = _Group()
-        rejections = _Rejections()
+        rejections = Rejections()
         now_ms = to_milliseconds(self._clock.now())
         oldest_ms = now_ms - self._limits.retention_ms
         merged: dict[int, tuple[Labels, TimeArray, FloatArray]] = {}
@@ -302,7 +300,7 @@ class Appender:
             merged[number] = (labels, times, values)
         checked: list[tuple[int, Labels, TimeArray, FloatArray]] = []
         for number, (labels, times, values) in merged.items():
-            times, values = _in_order(labels, times, values, rejections)
+            times, values = put_in_order(labels, times, values, rejections)
             kept = (times >= oldest_ms) & (times <= now_ms + _FURTHEST_AHEAD_MS)
             if not kept.all():
                 rejections.add(labels, times[times < oldest_ms], "too_old")
@@ -333,7 +331,7 @@ class Appender:
     def _without_known(
         self,
         series: list[tuple[int, Labels, TimeArray, FloatArray]],
-        rejections: "_Rejections",
+        rejections: "Rejections",
     ) -> list[tuple[int, Labels, TimeArray, FloatArray]]:
         """Leave out samples that the store has; those that it has otherwise are rejected."""
         head = self._state.head
@@ -348,7 +346,7 @@ class Appender:
         for number, labels, times, values in series:
             known = existing.get(number)
             if known is not None:
-                times, values = _subtract(labels, times, values, known, rejections)
+                times, values = leave_out_known(labels, times, values, known, rejections)
             if len(times):
                 fresh.append((number, labels, times, values))
         return fresh
@@ -389,65 +387,6 @@ class Appender:
         self._telemetry.refused_writes.inc(len(group.outcomes))
         for future, _ in group.outcomes:
             future.set_exception(_to_full(error))
-
-
-class _Rejections:
-    """Collects samples that cannot be stored, naming only the first."""
-
-    def __init__(self) -> None:
-        self._named: list[Rejection] = []
-        self._counts: dict[str, int] = {}
-
-    def add(self, labels: Labels, times: TimeArray, reason: str) -> None:
-        """Note that the samples of `labels` at `times` are rejected."""
-        if not len(times):
-            return
-        self._counts[reason] = self._counts.get(reason, 0) + len(times)
-        room = _MOST_REJECTIONS_NAMED - len(self._named)
-        self._named.extend(Rejection(labels, int(each), reason) for each in times[:room])
-
-    def to_error(self, telemetry: StoreTelemetry) -> SamplesRejectedError | None:
-        """Count them and return the error, if there are any."""
-        for reason, count in self._counts.items():
-            telemetry.rejected.labels(reason).inc(count)
-        if not self._named:
-            return None
-        return SamplesRejectedError(self._named, count=sum(self._counts.values()))
-
-
-def _in_order(
-    labels: Labels, times: TimeArray, values: FloatArray, rejections: _Rejections
-) -> tuple[TimeArray, FloatArray]:
-    """Return ascending, distinct times; of samples at one time the first counts."""
-    times, values = times.astype(np.int64), values.astype(np.float64)
-    # The bits that mean "no sample" inside are a NaN like any other outside.
-    values[is_absent(values)] = np.nan
-    if len(times) < 2 or bool((times[1:] > times[:-1]).all()):
-        return times, values
-    distinct, first, group = np.unique(times, return_index=True, return_inverse=True)
-    differs = ~_same(values, values[first][group])
-    rejections.add(labels, times[differs], "conflict")
-    return distinct, values[first]
-
-
-def _subtract(
-    labels: Labels,
-    times: TimeArray,
-    values: FloatArray,
-    known: tuple[TimeArray, FloatArray],
-    rejections: _Rejections,
-) -> tuple[TimeArray, FloatArray]:
-    known_times, known_values = known
-    positions = np.searchsorted(known_times, times)
-    positions[positions == len(known_times)] = 0
-    stored = known_values[positions]
-    is_known = (known_times[positions] == times) & ~is_absent(stored)
-    rejections.add(labels, times[is_known & ~_same(values, stored)], "conflict")
-    return times[~is_known], values[~is_known]
-
-
-def _same(left: FloatArray, right: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return (left == right) | (left.view(np.uint64) == right.view(np.uint64))
 
 
 def _to_full(error: OSError) -> StoreFullError:
