@@ -9,7 +9,13 @@ from pathlib import Path
 
 from resumatch_monitor import __version__
 from resumatch_monitor.accounts.service import UnknownUserError
-from resumatch_monitor.app import AlreadyRunningError, NoDataError, reset_password, serve
+from resumatch_monitor.app import (
+    AlreadyRunningError,
+    NewerDatabaseError,
+    NoDataError,
+    reset_password,
+    serve,
+)
 from resumatch_monitor.config.check import check_config
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
@@ -18,6 +24,7 @@ from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.eventloop import MonitorLoop
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
+from resumatch_monitor.kit.memory import keep_memory_small
 
 DEFAULT_CONFIG = Path("monitor.yaml")
 DEFAULT_DATA = Path("data")
@@ -83,6 +90,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    keep_memory_small()
     configure_logging(is_verbose=options.verbose)
     try:
         host, port = _parse_listen(options.listen)
@@ -93,7 +101,7 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=MonitorLoop) as runner:
             runner.run(serve(config, data=options.data, host=host, port=port))
-    except (AlreadyRunningError, OSError) as error:
+    except (AlreadyRunningError, NewerDatabaseError, OSError) as error:
         _complain(str(error))
         return _FAILED
     return _OK
@@ -144,7 +152,7 @@ def _reset_password(options: argparse.Namespace) -> int:
     except AlreadyRunningError as error:
         _complain(f"{error} Stop it first.")
         return _FAILED
-    except (NoDataError, UnknownUserError, OSError) as error:
+    except (NewerDatabaseError, NoDataError, UnknownUserError, OSError) as error:
         _complain(str(error))
         return _FAILED
     _say(f"The password of {options.email} is now\n\n    {password}\n\nIt is not shown again.")

@@ -185,3 +185,16 @@ def test_source_lines_keep_their_code() -> None:
 )  # fmt: skip
 def test_card_numbers_need_prefix_length_and_luhn(digits: str, expected: bool) -> None:
     assert is_card_number(digits) is expected
+
+
+@pytest.mark.parametrize("opening", ['{"a":', '{"frames":[{"vars":'])
+def test_an_event_that_is_nested_beyond_all_reason_is_cut_and_not_lost(opening: str) -> None:
+    depth = 900 // opening.count("{") // (1 + opening.count("["))
+    closing = {"{": "}", "[": "]"}
+    ending = "".join(closing[each] for each in reversed(opening) if each in closing)
+    deep = orjson.loads(opening * depth + '"x"' + ending * depth)
+
+    event, _ = clean(message="deep", extra=deep, anything=deep)
+
+    assert event["message"] == "deep"
+    assert orjson.dumps(event)

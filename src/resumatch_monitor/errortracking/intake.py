@@ -11,6 +11,7 @@ import orjson
 
 from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
 from resumatch_monitor.errortracking.envelope import Envelope, EnvelopeError, Item, parse_envelope
+from resumatch_monitor.errortracking.lenient import parse_json
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.projects import Projects, is_key_of, parse_dsn
 from resumatch_monitor.errortracking.record import EventRecord, encode_record
@@ -172,7 +173,7 @@ class Intake:
             raise EventTooLargeError(
                 f"The event has {len(item.payload)} bytes; at most {limit} are accepted."
             )
-        event = _parse_event(item.payload)
+        event, payload = _parse_event(item.payload)
         kind = as_text(event.get("type"))
         if kind not in _EVENT_TYPES:
             self._metrics.count_item(kind, "not_stored")
@@ -183,7 +184,7 @@ class Intake:
             event_id=event_id,
             received_at=self._clock.now(),
             sent_at=parse_timestamp(envelope.headers.get("sent_at")),
-            payload=item.payload,
+            payload=payload,
         )
 
     async def _spool_all(self, records: list[EventRecord]) -> None:
@@ -219,11 +220,11 @@ def parse_event_id(value: object) -> str | None:
     return text
 
 
-def _parse_event(payload: bytes) -> dict[str, Any]:
+def _parse_event(payload: bytes) -> tuple[dict[str, Any], bytes]:
     try:
-        event: object = orjson.loads(payload)
+        event, payload = parse_json(payload)
     except orjson.JSONDecodeError as error:
         raise MalformedError(f"The event is not JSON: {error}.") from error
-    if not is_dict(event):
-        raise MalformedError("The event is not a JSON object.")
-    return as_dict(event)
+    if not is_dict(event) or not event:
+        raise MalformedError("The event is not a JSON object with anything in it.")
+    return as_dict(event), payload

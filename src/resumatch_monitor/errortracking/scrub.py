@@ -27,6 +27,7 @@ _VARIABLE_MAX = 1_024
 _SOURCE_LINE_MAX = 300
 _LIST_MAX = 250
 _KEYS_MAX = 250
+_DEEPEST = 100
 _DEPTH_MAX = 12
 _FRAMES_MAX = 100
 _BREADCRUMBS_MAX = 100
@@ -86,7 +87,12 @@ class Scrubber:
 
     def clean(self, event: dict[str, Any]) -> Cleaned:
         """Return a copy of `event` without what must not be stored."""
-        text = orjson.dumps(event).decode().lower()
+        try:
+            text = orjson.dumps(event).decode().lower()
+        except TypeError:
+            # Nested more deeply than can be written; what lies so deep would be left out anyway.
+            event = _cut_depth(event)
+            text = orjson.dumps(event).decode().lower()
         active = [
             _Active(pattern, test)
             for pattern in PATTERNS
@@ -352,6 +358,17 @@ def _cut(text: str, limit: int = _TEXT_MAX) -> str:
 
 def _mark_cut(text: str, limit: int, original: str) -> str:
     return f"{text[:limit]}… [cut: {len(original)} characters]"
+
+
+def _cut_depth(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST and isinstance(value, dict | list):
+        return _OMITTED
+    if isinstance(value, dict):
+        items = as_dict(cast("object", value)).items()
+        return {key: _cut_depth(item, depth + 1) for key, item in items}
+    if isinstance(value, list):
+        return [_cut_depth(item, depth + 1) for item in as_list(cast("object", value))]
+    return value
 
 
 def _first(value: dict[str, Any], count: int) -> list[tuple[str, Any]]:

@@ -1,0 +1,29 @@
+"""Makes the C library give memory back.
+
+Left to itself, glibc takes ever larger blocks from its heaps, of which each thread has one; what a
+large query or body used for a moment then stays with the process, in pieces, for good.
+"""
+
+import ctypes
+import sys
+
+# From glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_LARGE_BYTES = 1024 * 1024
+_ARENAS = 2
+
+
+def keep_memory_small() -> bool:
+    """Set the bounds, before threads are started; tell whether the C library knows them."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    options = (
+        (_TRIM_THRESHOLD, _LARGE_BYTES),
+        (_MMAP_THRESHOLD, _LARGE_BYTES),
+        (_ARENA_MAX, _ARENAS),
+    )
+    return all(set_option(option, value) == 1 for option, value in options)
