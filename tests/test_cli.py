@@ -1,7 +1,9 @@
 import asyncio
 import logging
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from logging import Logger
 from pathlib import Path
@@ -131,6 +133,23 @@ def test_an_address_that_is_taken_leaves_the_data_alone(
     assert status == 1
     assert "in use" in capsys.readouterr().err
     assert [path.name for path in data.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("command", ["serve", "reset-password"])
+def test_data_of_a_later_version_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    asyncio.run(add_user(tmp_path, "alice@example.org"))
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    rest = {
+        "serve": [*empty_config(tmp_path), "--listen", "127.0.0.1:0"],
+        "reset-password": ["alice@example.org"],
+    }
+
+    assert main([command, *rest[command], "--data", str(tmp_path)]) == 1
+
+    assert "later version" in capsys.readouterr().err
 
 
 def test_reset_password_prints_one_that_works(

@@ -179,6 +179,11 @@ class Server(uvicorn.Server):
         self.servers = [server]
         self.started = True
 
+    def close(self) -> None:
+        """Stop listening, whether or not anything was ever served."""
+        for server in self.servers:
+            server.close()
+
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then finish what is under way."""
         serving = asyncio.create_task(self.main_loop())

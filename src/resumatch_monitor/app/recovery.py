@@ -21,6 +21,7 @@ async def reset_password(email: str, *, data: Path, clock: Clock, ids: Ids) -> s
     Raises:
         NoDataError: If there are no data.
         AlreadyRunningError: If a monitor is running on them.
+        NewerDatabaseError: If they were left by a later version.
         UnknownUserError: If there is no such account.
     """
     path = data / DATABASE_NAME
@@ -28,8 +29,8 @@ async def reset_password(email: str, *, data: Path, clock: Clock, ids: Ids) -> s
         raise NoDataError(f"There is no {path}; say with --data where the monitor keeps its data.")
     with lock_folder(data):
         database = Database(path)
-        database.start()
         try:
+            database.start()
             accounts = Accounts(
                 store=SqlAccountStore(database),
                 clock=clock,

@@ -23,6 +23,7 @@ async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> N
 
     Raises:
         AlreadyRunningError: If another monitor uses `data`.
+        NewerDatabaseError: If `data` was left by a later version.
         OSError: If the folder or the address cannot be used.
     """
     with lock_folder(data):
@@ -51,6 +52,7 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
         await server.serve_until(stop)
     finally:
         logger.info("Stopping")
+        server.close()
         await monitor.stop()
 
 
