@@ -4,11 +4,12 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from structlog.stdlib import get_logger
 
 from resumatch.backend import __version__
@@ -45,9 +46,45 @@ _TIDY_INTERVAL_SECONDS = 600.0
 _STOP_TIMEOUT_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the routes and the background loops use."""
+
+    metrics: Metrics
+    database: Database
+    redis: RedisClient
+    limiter: RateLimiter
+    faults: Faults
+    sessions: Sessions
+    accounts: Accounts
+    resumes: Resumes
+    analyses: Analyses
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Build the application; it connects to nothing before it is started."""
     start_sentry(settings)
+    services = _build_services(settings)
+    app = FastAPI(
+        title="ResuMatch", version=__version__, lifespan=_build_lifespan(settings, services)
+    )
+    install_error_handlers(app)
+    for router in _build_routers(settings, services):
+        app.include_router(router)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimitMiddleware, upload_max_bytes=settings.upload_max_bytes)
+    services.metrics.instrument(app)
+    app.add_middleware(
+        RequestContextMiddleware,
+        metrics=services.metrics,
+        synthetic_token=settings.synthetic_token,
+        log_requests=settings.log_requests,
+    )
+    return app
+
+
+def _build_services(settings: Settings) -> Services:
+    """Build everything below the routes."""
     metrics = Metrics(version=__version__)
     database = Database(settings=settings, metrics=metrics)
     redis = RedisClient(settings=settings, metrics=metrics)
@@ -76,11 +113,22 @@ def create_app(settings: Settings) -> FastAPI:
     analyses = Analyses(
         database=database, resumes=resumes, tracker=tracker, metrics=metrics, faults=faults
     )
-    health = HealthChecker(
-        {"database": database.ping, "redis": redis.ping},
-        timeout_seconds=settings.health_timeout_seconds,
+    return Services(
+        metrics=metrics,
+        database=database,
+        redis=redis,
+        limiter=limiter,
+        faults=faults,
+        sessions=sessions,
+        accounts=accounts,
+        resumes=resumes,
+        analyses=analyses,
     )
 
+
+def _build_lifespan(
+    settings: Settings, services: Services
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         if settings.migrate_on_start:
@@ -89,8 +137,8 @@ def create_app(settings: Settings) -> FastAPI:
         loops = [
             asyncio.create_task(_repeat(action, interval_seconds, stopping))
             for action, interval_seconds in (
-                (redis.refresh_metrics, _REDIS_INTERVAL_SECONDS),
-                (accounts.tidy, _TIDY_INTERVAL_SECONDS),
+                (services.redis.refresh_metrics, _REDIS_INTERVAL_SECONDS),
+                (services.accounts.tidy, _TIDY_INTERVAL_SECONDS),
             )
         ]
         logger.info("started", release=settings.release, environment=settings.environment)
@@ -101,56 +149,55 @@ def create_app(settings: Settings) -> FastAPI:
         _, unfinished = await asyncio.wait(loops, timeout=_STOP_TIMEOUT_SECONDS)
         for loop in unfinished:
             loop.cancel()
-        await database.close()
-        await redis.close()
+        await services.database.close()
+        await services.redis.close()
         stop_sentry()
 
-    app = FastAPI(title="ResuMatch", version=__version__, lifespan=lifespan)
-    install_error_handlers(app)
+    return lifespan
+
+
+def _build_routers(settings: Settings, services: Services) -> list[APIRouter]:
+    limiter, faults = services.limiter, services.faults
     current_person = build_current_person(
-        sessions=sessions, redis=redis, allowed_origins=settings.allowed_origins
+        sessions=services.sessions,
+        redis=services.redis,
+        allowed_origins=settings.allowed_origins,
     )
-    app.include_router(
+    health = HealthChecker(
+        {"database": services.database.ping, "redis": services.redis.ping},
+        timeout_seconds=settings.health_timeout_seconds,
+    )
+    routers = [
         account_routes.build_router(
-            accounts=accounts,
-            resumes=resumes,
-            sessions=sessions,
+            accounts=services.accounts,
+            resumes=services.resumes,
+            sessions=services.sessions,
             limiter=limiter,
             current_person=current_person,
             is_secure=settings.is_production,
-        )
-    )
-    app.include_router(
+        ),
         resume_routes.build_router(
-            resumes=resumes, limiter=limiter, faults=faults, current_person=current_person
-        )
-    )
-    app.include_router(
+            resumes=services.resumes,
+            limiter=limiter,
+            faults=faults,
+            current_person=current_person,
+        ),
         analysis_routes.build_router(
-            analyses=analyses, limiter=limiter, faults=faults, current_person=current_person
-        )
-    )
-    app.include_router(
+            analyses=services.analyses,
+            limiter=limiter,
+            faults=faults,
+            current_person=current_person,
+        ),
         operation_routes.build_router(
             health=health,
-            metrics=metrics,
+            metrics=services.metrics,
             metrics_token=settings.metrics_token,
             version=__version__,
-        )
-    )
+        ),
+    ]
     if settings.demo_faults:
-        app.include_router(operation_routes.build_faults_router(faults=faults))
-
-    # The last one added is the outermost.
-    app.add_middleware(BodyLimitMiddleware, upload_max_bytes=settings.upload_max_bytes)
-    metrics.instrument(app)
-    app.add_middleware(
-        RequestContextMiddleware,
-        metrics=metrics,
-        synthetic_token=settings.synthetic_token,
-        log_requests=settings.log_requests,
-    )
-    return app
+        routers.append(operation_routes.build_faults_router(faults=faults))
+    return routers
 
 
 async def _repeat(
