@@ -123,8 +123,10 @@ async def test_garbage_is_a_bad_request() -> None:
 
 async def test_connections_that_only_wait_keep_nobody_out() -> None:
     async with listen(most_connections=20) as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
-        for _, writer in held[20:]:
+        held = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", port) for _ in range(60))
+        )
+        for _, writer in held[40:]:
             writer.write(b"GET /hello HTTP/1.1\r\nX-Slow: ")
         answers = [
             await exchange(port, b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -137,7 +137,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         everybody = cast("set[BoundedHttpProtocol]", self.connections)
         idle = [each for each in everybody if each is not self and each.is_idle]
         if idle:
-            min(idle, key=lambda each: each.idle_since).transport.abort()
+            victim = min(idle, key=lambda each: each.idle_since)
+            # At once: the loop tells it only later, and many may come in before that.
+            everybody.discard(victim)
+            victim.transport.abort()
 
     def _end_head(self) -> None:
         if self._head_timer is not None:
