@@ -10,8 +10,10 @@ from resumatch_monitor.kit.logs import configure_logging
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    root, server = logging.getLogger(), logging.getLogger("uvicorn.error")
-    handlers, level, filters = root.handlers[:], root.level, server.filters[:]
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    others = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
+    filters = [each.filters[:] for each in others]
     monkeypatch.setattr("sys.stderr", stream)
     # Taken away first: `force` would close what pytest goes on to use.
     root.handlers.clear()
@@ -19,7 +21,8 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
-    server.filters[:] = filters
+    for each, before in zip(others, filters, strict=True):
+        each.filters[:] = before
 
 
 def test_what_others_sent_cannot_pass_for_a_line_of_ours(output: io.StringIO) -> None:

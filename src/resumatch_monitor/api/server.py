@@ -250,6 +250,8 @@ def build_server(
             forwarded_allow_ips=list(trusted_proxies),
             # Only when every connection is busy is anybody turned away.
             limit_concurrency=most_connections + 1,
+            # asyncio accepts as many at once before it looks at any of them.
+            backlog=max(16, most_connections // 2),
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )

@@ -7,6 +7,7 @@ import time
 from typing_extensions import override
 
 _REPEAT_SECONDS = 10.0
+_MOST_SUBJECTS = 100
 
 
 class _OneLineFormatter(logging.Formatter):
@@ -27,15 +28,18 @@ class _Seldom(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._last_at: dict[object, float] = {}
+        self._last_at: dict[str, float] = {}
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        # The texts are the program's own, and so few.
-        last_at = self._last_at.get(record.msg, float("-inf"))
+        # asyncio's lines go on with details that differ from one to the next.
+        subject = str(record.msg).partition("\n")[0]
+        last_at = self._last_at.get(subject, float("-inf"))
         if record.created - last_at < _REPEAT_SECONDS:
             return False
-        self._last_at[record.msg] = record.created
+        if len(self._last_at) >= _MOST_SUBJECTS:
+            self._last_at.clear()
+        self._last_at[subject] = record.created
         return True
 
 
@@ -56,7 +60,8 @@ def configure_logging(*, is_verbose: bool = False) -> None:
     # It would repeat the stack trace that the API has logged with the request's id.
     server = logging.getLogger("uvicorn.error")
     server.addFilter(_is_not_a_crash)
-    server.addFilter(_Seldom())
+    for logger in (server, logging.getLogger("asyncio")):
+        logger.addFilter(_Seldom())
 
 
 def _is_not_a_crash(record: logging.LogRecord) -> bool:
