@@ -25,6 +25,7 @@ class AlertSource(StrEnum):
     RULE = "rule"
     ISSUE = "issue"
     PROBE = "probe"
+    MONITOR = "monitor"
 
 
 @dataclass(frozen=True, slots=True)

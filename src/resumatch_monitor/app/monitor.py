@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import Gauge
@@ -11,7 +12,9 @@ from prometheus_client import Gauge
 from resumatch_monitor import __version__
 from resumatch_monitor.accounts.model import Role
 from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
-from resumatch_monitor.alerts.alert import AlertSink
+from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
+from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
 from resumatch_monitor.config.check import load_rules
@@ -91,6 +94,7 @@ class Monitor:
         self._build_telemetry(folder)
         self._build_accounts()
         self._build_dispatch()
+        self._build_disk_watch(folder)
         self._build_metrics()
         self._build_rules()
         self._build_errors()
@@ -108,6 +112,7 @@ class Monitor:
         self._start_loops(
             {
                 "dispatch": self.dispatcher.run,
+                "disk": self._disk_watch.run,
                 **self.outbox.loops(),
                 "dispatch: retention": self._retention.run,
                 "errors: alerts": self._relay.run,
@@ -208,6 +213,21 @@ class Monitor:
             clock=self.clock,
         )
 
+    def _build_disk_watch(self, folder: Path) -> None:
+        async def find_firing_since(fingerprint: str) -> datetime | None:
+            record = await self.alert_store.get_alert(fingerprint)
+            if record is None or record.alert.status is not AlertStatus.FIRING:
+                return None
+            return record.alert.starts_at
+
+        self._disk_watch = DiskWatch(
+            folder=folder,
+            min_free_bytes=self.config.storage.min_free_bytes,
+            alerts=self._alerts,
+            find_firing_since=find_firing_since,
+            clock=self.clock,
+        )
+
     def _build_metrics(self) -> None:
         config, metrics = self.config, self.config.metrics
         self.metadata = MetadataStore()
@@ -244,7 +264,7 @@ class Monitor:
         self.rules = RuleManager(
             loaded.groups,
             loaded.errors,
-            querier=self.rule_queries,
+            querier=HoldingQuerier(self.rule_queries, refused_ago=self.stores.samples.refused_ago),
             sink=self.stores.samples,
             alerts=self._alerts,
             states=SqlRuleStates(self.stores.database),

@@ -287,7 +287,7 @@ export interface Alert {
   severity: Severity;
   status: AlertStatus;
   is_event: boolean;
-  source: 'rule' | 'issue' | 'probe';
+  source: 'rule' | 'issue' | 'probe' | 'monitor';
   labels: Record<string, string>;
   annotations: Record<string, string>;
   starts_at: Iso;

@@ -122,6 +122,7 @@ class Appender:
         self._queue: deque[_Item] = deque()
         self._pending = 0
         self._is_closing = False
+        self.refused_at: float | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="tsdb-appender", daemon=True)
 
@@ -228,6 +229,7 @@ class Appender:
             except Exception as error:  # noqa: BLE001
                 if isinstance(error, StoreFullError):
                     self._telemetry.refused_writes.inc()
+                    self.refused_at = self._clock.monotonic()
                 item.future.set_exception(error)
         self._commit(group)
 
@@ -383,6 +385,7 @@ class Appender:
 
     def _fail(self, group: _Group, error: OSError) -> None:
         logger.error("The write-ahead log cannot be written: %s", error)
+        self.refused_at = self._clock.monotonic()
         self._wal.abandon()
         self._telemetry.refused_writes.inc(len(group.outcomes))
         for future, _ in group.outcomes:

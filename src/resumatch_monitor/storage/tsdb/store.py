@@ -197,6 +197,13 @@ class TimeSeriesStore:
         """
         await asyncio.wrap_future(self._open_appender().submit_samples(series))
 
+    def refused_ago(self) -> timedelta | None:
+        """Return how long ago an append was last refused or failed, None if none was."""
+        appender = self._appender
+        if appender is None or appender.refused_at is None:
+            return None
+        return timedelta(seconds=self._clock.monotonic() - appender.refused_at)
+
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
         """See `Queryable`.
 
