@@ -80,7 +80,8 @@ class ScrapeConfig(ConfigModel):
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     sample_limit: int = Field(default=0, ge=0, description="0 for the store's own limit.")
-    body_size_limit_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    # Room for the 50,000 series of `series_per_target`; several targets may answer at once.
+    body_size_limit_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     """A larger answer, unpacked, is a failed scrape."""
     static_configs: list[StaticConfig] = Field(default_factory=list[StaticConfig])
 
