@@ -16,7 +16,7 @@ from resumatch.demo.settings import DemoSettings, load_settings
 from tests.acceptance.api import Api
 from tests.acceptance.browser import Variant, launch, open_context, sign_in, visit
 from tests.acceptance.monitor import base_environment
-from tests.acceptance.ports import choose_ports
+from tests.acceptance.ports import choose_row_of_ports
 from tests.acceptance.waiting import wait_until
 
 pytestmark = [
@@ -40,9 +40,7 @@ def demonstration() -> Iterator[DemoSettings]:
     """`make run`, without make."""
     # Not pytest's own folder: PostgreSQL's user must reach it.
     with tempfile.TemporaryDirectory(prefix="resumatch-picture-") as name:
-        # Its ports are six in a row.
-        (port,) = choose_ports(1)
-        variables = {"DEMO_DATA": f"{name}/demo", "DEMO_PORT": str(port - port % 10)}
+        variables = {"DEMO_DATA": f"{name}/demo", "DEMO_PORT": str(choose_row_of_ports(6))}
         with (Path(name) / "demo.log").open("w+b") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "resumatch.demo"],
@@ -71,7 +69,7 @@ def demonstration() -> Iterator[DemoSettings]:
 def test_the_picture_of_the_overview(demonstration: DemoSettings) -> None:
     url = demonstration.url_of("monitor")
     email, password = "admin@localhost", demonstration.secrets.admin_password
-    variant = Variant(1440, 1240, "dark")
+    variant = Variant(1440, 1480, "dark")
     with launch() as browser:
         context = open_context(browser, variant)
         with visit(context, url) as visited:

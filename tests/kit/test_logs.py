@@ -15,6 +15,10 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     others = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
     filters = [each.filters[:] for each in others]
     monkeypatch.setattr("sys.stderr", stream)
+    # A server of another test may have set these to its own liking.
+    for name in ("uvicorn", "uvicorn.error"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     # Taken away first: `force` would close what pytest goes on to use.
     root.handlers.clear()
     configure_logging()
