@@ -387,6 +387,28 @@ async def test_a_removed_target_ends_and_an_added_one_begins(
     await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"basic_auth": {"username": "u", "password": SECRET}},
+        {"authorization": {"credentials": SECRET}},
+        {"params": {"api_token": [SECRET]}},
+    ],
+)
+async def test_a_target_that_echoes_the_request_gives_no_secret_away(
+    sink: RowRecorder, client: httpx.AsyncClient, options: dict[str, Any]
+) -> None:
+    echo = f"{SECRET} Basic dTpjb3JyZWN0LWhvcnNlLWJhdHRlcnk= x"
+
+    scraper = await scrape_once(respond(echo), sink, client, **options)
+
+    assert scraper.status.health == "down"
+    assert scraper.status.last_error
+    shown = scraper.status.last_error
+    assert SECRET not in shown
+    assert "basic_auth" not in options or "dTpjb3JyZWN0" not in shown
+
+
 @pytest.mark.parametrize("address", ["", "http://host:80", "host/metrics", "user@host"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="is not host:port"):

@@ -36,7 +36,9 @@ class StaticConfig(ConfigModel):
     def _check_targets(cls, targets: list[str]) -> list[str]:
         for address in targets:
             if not address or _ADDRESS_ENDS.intersection(address):
-                raise ValueError(f"{address!r} is not host:port; the path belongs in metrics_path")
+                # What stands before an @ is likely a password.
+                shown = address.rpartition("@")[2]
+                raise ValueError(f"{shown!r} is not host:port; the path belongs in metrics_path")
         return targets
 
 

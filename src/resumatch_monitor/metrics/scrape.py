@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from resumatch_monitor.kit.cadence import find_phase
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.network import scrub
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.exposition import (
     NO_TIMESTAMP,
@@ -261,7 +262,7 @@ class TargetScraper:
         try:
             exposition = await self._fetch_and_parse()
         except (FetchError, ExpositionError) as error:
-            problem = str(error)
+            problem = scrub(str(error), self._target.secrets)
         duration_seconds = self._clock.monotonic() - started
         self.status = replace(
             self.status,

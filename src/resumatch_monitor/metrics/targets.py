@@ -1,5 +1,6 @@
 """What is scraped, and how it is doing."""
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,19 @@ class Target:
     def instance(self) -> str:
         """The label `instance`."""
         return self.labels.get("instance", "")
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must not appear in what is said of the target, although it may echo it."""
+        found: set[str] = set()
+        if self.config.authorization is not None:
+            found.add(self.config.authorization.credentials.get_secret_value())
+        if self.config.basic_auth is not None:
+            password = self.config.basic_auth.password.get_secret_value()
+            pair = f"{self.config.basic_auth.username}:{password}".encode()
+            found |= {password, base64.b64encode(pair).decode()}
+        pairs = parse_qsl(urlsplit(self.url).query)
+        return found | {value for name, value in pairs if _may_be_secret(name)}
 
     @property
     def shown_url(self) -> str:
@@ -139,12 +153,16 @@ def mask_url(url: str) -> str:
     netloc = parts.netloc.rpartition("@")[2]
     query = urlencode(
         [
-            (name, "***" if any(word in name.lower() for word in _SECRET_WORDS) else value)
+            (name, "***" if _may_be_secret(name) else value)
             for name, value in parse_qsl(parts.query, keep_blank_values=True)
         ],
         safe="*",
     )
     return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+def _may_be_secret(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _build_target(
