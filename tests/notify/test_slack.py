@@ -44,7 +44,7 @@ def test_says_what_where_since_when_and_what_to_do() -> None:
         "*Value:* 12",
         "*Since:* 2026-01-05 12:00:00 UTC (3m)",
         "*Where:* job=database",
-        "*First:* Restart it, then call Bob.",
+        "*What to do:* Restart it, then call Bob.",
         "<https://monitor.example.org/explore?expr=up|Source>",
     ]
     assert footer == "1 firing · <https://monitor.example.org/alerts|ResuMatch Monitor>"

@@ -57,7 +57,7 @@ def _render_alert(text: AlertText) -> str:
         _fact("Since", text.since),
         _fact("Until", text.ended),
         _fact("Where", text.where),
-        _fact("First", text.todo),
+        _fact("What to do", text.todo),
         _link(text.runbook_url, "Runbook") if text.runbook_url else "",
         _link(text.source_url, "Source") if text.source_url else "",
     ]
