@@ -70,7 +70,7 @@ class BodyReader:
         self,
         *,
         max_bytes: int,
-        inflight_max_bytes: int = 256 * 1024 * 1024,
+        inflight_max_bytes: int = 96 * 1024 * 1024,
         idle_timeout_seconds: float = 15.0,
         total_timeout_seconds: float = 60.0,
     ) -> None:
