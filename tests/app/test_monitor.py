@@ -43,6 +43,7 @@ async def running(folder: Path) -> AsyncGenerator[tuple[Monitor, httpx.AsyncClie
     )
     transport = httpx.ASGITransport(app=build_web(monitor, folder=folder))
     await monitor.start()
+    monitor.is_ready = True
     try:
         async with httpx.AsyncClient(
             transport=transport,

@@ -86,6 +86,7 @@ class Monitor:
         self.external_url = config.external_url or address
         self.telemetry = Telemetry()
         self.started_at = clock.now()
+        # Set by whoever serves it, once there is an account to sign in with.
         self.is_ready = False
         self._supervisor = Supervisor(clock=clock, telemetry=self.telemetry)
         self._allowed_hosts = config.outgoing.allowed_hosts
@@ -125,7 +126,6 @@ class Monitor:
         self.collectors.start()
         await self.probe_scheduler.start()
         await self.rules.start()
-        self.is_ready = True
 
     async def stop(self) -> None:
         """End the loops, sources of alerts first, then close the stores."""

@@ -66,4 +66,5 @@ async def _announce(monitor: Monitor, address: str) -> None:
             f" with the password\n\n    {made_up}\n\nIt is not shown again.\n\n"
         )
         sys.stdout.flush()
+    monitor.is_ready = True
     logger.info("ResuMatch Monitor %s is ready at %s", __version__, address)
