@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from resumatch.demo.actions import make_error_storm, mend
 from resumatch.demo.settings import DemoSettings, load_settings
@@ -31,7 +32,7 @@ pytestmark = [
 _ROOT = Path(__file__).parents[2]
 _PICTURE = _ROOT / "docs" / "images" / "overview.png"
 _LARGEST_BYTES = 300_000
-_MINUTES = 8
+_MINUTES = 5
 _STOP_SECONDS = 60
 
 
@@ -90,6 +91,8 @@ def test_the_picture_of_the_overview(demonstration: DemoSettings) -> None:
                 timeout_seconds=180,
             )
             visited.open(f"{url}/?from=now-{_MINUTES}m")
+            # Charts are drawn once they come into view.
+            expect(visited.page.locator("main canvas").nth(2)).to_be_visible(timeout=30_000)
             _PICTURE.parent.mkdir(exist_ok=True)
             visited.page.screenshot(path=_PICTURE)
             visited.check()
