@@ -21,7 +21,7 @@ import psutil
 
 _ROOT = Path(__file__).parents[1]
 _CONFIG = _ROOT / "resumatch" / "monitor.yaml"
-_LOAD_SECONDS = 120
+_LOAD_SECONDS = 60
 _STARTS = 5
 _MIB = 1024 * 1024
 
