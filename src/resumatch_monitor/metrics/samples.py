@@ -88,6 +88,24 @@ class RowLayout:
         self.labels = tuple(labels)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """N samples of S series in columns, each with a time of its own.
+
+    Attributes:
+        labels: The S label sets; distinct. An object that was passed before is found faster.
+        offsets: (S + 1,) from 0 to N: the samples of series `s` are `offsets[s]` to
+            `offsets[s + 1]`.
+        times: (N,) milliseconds since the epoch, in any order within a series.
+        values: (N,)
+    """
+
+    labels: Sequence[Labels]
+    offsets: TimeArray
+    times: TimeArray
+    values: FloatArray
+
+
 class SampleSink(Protocol):
     """Something that samples can be written to. When a call returns, they are durable."""
 
@@ -111,6 +129,20 @@ class SampleSink(Protocol):
         """Append samples with timestamps of their own, a series each.
 
         Raises:
+            SamplesRejectedError: If some cannot be stored; all the others are durable.
+            StoreFullError: If the store is at its limit or the disk is nearly full.
+        """
+        ...
+
+
+class BatchSink(Protocol):
+    """A sink for what arrives by the thousand from elsewhere: remote write, OTLP."""
+
+    async def append_batch(self, batch: SampleBatch) -> None:
+        """Append samples of any age inside the retention; durable when it returns.
+
+        Raises:
+            SamplesRejectedError: If some cannot be stored; all the others are durable.
             StoreFullError: If the store is at its limit or the disk is nearly full.
         """
         ...

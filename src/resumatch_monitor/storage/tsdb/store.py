@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import itertools
 import logging
 import os
 import threading
@@ -13,7 +14,13 @@ from time import perf_counter
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels, Matcher
-from resumatch_monitor.metrics.samples import FloatArray, RowLayout, SeriesBlock, TimeArray
+from resumatch_monitor.metrics.samples import (
+    FloatArray,
+    RowLayout,
+    SampleBatch,
+    SeriesBlock,
+    TimeArray,
+)
 from resumatch_monitor.storage.tsdb.appender import Appender, AppendLimits
 from resumatch_monitor.storage.tsdb.disk import Disk, LocalDisk
 from resumatch_monitor.storage.tsdb.index import IdArray, intersect
@@ -196,6 +203,18 @@ class TimeSeriesStore:
             StoreFullError: If the store is at its limit or the disk is nearly full.
         """
         await asyncio.wrap_future(self._open_appender().submit_samples(series))
+
+    async def append_batch(self, batch: SampleBatch) -> None:
+        """See `BatchSink`; as `append_samples`."""
+        bounds: list[int] = batch.offsets.tolist()
+        await self.append_samples(
+            [
+                (labels, batch.times[begin:end], batch.values[begin:end])
+                for labels, (begin, end) in zip(
+                    batch.labels, itertools.pairwise(bounds), strict=True
+                )
+            ]
+        )
 
     def refused_ago(self) -> timedelta | None:
         """Return how long ago an append was last refused or failed, None if none was."""
