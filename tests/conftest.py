@@ -1,6 +1,7 @@
 """Fixtures that every part's tests use."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,22 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
+from tests.support.peers import (
+    PROMETHEUS,
+    VICTORIA_METRICS,
+    Peer,
+    explain_absence,
+    find_peer,
+    run_prometheus,
+    run_victoria_metrics,
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("peer"):
+        for name in marker.args:
+            _require_peer(str(name))
 
 
 @pytest.fixture
@@ -37,3 +54,25 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.start()
     yield database
     database.stop()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Generator[Peer]:
+    _require_peer(PROMETHEUS)
+    with run_prometheus(tmp_path / "prometheus") as peer:
+        yield peer
+
+
+@pytest.fixture
+def victoria_metrics(tmp_path: Path) -> Generator[Peer]:
+    _require_peer(VICTORIA_METRICS)
+    with run_victoria_metrics(tmp_path / "victoria-metrics") as peer:
+        yield peer
+
+
+def _require_peer(name: str) -> None:
+    if find_peer(name) is not None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(explain_absence(name))
+    pytest.skip(explain_absence(name))
