@@ -11,6 +11,7 @@ from resumatch_monitor import ui
 from resumatch_monitor.api import (
     accounts,
     alerts,
+    cardinality,
     charts,
     dashboards,
     health,
@@ -96,6 +97,9 @@ def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         targets.build_router(sources=sources, guard=guard),
+        cardinality.build_router(
+            source=monitor.stores.samples, metadata=monitor.metadata, guard=guard
+        ),
     ]
 
 

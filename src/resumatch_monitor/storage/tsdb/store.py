@@ -13,6 +13,7 @@ from time import perf_counter
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.admin import Cardinality, MetricCardinality
 from resumatch_monitor.metrics.labels import Labels, Matcher
 from resumatch_monitor.metrics.samples import (
     FloatArray,
@@ -22,6 +23,7 @@ from resumatch_monitor.metrics.samples import (
     TimeArray,
 )
 from resumatch_monitor.storage.tsdb.appender import Appender, AppendLimits
+from resumatch_monitor.storage.tsdb.cardinality import count_metric, count_series
 from resumatch_monitor.storage.tsdb.disk import Disk, LocalDisk
 from resumatch_monitor.storage.tsdb.index import IdArray, intersect
 from resumatch_monitor.storage.tsdb.recovery import open_blocks, replay_wal
@@ -256,6 +258,14 @@ class TimeSeriesStore:
         """See `Queryable`."""
         found = self._find(matchers, start_ms, end_ms)
         return sorted({value for labels in found if (value := labels.get(name))})
+
+    def cardinality(self, limit: int) -> Cardinality:
+        """See `CardinalitySource`."""
+        return count_series(self._state, limit)
+
+    def metric_cardinality(self, metric: str, limit: int) -> MetricCardinality | None:
+        """See `CardinalitySource`."""
+        return count_metric(self._state, metric, limit)
 
     def _find(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         state = self._state
