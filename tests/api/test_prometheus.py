@@ -277,11 +277,21 @@ async def test_the_rules_can_be_narrowed_down(client: httpx.AsyncClient) -> None
     }
 
 
-@pytest.mark.parametrize("query", ["type=alerts", "exclude_alerts=maybe"])
+@pytest.mark.parametrize(
+    "query",
+    ["type=alerts", "exclude_alerts=maybe", "group_limit=few", "group_limit=0", "match[]={"],
+)
 async def test_a_narrowing_that_cannot_be_read_is_refused(
     client: httpx.AsyncClient, query: str
 ) -> None:
     answer = await client.get(f"/api/v1/rules?{query}")
 
     assert answer.status_code == 400
-    assert query.partition("=")[0] in answer.json()["error"]
+    assert query.partition("=")[0].removesuffix("[]") in answer.json()["error"]
+
+
+async def test_a_page_of_groups_needs_a_limit(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/rules?group_next_token=abc")
+
+    assert answer.status_code == 400
+    assert "group_limit" in answer.json()["error"]

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from resumatch_monitor.api.prometheus_params import RuleFilter
+from resumatch_monitor.api.prometheus_params import PrometheusError, RuleFilter
 from resumatch_monitor.api.rules import (
     build_router,
     render_prometheus_alerts,
     render_prometheus_rules,
 )
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 from resumatch_monitor.promql.value import QueryError
 from resumatch_monitor.rules.model import RuleFileError
 from tests.rules.support import World, make_group, make_recording_rule, make_rule
@@ -161,3 +161,45 @@ async def test_filters_the_rules_of_prometheus_api(world: World) -> None:
     assert names(kind="alert", group_names=frozenset({"b"})) == ["Other"]
     assert names(rule_names=frozenset({"Broken"})) == ["Broken"]
     assert names(files=frozenset({"else.yml"})) == []
+
+
+async def test_selects_rules_of_prometheus_api_by_the_labels_that_they_are_given(
+    world: World,
+) -> None:
+    snapshot = take(world)
+
+    def names(*matchers: Matcher) -> list[str]:
+        wanted = RuleFilter(matcher_sets=(matchers,))
+        groups = render_prometheus_rules(snapshot, wanted)["groups"]
+        return [rule["name"] for group in groups for rule in group["rules"]]
+
+    assert names(Matcher("severity", MatchOp.EQUAL, "critical")) == ["Broken", "Other"]
+    assert names(Matcher("severity", MatchOp.EQUAL, "")) == ["job:broken:sum"]
+    assert names(Matcher("severity", MatchOp.EQUAL, "warning")) == []
+
+
+async def test_pages_the_groups_of_prometheus_api(world: World) -> None:
+    snapshot = take(world)
+
+    first = render_prometheus_rules(snapshot, RuleFilter(group_limit=1))
+    token = first["groupNextToken"]
+    second = render_prometheus_rules(snapshot, RuleFilter(group_limit=1, group_next_token=token))
+
+    assert [group["name"] for group in first["groups"]] == ["group"]
+    assert [group["name"] for group in second["groups"]] == ["b"]
+    assert "groupNextToken" not in second
+    with pytest.raises(PrometheusError, match="were rule groups changed"):
+        render_prometheus_rules(snapshot, RuleFilter(group_limit=1, group_next_token="gone"))
+
+
+async def test_tells_how_a_group_and_its_rules_are_doing(world: World) -> None:
+    await world.evaluate(2)
+
+    group = (await get_rules(world)).json()["groups"][0]
+
+    assert group["last_evaluation_at"] < group["next_evaluation_at"]
+    assert (group["iterations_missed"], group["query_offset_seconds"], group["limit"]) == (0, 0, 0)
+    alerting, recording = group["rules"]
+    assert (alerting["samples"], recording["samples"]) == (1, 0)
+    assert alerting["keep_firing_for_seconds"] == 0
+    assert alerting["labels"] == {"severity": "critical"}

@@ -333,13 +333,47 @@ async def test_never_evaluates_a_group_twice_at_once_and_counts_what_it_missed(
         running -= 1
 
     world.querier.before_answer = take_long
-    await world.start(make_group(make_rule()))
+    manager = await world.start(make_group(make_rule()))
 
-    await world.clock.advance(15 + 45 * 3)
+    await world.clock.advance(15 + 40 * 3)
 
+    # Begun at 15, 55 (for 45), 95 (for 90) and 135 (for 135): 30, 60, 75, 105 and 120 are left out.
     assert most == 1
     missed = "resumatch_monitor_rule_group_iterations_missed_total"
-    assert world.metric(missed, rule_group="rules.yml;group") == 2 * 3
+    assert world.metric(missed, rule_group="rules.yml;group") == 5
+    assert manager.snapshot().groups[0].iterations_missed == 5
+    moments = [at.timestamp() for _, at in world.querier.asked]
+    assert [moment - moments[0] for moment in moments] == [0, 30, 75, 120]
+
+
+async def test_an_evaluation_that_is_late_for_its_turn_misses_none(world: World) -> None:
+    async def take_a_while() -> None:
+        await world.clock.sleep(18)
+
+    world.querier.before_answer = take_a_while
+    await world.start(make_group(make_rule()))
+
+    await world.clock.advance(15 + 18 * 4)
+
+    missed = "resumatch_monitor_rule_group_iterations_missed_total"
+    assert world.metric(missed, rule_group="rules.yml;group") == 0
+    moments = [at.timestamp() for _, at in world.querier.asked]
+    assert [after - before for before, after in itertools.pairwise(moments)] == [15.0] * 4
+
+
+async def test_tells_when_a_group_is_evaluated_next_and_what_its_rules_yielded(
+    world: World,
+) -> None:
+    manager = await world.start(make_group(make_rule()))
+    world.querier.answers[EXPR] = {Labels.of(i="1"): 1.0, Labels.of(i="2"): 1.0}
+
+    await world.evaluate(2)
+
+    (status,) = manager.snapshot().groups
+    assert status.last_evaluation_at is not None
+    assert status.last_evaluation_at <= world.clock.now()
+    assert status.next_evaluation_at == status.last_evaluation_at + timedelta(seconds=15)
+    assert status.rules[0].samples == 2
 
 
 async def test_evaluates_at_moments_aligned_to_the_interval(world: World) -> None:

@@ -1,6 +1,7 @@
 """Parameters of Prometheus' HTTP API, from the query string and from a form body."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,6 +30,9 @@ class RuleFilter:
     Attributes:
         kind: `alert` or `record`.
         has_alerts: Whether the rules are to come with their alerts.
+        matcher_sets: A rule's own labels satisfy one of them, or there are none.
+        group_limit: How many groups an answer holds at most; 0 for all.
+        group_next_token: Where the answer before ended.
     """
 
     kind: str = ""
@@ -36,6 +40,9 @@ class RuleFilter:
     group_names: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
     has_alerts: bool = True
+    matcher_sets: tuple[tuple[Matcher, ...], ...] = ()
+    group_limit: int = 0
+    group_next_token: str = ""
 
 
 class PrometheusError(Exception):
@@ -153,7 +160,7 @@ class Params:
         """Return which rules are asked for.
 
         Raises:
-            PrometheusError: If `type` or `exclude_alerts` cannot be read.
+            PrometheusError: If one of the parameters cannot be read.
         """
         kind = self.text("type").lower()
         if kind not in ("", "alert", "record"):
@@ -164,7 +171,22 @@ class Params:
             group_names=self.texts("rule_group[]"),
             files=self.texts("file[]"),
             has_alerts=not self.flag("exclude_alerts"),
+            matcher_sets=tuple(self.matcher_sets(required=False)),
+            group_limit=self._group_limit(),
+            group_next_token=self.text("group_next_token"),
         )
+
+    def _group_limit(self) -> int:
+        text = self.text("group_limit")
+        if not text:
+            if self.text("group_next_token"):
+                raise bad_data("group_limit needs to be present in order to paginate over groups")
+            return 0
+        if not re.fullmatch(r"\d{1,9}", text):
+            raise bad_data(f'invalid parameter "group_limit": "{_short(text)}" is no whole number')
+        if int(text) == 0:
+            raise bad_data("group_limit needs to be greater than 0")
+        return int(text)
 
     def matcher_sets(self, *, required: bool) -> list[tuple[Matcher, ...]]:
         """Return the selectors given as `match[]`.

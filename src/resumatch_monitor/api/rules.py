@@ -1,15 +1,16 @@
 """How the rules are doing: in the monitor's own form and in that of Prometheus' API."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.api.prometheus_params import RuleFilter
+from resumatch_monitor.api.prometheus_params import RuleFilter, bad_data
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.group import GroupStatus
 from resumatch_monitor.rules.manager import RulesSnapshot
 from resumatch_monitor.rules.model import AlertingRule, RuleFileError
@@ -56,23 +57,60 @@ def render_rules(snapshot: RulesSnapshot) -> dict[str, Any]:
 def render_prometheus_rules(
     snapshot: RulesSnapshot, wanted: RuleFilter = _EVERYTHING
 ) -> dict[str, Any]:
-    """Render the `data` of `GET /api/v1/rules`."""
+    """Render the `data` of `GET /api/v1/rules`.
+
+    Raises:
+        PrometheusError: If the groups have changed since the page before.
+    """
+    statuses = _skip_to(snapshot.groups, wanted.group_next_token)
     groups: list[dict[str, Any]] = []
-    for status in snapshot.groups:
-        if wanted.group_names and status.group.name not in wanted.group_names:
+    for status in statuses:
+        group = _render_wanted(status, wanted)
+        if group is None:
             continue
-        if wanted.files and status.group.file not in wanted.files:
-            continue
-        rules = [
-            _render_prometheus_rule(rule, has_alerts=wanted.has_alerts)
-            for rule in status.rules
-            if (not wanted.rule_names or rule.rule.name in wanted.rule_names)
-            and _is_of_kind(rule, wanted.kind)
-        ]
-        is_filtered = bool(wanted.kind or wanted.rule_names)
-        if rules or not is_filtered:
-            groups.append(_render_prometheus_group(status, rules))
+        if wanted.group_limit and len(groups) == wanted.group_limit:
+            return {"groups": groups, "groupNextToken": _token(status)}
+        groups.append(group)
     return {"groups": groups}
+
+
+def _skip_to(statuses: Sequence[GroupStatus], token: str) -> Sequence[GroupStatus]:
+    if not token:
+        return statuses
+    for position, status in enumerate(statuses):
+        if _token(status) == token:
+            return statuses[position:]
+    raise bad_data("invalid group_next_token. were rule groups changed?")
+
+
+def _token(status: GroupStatus) -> str:
+    return Labels.of(file=status.group.file, name=status.group.name).fingerprint
+
+
+def _render_wanted(status: GroupStatus, wanted: RuleFilter) -> dict[str, Any] | None:
+    if wanted.group_names and status.group.name not in wanted.group_names:
+        return None
+    if wanted.files and status.group.file not in wanted.files:
+        return None
+    rules = [
+        _render_prometheus_rule(rule, has_alerts=wanted.has_alerts)
+        for rule in status.rules
+        if _is_wanted(rule, wanted)
+    ]
+    is_filtered = bool(wanted.kind or wanted.rule_names or wanted.matcher_sets)
+    return None if is_filtered and not rules else _render_prometheus_group(status, rules)
+
+
+def _is_wanted(status: RuleStatus, wanted: RuleFilter) -> bool:
+    if wanted.rule_names and status.rule.name not in wanted.rule_names:
+        return False
+    if not _is_of_kind(status, wanted.kind):
+        return False
+    labels = dict(status.rule.labels)
+    return not wanted.matcher_sets or any(
+        all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+        for matchers in wanted.matcher_sets
+    )
 
 
 def render_prometheus_alerts(snapshot: RulesSnapshot) -> dict[str, Any]:
@@ -94,6 +132,12 @@ def _render_group(status: GroupStatus, errors: Iterable[RuleFileError]) -> dict[
         "name": group.name,
         "file": group.file,
         "interval_seconds": group.interval.total_seconds(),
+        "query_offset_seconds": group.query_offset.total_seconds(),
+        "limit": group.limit,
+        "last_evaluation_at": isoformat_or_none(status.last_evaluation_at),
+        "next_evaluation_at": isoformat_or_none(status.next_evaluation_at),
+        "evaluation_seconds": status.evaluation_seconds,
+        "iterations_missed": status.iterations_missed,
         "error": "; ".join(f"line {error.line}: {error.message}" for error in own) or None,
         "rules": [_render_rule(rule) for rule in status.rules],
     }
@@ -106,12 +150,16 @@ def _render_rule(status: RuleStatus) -> dict[str, Any]:
         "name": rule.name,
         "type": "alerting" if is_alerting else "recording",
         "expr": rule.expr,
+        "line": rule.line,
+        "labels": dict(rule.labels),
         "for_seconds": rule.hold_duration.total_seconds() if is_alerting else 0.0,
+        "keep_firing_for_seconds": rule.keep_firing_for.total_seconds() if is_alerting else 0.0,
         "state": find_rule_state(status.alerts).value,
         "health": status.health.value,
         "last_error": status.last_error,
         "last_evaluation_at": isoformat_or_none(status.last_evaluation_at),
         "evaluation_seconds": status.evaluation_seconds,
+        "samples": status.samples,
         "severity": dict(rule.labels).get(SEVERITY),
         "annotations": dict(rule.annotations) if is_alerting else {},
         "alerts": len(status.alerts),

@@ -26,12 +26,21 @@ _SHORTEST_SETTLING_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """How a group is doing."""
+    """How a group is doing.
+
+    Attributes:
+        last_evaluation_at: The moment of the last evaluation, aligned; None before the first.
+        evaluation_seconds: How long it took.
+        next_evaluation_at: When the next one is due; None until all targets were asked once.
+        iterations_missed: Evaluations left out since the start or the last change of the rules.
+    """
 
     group: RuleGroup
     rules: tuple[RuleStatus, ...]
     last_evaluation_at: datetime | None
     evaluation_seconds: float
+    next_evaluation_at: datetime | None = None
+    iterations_missed: int = 0
 
 
 class Readiness:
@@ -79,6 +88,8 @@ class GroupRunner:
         self._phase_ms = int(Labels.of(group=self.label).fingerprint, 16) % self._interval_ms
         self._last_at: datetime | None = None
         self._seconds = 0.0
+        self._turn_ms: int | None = None
+        self._missed = 0
 
     @property
     def status(self) -> GroupStatus:
@@ -88,19 +99,20 @@ class GroupRunner:
             rules=tuple(runner.status for runner in self.runners),
             last_evaluation_at=self._last_at,
             evaluation_seconds=self._seconds,
+            next_evaluation_at=None if self._turn_ms is None else from_milliseconds(self._turn_ms),
+            iterations_missed=self._missed,
         )
 
     async def run(self) -> None:
         """Evaluate for ever, from the moment that everything is ready."""
         await self._readiness.wait()
+        turn_ms = self._align_down(self._now_ms()) + self._interval_ms
         while True:
-            at = await self._wait_for_turn()
+            turn_ms = await self._wait_for(turn_ms)
             began = self._clock.monotonic()
             async with self.lock:
-                await self.evaluate(at)
-            missed = int((self._clock.monotonic() - began) * 1000) // self._interval_ms
-            if missed:
-                self._telemetry.iterations_missed.labels(self.label).inc(missed)
+                await self.evaluate(from_milliseconds(turn_ms))
+            turn_ms = self._find_next(turn_ms, self._clock.monotonic() - began)
 
     async def evaluate(self, at: datetime) -> None:
         """Evaluate every rule once; a rule that fails does not stop the others."""
@@ -144,15 +156,28 @@ class GroupRunner:
             resolves_restored=self._readiness.age_seconds(monotonic) >= settling_seconds,
         )
 
-    async def _wait_for_turn(self) -> datetime:
-        now_ms = to_milliseconds(self._clock.now())
-        turn_ms = self._align_down(now_ms) + self._interval_ms
-        await self._clock.sleep((turn_ms - now_ms) / 1000)
-        woken_ms = to_milliseconds(self._clock.now())
-        if abs(woken_ms - turn_ms) > self._interval_ms:
-            # The wall clock was set while we slept.
-            turn_ms = self._align_down(woken_ms)
-        return from_milliseconds(turn_ms)
+    async def _wait_for(self, turn_ms: int) -> int:
+        """Sleep until `turn_ms`; return another turn if the wall clock was set meanwhile."""
+        self._turn_ms = turn_ms
+        await self._clock.sleep(max(0, turn_ms - self._now_ms()) / 1000)
+        woken_ms = self._now_ms()
+        is_set = abs(woken_ms - turn_ms) > self._interval_ms
+        return self._align_down(woken_ms) if is_set else turn_ms
+
+    def _find_next(self, turn_ms: int, took_seconds: float) -> int:
+        """Return the turn after `turn_ms`: the latest one, at once, if some have passed."""
+        next_ms = turn_ms + self._interval_ms
+        latest_ms = self._align_down(self._now_ms())
+        passed = (latest_ms - next_ms) // self._interval_ms
+        # The wall clock may have been set meanwhile; that is no evaluation missed.
+        missed = min(passed, int(took_seconds * 1000) // self._interval_ms)
+        if missed > 0:
+            self._missed += missed
+            self._telemetry.iterations_missed.labels(self.label).inc(missed)
+        return max(next_ms, latest_ms)
+
+    def _now_ms(self) -> int:
+        return to_milliseconds(self._clock.now())
 
     def _align_down(self, moment_ms: int) -> int:
         return moment_ms - (moment_ms - self._phase_ms) % self._interval_ms

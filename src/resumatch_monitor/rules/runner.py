@@ -46,13 +46,18 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """How a rule is doing."""
+    """How a rule is doing.
+
+    Attributes:
+        samples: How many series its expression yielded when it last could be evaluated.
+    """
 
     rule: Rule
     health: RuleHealth
     last_error: str | None
     last_evaluation_at: datetime | None
     evaluation_seconds: float
+    samples: int
     alerts: tuple[ActiveAlert, ...]
 
 
@@ -68,6 +73,7 @@ class RuleRunner(ABC):
         self._last_error: str | None = None
         self._last_evaluation_at: datetime | None = None
         self._evaluation_seconds = 0.0
+        self._samples = 0
 
     @abstractmethod
     async def evaluate(self, evaluation: Evaluation) -> None:
@@ -91,6 +97,7 @@ class RuleRunner(ABC):
             last_error=self._last_error,
             last_evaluation_at=self._last_evaluation_at,
             evaluation_seconds=self._evaluation_seconds,
+            samples=self._samples,
             alerts=self.alerts,
         )
 
@@ -108,6 +115,7 @@ class RuleRunner(ABC):
         self._last_error = other._last_error
         self._last_evaluation_at = other._last_evaluation_at
         self._evaluation_seconds = other._evaluation_seconds
+        self._samples = other._samples
 
     def knows(self, fingerprint: str) -> bool:
         """Tell whether an alert of the rule is active or has lately ended."""
@@ -120,6 +128,7 @@ class RuleRunner(ABC):
     async def _query(self, evaluation: Evaluation) -> list[tuple[Labels, float]]:
         result = await self._querier.instant(self.rule.expr, evaluation.query_at)
         if isinstance(result, ScalarValue):
+            self._samples = 1
             return [(Labels(), result.value)]
         if not isinstance(result, InstantVector):
             raise ExecutionError("the expression of a rule must yield a vector or a scalar")
@@ -127,4 +136,5 @@ class RuleRunner(ABC):
             raise ExecutionError(
                 f"the rule yields {len(result.labels)} series; the limit is {evaluation.limit}"
             )
+        self._samples = len(result.labels)
         return list(zip(result.labels, map(float, result.values.tolist()), strict=True))
