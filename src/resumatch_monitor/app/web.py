@@ -14,6 +14,7 @@ from resumatch_monitor.api import (
     cardinality,
     charts,
     dashboards,
+    explain,
     health,
     issues,
     notifications,
@@ -90,6 +91,7 @@ def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             metadata=monitor.metadata.as_prometheus_answers,
         ),
         charts.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
+        explain.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
         dashboards.build_router(
             dashboards=dashboards.load_dashboards(DASHBOARD_FILES),
             querier=monitor.queries,

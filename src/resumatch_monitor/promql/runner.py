@@ -15,6 +15,8 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import Queryable
 from resumatch_monitor.promql.context import DEFAULT_MAX_SAMPLES, Options
 from resumatch_monitor.promql.engine import Answer, check_range, evaluate_instant, evaluate_range
+from resumatch_monitor.promql.explain import explain
+from resumatch_monitor.promql.finding import Finding
 from resumatch_monitor.promql.value import (
     InstantValue,
     Matrix,
@@ -27,7 +29,7 @@ from resumatch_monitor.promql.value import (
 _MOST_WAITING = 200
 _GRACE = timedelta(seconds=2)
 """How much later than its time-out a query that does not notice it is given up."""
-_KINDS = ("instant", "range", "read")
+_KINDS = ("explain", "instant", "range", "read")
 _REASONS = ("bad_query", "execution", "internal", "limit", "timeout", "unsupported")
 
 ResultT = TypeVar("ResultT")
@@ -193,6 +195,25 @@ class QueryRunner(Querier):
             QueryTimeoutError: If it takes too long.
         """
         return await self._run("read", lambda _: work(self._queryable), None)
+
+    async def explain(self, query: str, *, start_ms: int, end_ms: int) -> list[Finding]:
+        """Return why `query` has no result in a range; nothing if it has one.
+
+        Raises:
+            QueryError: See `promql.value` for its subclasses.
+        """
+
+        def work(checkpoint: Callable[[], None]) -> list[Finding]:
+            return explain(
+                self._queryable,
+                query,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                options=self._options,
+                checkpoint=checkpoint,
+            )
+
+        return await self._run("explain", work, None)
 
     def stop(self) -> None:
         """Refuse further queries, and end those that run at their next checkpoint."""

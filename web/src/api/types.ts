@@ -399,3 +399,18 @@ export interface ProbeResults extends Range {
   series: Series[];
   outages: Outage[];
 }
+
+export interface Finding {
+  kind: string;
+  text: string;
+  selector: string | null;
+  suggestions: { text: string; expr: string | null }[];
+  /** The last sample before the range, or the first one after it. */
+  sample_at: Iso | null;
+}
+
+export interface Explanation {
+  from_ms: number;
+  to_ms: number;
+  findings: Finding[];
+}
