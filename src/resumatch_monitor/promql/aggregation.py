@@ -256,10 +256,11 @@ def select_first(vector: Vector, groups: Groups, limits: IndexArray) -> Vector:
 
 
 def count_values(
-    vector: Vector, groups: Groups, label: str, *, count_samples: Callable[[int], None]
+    vector: Vector, groups: Groups, label: str | None, *, count_samples: Callable[[int], None]
 ) -> Vector:
     """Count how many series of each group have each value, which becomes label `label`.
 
+    Without a label only the counts of the values stay, added up.
     `count_samples` is told how much is made before it is: nearly every value may be another one.
     """
     mask = vector.mask()
@@ -281,7 +282,8 @@ def count_values(
         count_samples(len(texts) * vector.step_count)
         table = np.zeros((len(texts), vector.step_count))
         np.add.at(table, (row_of_bits[found], steps), 1.0)
-        made += [groups.labels[group].with_labels({label: text}) for text in texts]
+        own = groups.labels[group]
+        made += [own if label is None else own.with_labels({label: text}) for text in texts]
         counts.append(table)
     if not made:
         return Vector((), np.empty((0, vector.step_count)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
@@ -251,8 +251,13 @@ class Evaluator:
         label = self.text(node.param)
         if not label:
             raise ExecutionError(f'invalid label name "{label}"')
+        # `without` is applied to the new label too, and always drops the metric's name.
+        is_dropped = node.is_without and label in (*node.grouping, METRIC_NAME)
         return aggregation.count_values(
-            vector, groups, label, count_samples=self.context.count_samples
+            vector,
+            groups,
+            None if is_dropped else label,
+            count_samples=self.context.count_samples,
         )
 
 

@@ -25,7 +25,6 @@ ELEMENTWISE: dict[str, Callable[[FloatArray], FloatArray]] = {
     "ln": np.log,
     "log10": np.log10,
     "log2": np.log2,
-    "sgn": np.sign,
     "sin": np.sin,
     "sinh": np.sinh,
     "sqrt": np.sqrt,
@@ -44,6 +43,12 @@ def rad(values: FloatArray) -> FloatArray:
     return values * np.pi / 180
 
 
+def sgn(values: FloatArray) -> FloatArray:
+    """Return 1, -1, or the value itself if it is neither greater nor less than zero."""
+    return np.where(values == 0, values, np.sign(values))
+
+
+ELEMENTWISE["sgn"] = sgn
 ELEMENTWISE["deg"] = deg
 ELEMENTWISE["rad"] = rad
 

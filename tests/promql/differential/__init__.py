@@ -1,0 +1,1 @@
+"""Random queries, answered by this engine and by Prometheus over the same samples."""
