@@ -133,9 +133,7 @@ def _unscraped(random: Random) -> Iterator[Series]:
     for job, value in (("api", 100.0), ("web", 250.0)):
         labels = Labels.of({"__name__": "limits"}, job=job)
         yield Series(labels, dict.fromkeys(_jittered(random, 60000), value))
-    yield Series(
-        Labels.of({"__name__": "lonely"}), dict.fromkeys(_jittered(random, 120000), 7.0)
-    )
+    yield Series(Labels.of({"__name__": "lonely"}), dict.fromkeys(_jittered(random, 120000), 7.0))
     yield Series(
         Labels.of({"__name__": "odd"}, text='quo"te\nline\\back ä', empty=""),
         dict.fromkeys(_jittered(random, 45000), 3.0),

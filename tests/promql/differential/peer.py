@@ -1,74 +1,31 @@
-"""Debian's Prometheus as a process of its own, filled by remote write."""
+"""Speaks to a running Prometheus: remote write in, queries out."""
 
 import json
-import re
 import struct
-import subprocess
-import threading
 from collections.abc import Iterable, Mapping
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import cramjam
 
 from tests.promql.differential.data import Series
 
-BINARY = Path("/usr/bin/prometheus")
-_LISTENING = re.compile(r'msg="Listening on" address=\S*?:(\d+)')
+ARGUMENTS = (
+    "--enable-feature=promql-at-modifier,promql-negative-offset",
+    "--query.lookback-delta=5m",
+)
 
 
-class Peer:
-    """A running Prometheus; leave it by `stop`."""
+class PrometheusClient:
+    """One connection to the server at `url`; end it by `close`."""
 
-    def __init__(self, folder: Path) -> None:
-        config = folder / "prometheus.yml"
-        config.write_text("global: {scrape_interval: 1h}\n")
-        self._process = subprocess.Popen(
-            [
-                str(BINARY),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                "--web.listen-address=127.0.0.1:0",
-                "--web.enable-remote-write-receiver",
-                "--enable-feature=promql-at-modifier,promql-negative-offset",
-                "--query.lookback-delta=5m",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        port = self._wait_until_ready()
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    def __init__(self, url: str) -> None:
+        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
 
-    def _wait_until_ready(self) -> int:
-        assert self._process.stderr is not None
-        port: int | None = None
-        lines: list[str] = []
-        for line in self._process.stderr:
-            lines.append(line)
-            found = _LISTENING.search(line)
-            if found is not None:
-                port = int(found[1])
-            if "Server is ready" in line and port is not None:
-                # Somebody must go on reading, or it blocks on a full pipe.
-                threading.Thread(target=self._drain, daemon=True).start()
-                return port
-        raise AssertionError("Prometheus does not start:\n" + "".join(lines))
-
-    def _drain(self) -> None:
-        assert self._process.stderr is not None
-        for _ in self._process.stderr:
-            pass
-
-    def stop(self) -> None:
-        """End the process."""
+    def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
-        self._process.terminate()
-        self._process.wait(timeout=30)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
 
     def write(self, series: Iterable[Series]) -> None:
         """Store `series` by remote write."""

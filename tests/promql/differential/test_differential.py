@@ -16,10 +16,11 @@ from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 from tests.promql.differential.compare import ask_ours, find_difference, read_theirs
 from tests.promql.differential.data import BEGIN_MS, END_MS, Series, make_data
 from tests.promql.differential.differences import find_known_difference
-from tests.promql.differential.peer import BINARY, Peer
+from tests.promql.differential.peer import ARGUMENTS, PrometheusClient
 from tests.promql.differential.queries import Query, QueryMaker
 from tests.storage.tsdb.support import arrays, open_store
 from tests.support.memory_store import MemoryStore
+from tests.support.peers import PROMETHEUS, run_prometheus
 
 SEED = int(os.environ.get("RESUMATCH_DIFFERENTIAL_SEED", "20260105"))
 QUERIES = int(os.environ.get("RESUMATCH_DIFFERENTIAL_QUERIES", "1500"))
@@ -32,19 +33,15 @@ def data() -> list[Series]:
 
 
 @pytest.fixture(scope="module")
-def peer(data: Sequence[Series], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    if not BINARY.exists():
-        complaint = f"Prometheus is not installed at {BINARY}: apt-get install prometheus"
-        if os.environ.get("CI") == "true":
-            pytest.fail(complaint)
-        pytest.skip(complaint)
-    peer = Peer(tmp_path_factory.mktemp("prometheus"))
-    try:
-        # Its head takes nothing that is much older than the first sample.
-        peer.write(sorted(data, key=lambda series: min(series.points)))
-        yield peer
-    finally:
-        peer.stop()
+def peer(
+    data: Sequence[Series], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrometheusClient]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with run_prometheus(folder, arguments=ARGUMENTS) as server:
+        client = PrometheusClient(server.url)
+        client.write(data)
+        yield client
+        client.close()
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +79,9 @@ async def _fill(store: TimeSeriesStore, data: Sequence[Series]) -> None:
     assert store.seal((BEGIN_MS + END_MS) // 2)
 
 
+@pytest.mark.peer(PROMETHEUS)
 @pytest.mark.timeout(0 if QUERIES > 5000 else 120)
-def test_answers_as_prometheus_does(peer: Peer, stores: Sequence[Queryable]) -> None:
+def test_answers_as_prometheus_does(peer: PrometheusClient, stores: Sequence[Queryable]) -> None:
     maker = QueryMaker(SEED)
     problems: list[str] = []
     kinds: Counter[str] = Counter()
@@ -106,7 +104,7 @@ def test_answers_as_prometheus_does(peer: Peer, stores: Sequence[Queryable]) -> 
     assert 0 < kinds["error"] < QUERIES / 8
 
 
-def _ask(peer: Peer, query: Query) -> dict[str, object]:
+def _ask(peer: PrometheusClient, query: Query) -> dict[str, object]:
     if query.is_instant:
         return peer.query(query.text, query.start_ms)
     return peer.query_range(query.text, query.start_ms, query.end_ms, query.step_ms)
