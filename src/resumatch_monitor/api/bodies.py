@@ -9,9 +9,10 @@ import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import brotli
+import cramjam
 import zstandard
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -24,6 +25,8 @@ _CODINGS_MAX = 2
 _GZIP_WINDOW = 31
 _ZLIB_WINDOW = 15
 _RAW_WINDOW = -15
+_SNAPPY = "snappy"
+_SNAPPY_HEADER_MAX_BYTES = 5
 _ZSTD_STEP_BYTES = 128
 _ZSTD_WINDOW_MAX_BYTES = 8 * 1024 * 1024
 
@@ -64,17 +67,22 @@ class BodyBudgetError(ApiError):
 
 
 class BodyReader:
-    """Reads and unpacks bodies; `max_bytes` holds for the wire and for what comes out of it."""
+    """Reads and unpacks bodies; `max_bytes` holds for the wire and for what comes out of it.
+
+    With `only_coding` that one is the only coding, and also meant where none is named.
+    """
 
     def __init__(
         self,
         *,
         max_bytes: int,
+        only_coding: Literal["snappy"] | None = None,
         inflight_max_bytes: int = 96 * 1024 * 1024,
         idle_timeout_seconds: float = 15.0,
         total_timeout_seconds: float = 60.0,
     ) -> None:
         self._max_bytes = max_bytes
+        self._only_coding = only_coding
         self._inflight_max_bytes = inflight_max_bytes
         self._idle_timeout_seconds = idle_timeout_seconds
         self._total_timeout_seconds = total_timeout_seconds
@@ -92,7 +100,7 @@ class BodyReader:
         charge = _Charge(self)
         try:
             wire = await self._receive(request, charge)
-            codings = _parse_codings(request.headers.get("content-encoding", ""))
+            codings = _parse_codings(request.headers.get("content-encoding", ""), self._only_coding)
             body = wire
             for coding in reversed(codings):
                 body = await self._unpack(body, coding)
@@ -170,10 +178,18 @@ class _Charge:
         self._size = 0
 
 
-def _parse_codings(header: str) -> list[str]:
+def _parse_codings(header: str, only_coding: str | None) -> list[str]:
     codings = [part.strip().lower() for part in header.split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
-    unknown = [coding for coding in codings if coding not in _DECODERS]
+    if only_coding is not None:
+        if codings not in ([], [only_coding]):
+            raise ApiError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_encoding",
+                f"Content-Encoding {header[:60]!r} is not supported; use {only_coding}.",
+            )
+        return [only_coding]
+    unknown = [coding for coding in codings if coding not in _DECODERS or coding == _SNAPPY]
     if unknown or len(codings) > _CODINGS_MAX:
         raise ApiError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -272,10 +288,29 @@ def _decode_zstd(data: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def _decode_snappy(data: bytes, limit: int) -> bytes:
+    """Unpack the block format, which says first how long its content is."""
+    size = shift = 0
+    for byte in data[:_SNAPPY_HEADER_MAX_BYTES]:
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    else:
+        raise _malformed("The body is not snappy (block format).")
+    if size > limit:
+        raise BodyTooLargeError(limit)
+    try:
+        return bytes(cramjam.snappy.decompress_raw(data))
+    except cramjam.DecompressionError as error:
+        raise _malformed("The body is not snappy (block format).") from error
+
+
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "gzip": _decode_gzip,
     "x-gzip": _decode_gzip,
     "deflate": _decode_deflate,
     "br": _decode_brotli,
     "zstd": _decode_zstd,
+    _SNAPPY: _decode_snappy,
 }

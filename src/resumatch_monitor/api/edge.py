@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = (
 )
 LARGEST_BODY_BYTES = 2 * 1024 * 1024
 BODY_TIMEOUT_SECONDS = 20.0
-_UNBOUNDED_ENDINGS = ("/envelope", "/envelope/", "/store", "/store/")
+_UNBOUNDED_ENDINGS = ("/envelope", "/envelope/", "/store", "/store/", "/api/v1/write")
 """Of paths whose handlers bound their bodies themselves."""
 _HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),

@@ -36,6 +36,7 @@ from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceiver
 from resumatch_monitor.metrics.scrape import ScrapeManager
 from resumatch_monitor.metrics.targets import TargetSource, build_targets
 from resumatch_monitor.notify.context import NotifierContext
@@ -97,6 +98,7 @@ class Monitor:
         self._build_dispatch()
         self._build_disk_watch(folder)
         self._build_metrics()
+        self._build_push()
         self._build_rules()
         self._build_errors()
         self._build_probes()
@@ -255,6 +257,15 @@ class Monitor:
             supervisor=self._supervisor,
             clock=self.clock,
             telemetry=self.telemetry,
+        )
+
+    def _build_push(self) -> None:
+        self.remote_write = RemoteWriteReceiver(
+            sink=self.stores.samples,
+            exemplars=self.stores.exemplars,
+            metadata=self.metadata,
+            telemetry=PushTelemetry(self.telemetry),
+            config=self.config.metrics.push,
         )
 
     def _build_rules(self) -> None:

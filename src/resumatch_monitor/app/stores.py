@@ -7,6 +7,7 @@ from resumatch_monitor.app.folder import DATABASE_NAME
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.storage.exemplars.log import ExemplarLog
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
@@ -15,11 +16,12 @@ from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The relational database, the time-series store and the spool of envelopes."""
+    """The relational database, the time-series store, the spool of envelopes, the exemplars."""
 
     database: Database
     samples: TimeSeriesStore
     errors_spool: Spool
+    exemplars: ExemplarLog
 
     def open(self) -> None:
         """Recover what is on disk; blocks.
@@ -30,9 +32,11 @@ class Stores:
         self.database.start()
         self.samples.open()
         self.errors_spool.start()
+        self.exemplars.open()
 
     def close(self) -> None:
         """Finish what is queued and close; blocks."""
+        self.exemplars.close()
         self.errors_spool.stop()
         self.samples.close()
         self.database.stop()
@@ -60,5 +64,10 @@ def build_stores(
                 min_free_bytes=config.storage.min_free_bytes,
             ),
             metrics=SpoolTelemetry(telemetry).for_signal("errors"),
+        ),
+        exemplars=ExemplarLog(
+            folder / "exemplars",
+            capacity=config.metrics.push.max_exemplars,
+            min_free_bytes=config.storage.min_free_bytes,
         ),
     )

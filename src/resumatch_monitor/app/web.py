@@ -21,6 +21,7 @@ from resumatch_monitor.api import (
     overview,
     probes,
     prometheus,
+    remote_write,
     rules,
     sentry,
     targets,
@@ -49,6 +50,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
             accounts.build_router(accounts=monitor.accounts, guard=guard),
             *_build_alerting(monitor, guard),
             *_build_metrics(monitor, guard),
+            *_build_push(monitor, guard),
             *_build_watching(monitor, guard),
             _build_pages(monitor, guard),
         ],
@@ -101,6 +103,17 @@ def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         targets.build_router(sources=sources, guard=guard),
         cardinality.build_router(
             source=monitor.stores.samples, metadata=monitor.metadata, guard=guard
+        ),
+    ]
+
+
+def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    max_bytes = monitor.config.metrics.push.body_size_limit_bytes
+    return [
+        remote_write.build_router(
+            receiver=monitor.remote_write,
+            bodies=BodyReader(max_bytes=max_bytes, only_coding="snappy"),
+            guard=guard,
         ),
     ]
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.metrics.push_config import PushConfig
 
 _ADDRESS_ENDS = frozenset("/?#@ ")
 
@@ -110,3 +111,4 @@ class MetricsConfig(ConfigModel):
     """How long a query may take."""
     query_max_samples: int = Field(default=20_000_000, gt=0)
     """How many samples a query may load and make; each takes 8 bytes, for a while several times."""
+    push: PushConfig = Field(default_factory=PushConfig)

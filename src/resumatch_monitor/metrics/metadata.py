@@ -24,6 +24,15 @@ class MetadataStore:
             metadata = dict(list(metadata.items())[:room])
         self._targets[target_key] = metadata
 
+    def merge(self, source_key: str, metadata: Mapping[str, Metadata]) -> None:
+        """Add to what a source said that tells it piece by piece; the oldest gives way."""
+        known = dict(self._targets.get(source_key, {}))
+        for name, said in metadata.items():
+            known.pop(name, None)
+            known[name] = said
+        surplus = len(known) - _MOST_METRICS_PER_TARGET
+        self.put(source_key, dict(list(known.items())[max(0, surplus) :]))
+
     def forget(self, target_key: str) -> None:
         """Drop what a target said."""
         self._targets.pop(target_key, None)

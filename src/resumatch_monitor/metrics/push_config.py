@@ -1,0 +1,26 @@
+"""`metrics.push`: bounds for what remote write and OTLP bring."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from resumatch_monitor.kit.models import ConfigModel, Duration
+
+
+class PushConfig(ConfigModel):
+    """What is accepted of metrics that are pushed, by remote write and by OTLP."""
+
+    body_size_limit_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    """A larger request, packed or unpacked, is refused."""
+    label_limit: int = Field(default=64, gt=0)
+    """How many labels a series may have, its name included."""
+    label_name_length_limit: int = Field(default=512, gt=0)
+    """How many bytes a label's name may have."""
+    label_value_length_limit: int = Field(default=4096, gt=0)
+    """How many bytes a label's value may have."""
+    max_exemplars: int = Field(default=50_000, ge=0)
+    """How many exemplars are kept; the oldest give way. 0 for none."""
+    max_delta_series: int = Field(default=100_000, gt=0)
+    """How many series that OTLP sends as deltas are summed up at a time."""
+    delta_expiry: Duration = timedelta(hours=1)
+    """A series of deltas that nothing came for is summed up from zero again."""

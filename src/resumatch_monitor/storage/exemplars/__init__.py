@@ -1,0 +1,1 @@
+"""Exemplars on disk."""
