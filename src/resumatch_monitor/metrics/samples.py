@@ -1,6 +1,6 @@
 """Sample arrays, the NaN payloads that mean something, and how samples are read and written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,19 +32,52 @@ def is_absent(values: FloatArray) -> BoolArray:
     return values.view(np.uint64) == np.uint64(ABSENT_BITS)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+RowReader = Callable[[int, int], FloatArray]
+"""Returns the rows from the first argument up to the second, (rows, T), only for reading."""
+
+
 class SeriesBlock:
     """S series that share T timestamps.
+
+    What a store has compressed is decoded as rows are asked for, so that a query over much never
+    holds all of it.
 
     Attributes:
         labels: The S distinct label sets.
         timestamps: (T,) milliseconds since the epoch, strictly ascending.
-        values: (S, T); `ABSENT` where a series has no sample, `STALE` where it ended.
     """
 
-    labels: Sequence[Labels]
-    timestamps: TimeArray
-    values: FloatArray
+    __slots__ = ("_read", "labels", "timestamps")
+
+    def __init__(
+        self, labels: Sequence[Labels], timestamps: TimeArray, values: FloatArray | RowReader
+    ) -> None:
+        """Make a block of `values`, (S, T), or of what reads them."""
+        self.labels = labels
+        self.timestamps = timestamps
+        self._read: RowReader
+        if callable(values):
+            self._read = values
+        else:
+            self._read = _reader_of(values)
+
+    @property
+    def size(self) -> int:
+        """S x T."""
+        return len(self.labels) * len(self.timestamps)
+
+    @property
+    def values(self) -> FloatArray:
+        """(S, T); `ABSENT` where a series has no sample, `STALE` where it ended."""
+        return self.rows(0, len(self.labels))
+
+    def rows(self, first: int, last: int) -> FloatArray:
+        """Return the values of the series `first` up to `last`; each call may decode them anew."""
+        return self._read(first, last)
+
+
+def _reader_of(values: FloatArray) -> RowReader:
+    return lambda first, last: values[first:last]
 
 
 class Queryable(Protocol):
@@ -53,8 +86,8 @@ class Queryable(Protocol):
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
         """Return the samples in `[start_ms, end_ms]` of the series that match all of `matchers`.
 
-        A label set appears in exactly one block. Series without a sample in the range are left
-        out. The arrays belong to the caller only for reading.
+        A label set appears in exactly one block. A series without a sample in the range may be
+        there, absent throughout. The arrays belong to the caller only for reading.
         """
         ...
 

@@ -188,7 +188,7 @@ def _load(
 ) -> list[SeriesBlock]:
     context.checkpoint()
     blocks = context.queryable.select(selector.matchers, start_ms, end_ms)
-    context.count_samples(sum(block.values.size for block in blocks))
+    context.count_samples(sum(block.size for block in blocks))
     return blocks
 
 

@@ -51,12 +51,14 @@ def contents_of(blocks: Sequence[SeriesBlock]) -> Contents:
     """Flatten blocks, checking on the way what `Queryable.select` promises."""
     found: Contents = {}
     for block in blocks:
-        assert block.values.shape == (len(block.labels), len(block.timestamps))
+        block_values = block.values
+        assert block_values.shape == (len(block.labels), len(block.timestamps))
         assert bool((np.diff(block.timestamps) > 0).all())
-        for labels, values in zip(block.labels, block.values, strict=True):
+        for labels, values in zip(block.labels, block_values, strict=True):
             assert labels not in found, f"{labels!r} is in two blocks"
             present = np.flatnonzero(~is_absent(values))
-            assert len(present), f"{labels!r} has no sample"
+            if not len(present):
+                continue
             bits = values.view(np.uint64)
             found[labels] = {int(block.timestamps[i]): int(bits[i]) for i in present}
     return found

@@ -50,7 +50,7 @@ async def test_reads_what_was_appended_cut_to_the_range(tmp_path: Path) -> None:
     store.close()
 
 
-async def test_series_that_come_and_go_share_a_block_with_gaps(tmp_path: Path) -> None:
+async def test_series_that_come_and_go_are_read_with_their_gaps(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     await store.append_row("x", RowLayout([A, B]), NOW_MS, np.array([1.0, 2.0]))
     await store.append_row("x", RowLayout([B, C]), NOW_MS + 1, np.array([3.0, 4.0]))
@@ -61,7 +61,6 @@ async def test_series_that_come_and_go_share_a_block_with_gaps(tmp_path: Path) -
         B: {NOW_MS: bits_of(2), NOW_MS + 1: bits_of(3)},
         C: {NOW_MS + 1: bits_of(4), NOW_MS + 2: bits_of(5)},
     }
-    assert len(store.select(EVERYTHING, 0, NOW_MS + 9)) == 1
     store.close()
 
 

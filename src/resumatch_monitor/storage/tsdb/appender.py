@@ -15,16 +15,22 @@ import numpy as np
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import (
+    BoolArray,
     FloatArray,
     RowLayout,
+    SampleBatch,
     StoreFullError,
-    TimeArray,
     is_absent,
 )
-from resumatch_monitor.storage.tsdb.conflicts import Rejections, leave_out_known, put_in_order
+from resumatch_monitor.storage.tsdb.conflicts import (
+    PushedSeries,
+    Rejections,
+    leave_out_known,
+    put_in_order,
+)
 from resumatch_monitor.storage.tsdb.disk import Disk
 from resumatch_monitor.storage.tsdb.index import IdArray
-from resumatch_monitor.storage.tsdb.state import StoreState, existing_samples
+from resumatch_monitor.storage.tsdb.state import StoreState
 from resumatch_monitor.storage.tsdb.telemetry import StoreTelemetry
 from resumatch_monitor.storage.tsdb.wal import WalWriter
 
@@ -67,12 +73,12 @@ class _Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Samples:
-    series: Sequence[tuple[Labels, TimeArray, FloatArray]]
+    batch: SampleBatch
     future: "Future[None]" = field(default_factory=lambda: Future[None]())
 
     @property
     def size(self) -> int:
-        return sum(len(times) for _, times, _ in self.series)
+        return len(self.batch.times)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +100,7 @@ class _Group:
         default_factory=list[tuple["Future[None]", Exception | None]]
     )
     rows: dict[str, int] = field(default_factory=dict[str, int])
-    ragged: set[int] = field(default_factory=set[int])
+    has_pushed: bool = False
     samples: int = 0
 
 
@@ -146,14 +152,17 @@ class Appender:
             raise ValueError(f"{values.shape} values for {len(layout.labels)} series")
         return self._submit(_Row(target_key, layout, timestamp_ms, values)).future
 
-    def submit_samples(
-        self, series: Sequence[tuple[Labels, TimeArray, FloatArray]]
-    ) -> "Future[None]":
+    def submit_batch(self, batch: SampleBatch) -> "Future[None]":
         """Queue samples with their own times."""
-        for labels, times, values in series:
-            if times.shape != values.shape or times.ndim != 1:
-                raise ValueError(f"{times.shape} times and {values.shape} values of {labels!r}")
-        return self._submit(_Samples(series)).future
+        count = len(batch.times)
+        if (
+            batch.values.shape != (count,)
+            or batch.offsets.shape != (len(batch.labels) + 1,)
+            or batch.offsets[0] != 0
+            or batch.offsets[-1] != count
+        ):
+            raise ValueError("the columns of a batch do not fit each other")
+        return self._submit(_Samples(batch)).future
 
     def call(self, run: Callable[[], Any]) -> "Future[Any]":
         """Run something between two groups on the appending thread."""
@@ -269,89 +278,75 @@ class Appender:
 
     def _plan_late_row(self, group: _Group, row: _Row, ids: IdArray) -> None:
         """Take a row from before the target's last, after the system clock was set back."""
-        present = np.flatnonzero(~is_absent(row.values))
-        times = np.array([row.timestamp_ms], dtype=np.int64)
-        series = [
-            (int(ids[each]), row.layout.labels[each], times, row.values[each : each + 1].copy())
-            for each in present
-        ]
-        self._put_ragged(group, series)
+        present = np.flatnonzero(~is_absent(row.values)).astype(np.int32)
+        times = np.full(len(present), row.timestamp_ms, dtype=np.int64)
+        pushed = PushedSeries(ids[present], present, times, row.values[present])
+        self._put_pushed(group, row.layout.labels, pushed)
         group.outcomes.append((row.future, None))
 
     def _plan_samples(self, group: _Group, item: _Samples) -> _Group:
         """Take samples with times of their own.
 
         Returns:
-            The group to go on with: a fresh one if samples of the same series were in this one,
-            since they must be in the head to be compared with.
+            The group to go on with: a fresh one if what was in this one had to be in the head, to
+            be compared with.
         """
-        ids = self._resolve([labels for labels, _, _ in item.series])
-        numbers: list[int] = ids.tolist()
-        if not group.ragged.isdisjoint(numbers):
-            self._commit(group)
-            group = _Group()
-        rejections = Rejections()
-        now_ms = to_milliseconds(self._clock.now())
-        oldest_ms = now_ms - self._limits.retention_ms
-        merged: dict[int, tuple[Labels, TimeArray, FloatArray]] = {}
-        for number, (labels, times, values) in zip(numbers, item.series, strict=True):
-            if number in merged:
-                _, earlier_times, earlier_values = merged[number]
-                times = np.concatenate((earlier_times, times))
-                values = np.concatenate((earlier_values, values))
-            merged[number] = (labels, times, values)
-        checked: list[tuple[int, Labels, TimeArray, FloatArray]] = []
-        for number, (labels, times, values) in merged.items():
-            times, values = put_in_order(labels, times, values, rejections)
-            kept = (times >= oldest_ms) & (times <= now_ms + _FURTHEST_AHEAD_MS)
-            if not kept.all():
-                rejections.add(labels, times[times < oldest_ms], "too_old")
-                rejections.add(labels, times[times > now_ms + _FURTHEST_AHEAD_MS], "too_new")
-                times, values = times[kept], values[kept]
-            if len(times):
-                checked.append((number, labels, times, values))
-        self._put_ragged(group, self._without_known(checked, rejections))
+        batch, rejections = item.batch, Rejections()
+        ids = self._resolve(batch.labels)
+        pushed = put_in_order(batch, ids, rejections)
+        pushed = self._within_time(batch.labels, pushed, rejections)
+        head = self._state.head
+        is_old = pushed.times <= head.last_seen(pushed.ids)
+        if is_old.any():
+            if group.has_pushed:
+                self._commit(group)
+                group = _Group()
+            pushed = self._without_known(batch.labels, pushed, is_old, rejections)
+        self._put_pushed(group, batch.labels, pushed)
         group.outcomes.append((item.future, rejections.to_error(self._telemetry)))
         return group
 
-    def _put_ragged(
-        self, group: _Group, series: list[tuple[int, Labels, TimeArray, FloatArray]]
-    ) -> None:
-        if not series:
-            return
-        head = self._state.head
-        self._wal.put_samples(series)
-
-        def apply() -> None:
-            for number, _, times, values in series:
-                head.append_ragged(number, times, values)
-
-        group.applies.append(apply)
-        group.ragged.update(number for number, _, _, _ in series)
-        group.samples += sum(len(times) for _, _, times, _ in series)
+    def _within_time(
+        self, labels: Sequence[Labels], pushed: PushedSeries, rejections: Rejections
+    ) -> PushedSeries:
+        now_ms = to_milliseconds(self._clock.now())
+        oldest_ms, newest_ms = now_ms - self._limits.retention_ms, now_ms + _FURTHEST_AHEAD_MS
+        too_old, too_new = pushed.times < oldest_ms, pushed.times > newest_ms
+        if not (too_old.any() or too_new.any()):
+            return pushed
+        rejections.add_each(labels, pushed.keep(too_old), "too_old")
+        rejections.add_each(labels, pushed.keep(too_new), "too_new")
+        return pushed.keep(~(too_old | too_new))
 
     def _without_known(
         self,
-        series: list[tuple[int, Labels, TimeArray, FloatArray]],
-        rejections: "Rejections",
-    ) -> list[tuple[int, Labels, TimeArray, FloatArray]]:
+        labels: Sequence[Labels],
+        pushed: PushedSeries,
+        is_old: BoolArray,
+        rejections: Rejections,
+    ) -> PushedSeries:
         """Leave out samples that the store has; those that it has otherwise are rejected."""
+        old = pushed.keep(is_old)
+        first, last = int(old.times.min()), int(old.times.max())
+        existing = self._state.read(np.unique(old.ids), first, last)
+        if not existing:
+            return pushed
+        return leave_out_known(labels, pushed, existing, rejections)
+
+    def _put_pushed(self, group: _Group, labels: Sequence[Labels], pushed: PushedSeries) -> None:
+        if not len(pushed.ids):
+            return
         head = self._state.head
-        old = [each for each in series if each[2][0] <= head.last_seen(each[0])]
-        if not old:
-            return series
-        ids = np.array(sorted(number for number, _, _, _ in old), dtype=np.int32)
-        first = min(int(times[0]) for _, _, times, _ in old)
-        last = max(int(times[-1]) for _, _, times, _ in old)
-        existing = existing_samples(self._state.read(ids, first, last))
-        fresh: list[tuple[int, Labels, TimeArray, FloatArray]] = []
-        for number, labels, times, values in series:
-            known = existing.get(number)
-            if known is not None:
-                times, values = leave_out_known(labels, times, values, known, rejections)
-            if len(times):
-                fresh.append((number, labels, times, values))
-        return fresh
+        begins = np.flatnonzero(np.diff(pushed.positions, prepend=-1))
+        counts = np.diff(begins, append=len(pushed.ids)).astype(np.uint32)
+        positions: list[int] = pushed.positions[begins].tolist()
+        named = [labels[each] for each in positions]
+        self._wal.put_samples(pushed.ids[begins], named, counts, pushed.times, pushed.values)
+        # At once, so that the next item of the group is compared with this one.
+        head.note_each_seen(pushed.ids, pushed.times)
+        group.applies.append(lambda: head.append_pushed(pushed.ids, pushed.times, pushed.values))
+        group.has_pushed = True
+        group.samples += len(pushed.ids)
 
     def _resolve(self, labels: Sequence[Labels]) -> IdArray:
         index = self._state.index

@@ -26,6 +26,7 @@ from resumatch_monitor.storage.tsdb.chunk import encode_chunk, encode_times
 from resumatch_monitor.storage.tsdb.disk import sync_folder
 from resumatch_monitor.storage.tsdb.head import HeadCut, MatrixChunk
 from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.pushed import Grid
 
 _SERIES_AT_ONCE = 256
 TEMPORARY_SUFFIX = ".tmp"
@@ -36,7 +37,7 @@ class TableSource(Protocol):
 
     @property
     def key(self) -> str:
-        """The target's key, empty for ragged series."""
+        """The target's key, empty for what was pushed."""
         ...
 
     @property
@@ -77,16 +78,24 @@ class MatrixTable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RaggedTable:
-    """Ragged series that share their timestamps."""
+class GridTable:
+    """Pushed series that share their timestamps."""
 
-    times: TimeArray
-    ids: IdArray
-    values: Sequence[FloatArray]
+    grid: Grid
     key: str = ""
 
+    @property
+    def times(self) -> TimeArray:
+        """(T,) ascending and distinct."""
+        return self.grid.times
+
+    @property
+    def ids(self) -> IdArray:
+        """(S,) ascending."""
+        return self.grid.ids
+
     def read(self, first: int, last: int) -> FloatArray:
-        return np.stack(self.values[first:last])
+        return self.grid.values[first:last]
 
 
 def tables_of(cut: HeadCut) -> Iterator[TableSource]:
@@ -94,13 +103,7 @@ def tables_of(cut: HeadCut) -> Iterator[TableSource]:
     for key, parts in cut.rows:
         ids = np.unique(np.concatenate([chunk.ids for chunk, _, _ in parts]))
         yield MatrixTable(key, np.concatenate([times for _, _, times in parts]), ids, parts)
-    groups: dict[bytes, list[tuple[int, FloatArray]]] = {}
-    for number, data in cut.ragged:
-        groups.setdefault(data.times.tobytes(), []).append((number, data.values))
-    for raw, members in groups.items():
-        members.sort(key=lambda member: member[0])
-        ids = np.array([number for number, _ in members], dtype=np.int32)
-        yield RaggedTable(np.frombuffer(raw, np.int64), ids, [values for _, values in members])
+    yield from map(GridTable, cut.grids)
 
 
 class _Data:

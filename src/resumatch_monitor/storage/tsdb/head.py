@@ -1,4 +1,4 @@
-"""What is not sealed yet: a matrix a target, and ragged series for samples with their own times.
+"""What is not sealed yet: a matrix a target, and beside them what came with times of its own.
 
 One thread appends while others read without a lock. Everything a reader may see is either never
 changed again or published by one assignment after it is complete.
@@ -11,6 +11,8 @@ import numpy as np
 
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
 from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.merge import intersect_sorted
+from resumatch_monitor.storage.tsdb.pushed import Grid, PushedSamples
 
 CHUNK_ROWS = 120
 _MOST_LAYOUTS = 4
@@ -99,14 +101,10 @@ class MatrixChunk:
         self._rows = (count, np.empty((0, 0)))
 
     def locate(self, ids: IdArray) -> tuple[IdArray, IdArray]:
-        """Return those of `ids` that have a column here, and their columns."""
-        width, ordered, order = self._sorted()
-        if not width or not len(ids):
-            return ids[:0], ids[:0]
-        positions = np.searchsorted(ordered, ids)
-        positions[positions == width] = 0
-        found = ordered[positions] == ids
-        return ids[found], order[positions[found]].astype(np.int32)
+        """Return those of `ids`, ascending, that have a column here, and their columns."""
+        _, ordered, order = self._sorted()
+        found, positions = intersect_sorted(ordered, ids)
+        return found, order[positions].astype(np.int32)
 
     def read(self, columns: IdArray, first: int, last: int, out: FloatArray) -> None:
         """Fill `out` (columns, last - first) with the rows numbered `first` up to `last`."""
@@ -117,6 +115,19 @@ class MatrixChunk:
             out[:] = closed[columns, first:last]
         else:
             out[:] = matrix[first:last, columns].T
+
+    def delete(self, ids: IdArray, start_ms: int, end_ms: int) -> None:
+        """Remove samples, in place: who is reading sees them or does not."""
+        start, times = self.rows()
+        first = start + int(np.searchsorted(times, start_ms, side="left"))
+        last = start + int(np.searchsorted(times, end_ms, side="right"))
+        columns = self.locate(ids)[1]
+        if first >= last or not len(columns):
+            return
+        if self._columns is not None:
+            self._columns[columns, first:last] = ABSENT
+        else:
+            self._rows[1][first:last, columns] = ABSENT
 
     def _sorted(self) -> tuple[int, IdArray, np.ndarray[tuple[int], np.dtype[np.intp]]]:
         known = self._order
@@ -199,93 +210,25 @@ def _sort(ids: IdArray) -> tuple[IdArray, np.ndarray[tuple[int], np.dtype[np.int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ragged:
-    """A series with times of its own: `times` ascending and distinct, `values` beside them."""
-
-    times: TimeArray
-    values: FloatArray
-
-
-_EMPTY = Ragged(np.empty(0, dtype=np.int64), np.empty(0))
-
-
-class RaggedSeries:
-    """A growing `Ragged`."""
-
-    __slots__ = ("_count", "_times", "_values", "data")
-
-    def __init__(self) -> None:
-        self._times = np.empty(4, dtype=np.int64)
-        self._values = np.empty(4)
-        self._count = 0
-        self.data = _EMPTY
-
-    def merge(self, times: TimeArray, values: FloatArray) -> int:
-        """Add samples with ascending, distinct times; an earlier sample keeps its value.
-
-        Returns:
-            How many were added.
-        """
-        count = self._count
-        if count and times[0] <= self._times[count - 1]:
-            return self._insert(times, values)
-        needed = count + len(times)
-        if needed > len(self._times):
-            self._grow(needed)
-        self._times[count:needed] = times
-        self._values[count:needed] = values
-        self._publish(needed)
-        return len(times)
-
-    def drop(self, sealed: TimeArray) -> None:
-        """Forget the samples at the times `sealed`."""
-        kept = ~np.isin(self.data.times, sealed)
-        times, values = self.data.times[kept], self.data.values[kept]
-        self._times, self._values = times, values
-        self._publish(len(times))
-
-    def _insert(self, times: TimeArray, values: FloatArray) -> int:
-        old = self.data
-        fresh = ~np.isin(times, old.times)
-        merged = np.concatenate((old.times, times[fresh]))
-        order = np.argsort(merged, kind="stable")
-        self._times = merged[order]
-        self._values = np.concatenate((old.values, values[fresh]))[order]
-        self._publish(len(merged))
-        return int(fresh.sum())
-
-    def _grow(self, needed: int) -> None:
-        size = max(needed, len(self._times) + len(self._times) // 2)
-        times, values = np.empty(size, dtype=np.int64), np.empty(size)
-        times[: self._count] = self._times[: self._count]
-        values[: self._count] = self._values[: self._count]
-        self._times, self._values = times, values
-
-    def _publish(self, count: int) -> None:
-        self._count = count
-        self.data = Ragged(self._times[:count], self._values[:count])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class HeadCut:
     """A consistent view of the head's samples before a time, for sealing.
 
     Attributes:
         rows: For each target its chunks, each with its first row and the times from there.
+        grids: What was pushed.
     """
 
     cutoff_ms: int
     rows: Sequence[tuple[str, Sequence[tuple[MatrixChunk, int, TimeArray]]]]
-    ragged: Sequence[tuple[int, Ragged]]
+    grids: Sequence[Grid]
 
 
 class Head:
-    """All targets and all ragged series."""
+    """All targets, and what was pushed."""
 
     def __init__(self) -> None:
         self.targets: dict[str, TargetHead] = {}
-        self.ragged: dict[int, RaggedSeries] = {}
-        self._ragged_samples = 0
+        self.pushed = PushedSamples()
         self._last_seen: TimeArray = np.full(1024, _NEVER, dtype=np.int64)
 
     def target(self, key: str) -> TargetHead:
@@ -302,36 +245,33 @@ class Head:
         self.target(key).append(layout, ids, timestamp_ms, values)
         self.note_seen(ids, timestamp_ms)
 
-    def append_ragged(self, number: int, times: TimeArray, values: FloatArray) -> None:
-        """Add samples with ascending, distinct times to one series."""
-        series = self.ragged.get(number)
-        if series is None:
-            series = RaggedSeries()
-            self._ragged_samples += series.merge(times, values)
-            self.ragged[number] = series
-        else:
-            self._ragged_samples += series.merge(times, values)
-        self.note_seen(np.array([number], dtype=np.int32), int(times[-1]))
+    def append_pushed(self, ids: IdArray, times: TimeArray, values: FloatArray) -> None:
+        """Add (N,) samples with times of their own; the arrays must not change any more."""
+        self.pushed.append(ids, times, values)
+        self.note_each_seen(ids, times)
 
     def note_seen(self, ids: IdArray, timestamp_ms: int) -> None:
         """Remember that `ids` have nothing later than `timestamp_ms`, or than noted before."""
-        if not len(ids):
-            return
-        largest = int(ids.max())
-        if largest >= len(self._last_seen):
-            larger = np.full(2 * (largest + 1), _NEVER, dtype=np.int64)
-            larger[: len(self._last_seen)] = self._last_seen
-            self._last_seen = larger
-        self._last_seen[ids] = np.maximum(self._last_seen[ids], timestamp_ms)
+        if len(ids):
+            self._make_room(int(ids.max()))
+            self._last_seen[ids] = np.maximum(self._last_seen[ids], timestamp_ms)
 
-    def last_seen(self, number: int) -> int:
-        """Return a time after which the series has no sample."""
-        return int(self._last_seen[number]) if number < len(self._last_seen) else _NEVER
+    def note_each_seen(self, ids: IdArray, times: TimeArray) -> None:
+        """Remember (N,) times of `ids`, which may repeat."""
+        if len(ids):
+            self._make_room(int(ids.max()))
+            np.maximum.at(self._last_seen, ids, times)
+
+    def last_seen(self, ids: IdArray) -> TimeArray:
+        """Return, for each of `ids`, a time after which the series has no sample."""
+        if len(ids):
+            self._make_room(int(ids.max()))
+        return self._last_seen[ids]
 
     @property
     def sample_count(self) -> int:
-        """Cells of all matrices, absent ones included, and ragged samples."""
-        return self._ragged_samples + sum(
+        """Cells of all matrices, absent ones included, and pushed samples."""
+        return self.pushed.sample_count + sum(
             chunk.sample_count for target in list(self.targets.values()) for chunk in target.chunks
         )
 
@@ -343,15 +283,14 @@ class Head:
             for chunk in target.chunks
             if len(chunk.rows()[1])
         ]
-        times.extend(
-            int(series.data.times[0])
-            for series in list(self.ragged.values())
-            if len(series.data.times)
-        )
+        times.extend(int(grid.times[0]) for grid in self.pushed.grids())
         return min(times, default=None)
 
     def cut(self, cutoff_ms: int) -> HeadCut:
-        """Return what is before `cutoff_ms`; call on the appending thread."""
+        """Return what is before `cutoff_ms`; call on the appending thread.
+
+        What was pushed is set aside until `drop`, or until the next cut.
+        """
         rows: list[tuple[str, list[tuple[MatrixChunk, int, TimeArray]]]] = []
         for key, target in self.targets.items():
             parts: list[tuple[MatrixChunk, int, TimeArray]] = []
@@ -362,13 +301,7 @@ class Head:
                     parts.append((chunk, start, times[:passed]))
             if parts:
                 rows.append((key, parts))
-        ragged: list[tuple[int, Ragged]] = []
-        for number, series in self.ragged.items():
-            passed = int(np.searchsorted(series.data.times, cutoff_ms))
-            if passed:
-                data = series.data
-                ragged.append((number, Ragged(data.times[:passed], data.values[:passed])))
-        return HeadCut(cutoff_ms, rows, ragged)
+        return HeadCut(cutoff_ms, rows, self.pushed.cut(cutoff_ms))
 
     def drop(self, cut: HeadCut) -> None:
         """Forget what `cut` holds; call on the appending thread."""
@@ -378,17 +311,25 @@ class Head:
             target.drop_before(int(parts[-1][2][-1]) + 1)
             if not target.chunks:
                 del self.targets[key]
-        for number, sealed in cut.ragged:
-            series = self.ragged[number]
-            series.drop(sealed.times)
-            self._ragged_samples -= len(sealed.times)
-            if not len(series.data.times):
-                del self.ragged[number]
+        self.pushed.drop()
+
+    def delete(self, ids: IdArray, start_ms: int, end_ms: int) -> None:
+        """Remove the samples of `ids` in `[start_ms, end_ms]`; call on the appending thread."""
+        for target in self.targets.values():
+            for chunk in target.chunks:
+                chunk.delete(ids, start_ms, end_ms)
+        self.pushed.delete(ids, start_ms, end_ms)
 
     def live_ids(self) -> IdArray:
         """Return the ids that the head refers to."""
-        parts: list[IdArray] = [np.fromiter(self.ragged, np.int32, len(self.ragged))]
+        parts: list[IdArray] = [grid.ids for grid in self.pushed.grids()]
         for target in self.targets.values():
             parts.extend(chunk.ids for chunk in target.chunks)
             parts.extend(target.remembered_ids())
-        return np.unique(np.concatenate(parts))
+        return np.unique(np.concatenate([np.empty(0, dtype=np.int32), *parts]))
+
+    def _make_room(self, largest: int) -> None:
+        if largest >= len(self._last_seen):
+            larger = np.full(2 * (largest + 1), _NEVER, dtype=np.int64)
+            larger[: len(self._last_seen)] = self._last_seen
+            self._last_seen = larger

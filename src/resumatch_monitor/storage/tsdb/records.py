@@ -1,4 +1,4 @@
-"""Records of the write-ahead log: framing with checksums, and the five kinds there are.
+"""Records of the write-ahead log: framing with checksums, and the six kinds there are.
 
 A segment file is its magic, then records: length (4 bytes), CRC-32 (4) of what follows, kind (1),
 payload. Every segment explains itself: series are numbered by the order in which the segment
@@ -27,6 +27,8 @@ _ROW = struct.Struct("<Iq")
 _LAYOUT = struct.Struct("<IH")
 _SAMPLES = struct.Struct("<II")
 _SEAL = struct.Struct("<Qq")
+_COLUMNS = 1 << 31
+"""Set in a record of samples whose times are differences and whose values are by significance."""
 
 RefArray = npt.NDArray[np.uint32]
 BitArray = npt.NDArray[np.uint64]
@@ -40,6 +42,7 @@ class Kind(IntEnum):
     ROW = 3
     SAMPLES = 4
     SEAL = 5
+    DELETE = 6
 
 
 class RecordError(Exception):
@@ -134,44 +137,67 @@ def pack_row(
     number: int, timestamp_ms: int, changed: BitArray, compressor: zstandard.ZstdCompressor
 ) -> bytes:
     """Store a row as `changed`, the bits in which it differs from the layout's row before."""
-    planes = np.ascontiguousarray(changed.view(np.uint8).reshape(-1, 8).T)
-    return _ROW.pack(number, timestamp_ms) + compressor.compress(planes.tobytes())
+    return _ROW.pack(number, timestamp_ms) + compressor.compress(_by_significance(changed))
 
 
 def unpack_row(payload: memoryview) -> tuple[int, int, BitArray]:
     """Return layout number, timestamp and changed bits."""
     number, timestamp_ms = _ROW.unpack_from(payload)
-    planes = np.frombuffer(_decompress(payload[_ROW.size :]), np.uint8).reshape(8, -1)
-    return number, timestamp_ms, np.ascontiguousarray(planes.T).view(np.uint64).reshape(-1)
+    planes = np.frombuffer(_decompress(payload[_ROW.size :]), np.uint8)
+    return number, timestamp_ms, _from_significance(planes)
 
 
 def pack_samples(
-    series: Sequence[tuple[int, TimeArray, FloatArray]], compressor: zstandard.ZstdCompressor
+    refs: RefArray,
+    counts: RefArray,
+    times: TimeArray,
+    values: FloatArray,
+    compressor: zstandard.ZstdCompressor,
 ) -> bytes:
-    """Store samples with their own times, by the numbers of their series."""
-    refs = np.array([ref for ref, _, _ in series], dtype="<u4")
-    counts = np.array([len(times) for _, times, _ in series], dtype="<u4")
-    times = np.concatenate([each for _, each, _ in series]).astype("<i8")
-    values = np.concatenate([each for _, _, each in series]).astype("<f8")
-    body = b"".join(each.tobytes() for each in (refs, counts, times, values))
-    return _SAMPLES.pack(len(refs), len(times)) + compressor.compress(body)
+    """Store (N,) samples with their own times: `counts` (S,) of them for each of `refs` (S,)."""
+    body = b"".join(
+        (
+            refs.astype("<u4").tobytes(),
+            counts.astype("<u4").tobytes(),
+            # Mostly the same time over and over, or the same step.
+            np.diff(times, prepend=0).astype("<i8").tobytes(),
+            _by_significance(values.view(np.uint64)),
+        )
+    )
+    return _SAMPLES.pack(len(refs) | _COLUMNS, len(times)) + compressor.compress(body)
 
 
-def unpack_samples(payload: memoryview) -> list[tuple[int, TimeArray, FloatArray]]:
-    """Return series number, times and values, a series each."""
+def unpack_samples(payload: memoryview) -> tuple[RefArray, RefArray, TimeArray, FloatArray]:
+    """Return the numbers of S series, how many samples each has, and N times and values."""
     series_count, sample_count = _SAMPLES.unpack_from(payload)
+    is_columns, series_count = bool(series_count & _COLUMNS), series_count & ~_COLUMNS
     body = _decompress(payload[_SAMPLES.size :])
     if len(body) != 8 * series_count + 16 * sample_count:
         raise RecordError("a record of samples has the wrong size")
     refs = np.frombuffer(body, "<u4", series_count)
     counts = np.frombuffer(body, "<u4", series_count, 4 * series_count)
     times = np.frombuffer(body, "<i8", sample_count, 8 * series_count)
-    values = np.frombuffer(body, "<f8", sample_count, 8 * series_count + 8 * sample_count)
-    ends = np.cumsum(counts)
-    return [
-        (int(ref), times[end - count : end], values[end - count : end])
-        for ref, end, count in zip(refs, ends, counts, strict=True)
-    ]
+    rest = body[8 * series_count + 8 * sample_count :]
+    if int(counts.sum()) != sample_count:
+        raise RecordError("a record of samples has other samples than it says")
+    if not is_columns:
+        # The format's first form.
+        return refs, counts, times, np.frombuffer(rest, "<f8")
+    values = _from_significance(np.frombuffer(rest, np.uint8)).view(np.float64)
+    return refs, counts, np.cumsum(times), values
+
+
+def pack_delete(series: Sequence[Labels], start_ms: int, end_ms: int) -> bytes:
+    """Mark that the samples so far of `series` in `[start_ms, end_ms]` are deleted."""
+    content = {"from": start_ms, "to": end_ms, "series": [each.pairs for each in series]}
+    return zstandard.ZstdCompressor(level=1).compress(orjson.dumps(content))
+
+
+def unpack_delete(payload: memoryview) -> tuple[list[Labels], int, int]:
+    """Return the label sets, and the first and the last millisecond."""
+    content = orjson.loads(_decompress(payload))
+    series = [Labels((name, value) for name, value in each) for each in content["series"]]
+    return series, content["from"], content["to"]
 
 
 def pack_seal(seal_id: int, cutoff_ms: int) -> bytes:
@@ -183,6 +209,15 @@ def unpack_seal(payload: memoryview) -> tuple[int, int]:
     """Return seal id and cut-off."""
     seal_id, cutoff_ms = _SEAL.unpack_from(payload)
     return seal_id, cutoff_ms
+
+
+def _by_significance(bits: BitArray) -> bytes:
+    """Return the first bytes of all, then the second ones, …: like ones beside each other."""
+    return np.ascontiguousarray(bits.view(np.uint8).reshape(-1, 8).T).tobytes()
+
+
+def _from_significance(planes: npt.NDArray[np.uint8]) -> BitArray:
+    return np.ascontiguousarray(planes.reshape(8, -1).T).view(np.uint64).reshape(-1)
 
 
 def _decompress(data: memoryview) -> bytes:

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,11 +150,16 @@ class _HeadReplay:
             return
         # The target was forgotten before the clock was set back.
         times = np.array([timestamp_ms], dtype=np.int64)
-        for position in np.flatnonzero(~is_absent(values)):
-            head.append_ragged(int(ids[position]), times, values[position : position + 1])
+        present = np.flatnonzero(~is_absent(values))
+        head.append_pushed(ids[present], np.repeat(times, len(present)), values[present])
 
-    def samples(self, number: int, times: TimeArray, values: FloatArray) -> None:
-        self._state.head.append_ragged(number, times, values)
+    def samples(self, ids: IdArray, times: TimeArray, values: FloatArray) -> None:
+        self._state.head.append_pushed(ids, times, values)
+
+    def delete(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> None:
+        index = self._state.index
+        found = [number for each in series if (number := index.find(each)) is not None]
+        self._state.head.delete(np.array(sorted(found), dtype=np.int32), start_ms, end_ms)
 
     def seal(self, seal_id: int, cutoff_ms: int) -> None:
         self.largest_seal = max(self.largest_seal, seal_id)

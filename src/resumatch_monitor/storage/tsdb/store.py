@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import itertools
 import logging
 import os
 import threading
@@ -10,6 +9,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
+
+import numpy as np
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -204,19 +205,23 @@ class TimeSeriesStore:
                 the others are durable.
             StoreFullError: If the store is at its limit or the disk is nearly full.
         """
-        await asyncio.wrap_future(self._open_appender().submit_samples(series))
+        if not series:
+            return
+        counts = [len(times) for _, times, _ in series]
+        offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        await self.append_batch(
+            SampleBatch(
+                [labels for labels, _, _ in series],
+                offsets,
+                np.concatenate([times for _, times, _ in series]),
+                np.concatenate([values for _, _, values in series]),
+            )
+        )
 
     async def append_batch(self, batch: SampleBatch) -> None:
         """See `BatchSink`; as `append_samples`."""
-        bounds: list[int] = batch.offsets.tolist()
-        await self.append_samples(
-            [
-                (labels, batch.times[begin:end], batch.values[begin:end])
-                for labels, (begin, end) in zip(
-                    batch.labels, itertools.pairwise(bounds), strict=True
-                )
-            ]
-        )
+        await asyncio.wrap_future(self._open_appender().submit_batch(batch))
 
     def refused_ago(self) -> timedelta | None:
         """Return how long ago an append was last refused or failed, None if none was."""
@@ -239,7 +244,7 @@ class TimeSeriesStore:
             end_ms,
             max_samples=self._select_max_samples,
         )
-        return [SeriesBlock(index.labels_of(part.ids), part.times, part.values) for part in joined]
+        return [SeriesBlock(index.labels_of(part.ids), part.times, part.read) for part in joined]
 
     def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """See `Queryable`."""

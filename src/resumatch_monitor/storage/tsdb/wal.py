@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import zstandard
 
 from resumatch_monitor.metrics.labels import Labels
@@ -42,7 +43,9 @@ class _Segment:
         self.file = file
         self.size = 0
         self.latest_ms = _NEVER
-        self.refs: dict[int, int] = {}
+        # By id the number that the segment has given a series, -1 for none.
+        self.refs: npt.NDArray[np.int64] = np.full(1024, -1, dtype=np.int64)
+        self.named = 0
         self.layouts: dict[str, list[_LayoutState]] = {}
         self.layout_count = 0
 
@@ -101,14 +104,26 @@ class WalWriter:
         self._put(Kind.ROW, payload)
         segment.latest_ms = max(segment.latest_ms, timestamp_ms)
 
-    def put_samples(self, series: Sequence[tuple[int, Labels, TimeArray, FloatArray]]) -> None:
-        """Encode samples with their own times; each series by id and labels."""
+    def put_samples(
+        self,
+        ids: IdArray,
+        labels: Sequence[Labels],
+        counts: RefArray,
+        times: TimeArray,
+        values: FloatArray,
+    ) -> None:
+        """Encode (N,) samples with their own times: `counts` of them for each of `ids`, (S,)."""
         segment = self._open_segment()
-        self._name(segment, [(number, labels) for number, labels, _, _ in series])
-        packed = [(segment.refs[number], times, values) for number, _, times, values in series]
-        self._put(Kind.SAMPLES, records.pack_samples(packed, self._compressor))
-        latest = max(int(times.max()) for _, _, times, _ in series)
-        segment.latest_ms = max(segment.latest_ms, latest)
+        refs = self._name(segment, ids, labels)
+        self._put(Kind.SAMPLES, records.pack_samples(refs, counts, times, values, self._compressor))
+        segment.latest_ms = max(segment.latest_ms, int(times.max()))
+
+    def put_delete(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> None:
+        """Encode that the samples so far of `series` in `[start_ms, end_ms]` are deleted."""
+        segment = self._open_segment()
+        self._put(Kind.DELETE, records.pack_delete(series, start_ms, end_ms))
+        # The mark must stay for as long as the log holds any of the samples.
+        segment.latest_ms = max(segment.latest_ms, end_ms)
 
     def put_seal(self, seal_id: int, cutoff_ms: int) -> None:
         """Begin a segment with the mark of a seal."""
@@ -195,8 +210,7 @@ class WalWriter:
             if state.layout is layout:
                 states.insert(0, states.pop(position))
                 return state
-        self._name(segment, list(zip(ids.tolist(), layout.labels, strict=True)))
-        refs = np.array([segment.refs[number] for number in ids.tolist()], dtype=np.uint32)
+        refs = self._name(segment, ids, layout.labels)
         segment.layout_count += 1
         state = _LayoutState(segment.layout_count, layout, np.zeros(len(ids), dtype=np.uint64))
         payload = records.pack_layout(state.number, target_key, refs, self._compressor)
@@ -205,14 +219,20 @@ class WalWriter:
         del states[_LAYOUTS_PER_TARGET:]
         return state
 
-    def _name(self, segment: _Segment, series: Sequence[tuple[int, Labels]]) -> None:
-        fresh: list[Labels] = []
-        for number, labels in series:
-            if number not in segment.refs:
-                segment.refs[number] = len(segment.refs)
-                fresh.append(labels)
-        if fresh:
+    def _name(self, segment: _Segment, ids: IdArray, labels: Sequence[Labels]) -> RefArray:
+        """Return the segment's numbers of `ids`, which have `labels`, naming those it lacks."""
+        largest = int(ids.max(initial=0))
+        if largest >= len(segment.refs):
+            larger = np.full(2 * (largest + 1), -1, dtype=np.int64)
+            larger[: len(segment.refs)] = segment.refs
+            segment.refs = larger
+        missing = np.flatnonzero(segment.refs[ids] < 0)
+        if len(missing):
+            segment.refs[ids[missing]] = segment.named + np.arange(len(missing))
+            segment.named += len(missing)
+            fresh = [labels[each] for each in missing.tolist()]
             self._put(Kind.SERIES, records.pack_series(fresh, self._compressor))
+        return segment.refs[ids].astype(np.uint32)
 
 
 class Replay(Protocol):
@@ -233,8 +253,12 @@ class Replay(Protocol):
         """Take one row."""
         ...
 
-    def samples(self, number: int, times: TimeArray, values: FloatArray) -> None:
-        """Take one series' samples."""
+    def samples(self, ids: IdArray, times: TimeArray, values: FloatArray) -> None:
+        """Take (N,) samples with their own times."""
+        ...
+
+    def delete(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> None:
+        """Take that the samples so far of `series` in `[start_ms, end_ms]` are deleted."""
         ...
 
     def seal(self, seal_id: int, cutoff_ms: int) -> None:
@@ -284,6 +308,7 @@ class _SegmentReader:
         self._replay = replay
         self._labels: list[Labels] = []
         self._ids: list[int] = []
+        self._id_array: IdArray = np.empty(0, dtype=np.int32)
         self._layouts: dict[int, tuple[str, RowLayout, IdArray]] = {}
         self._bits: dict[int, BitArray] = {}
         self.latest_ms: int = _NEVER
@@ -300,18 +325,27 @@ class _SegmentReader:
             case Kind.ROW:
                 self._take_row(*records.unpack_row(payload))
             case Kind.SAMPLES:
-                for ref, times, values in records.unpack_samples(payload):
-                    self.latest_ms = max(self.latest_ms, int(times.max()))
-                    self._replay.samples(self._ids[ref], times, values)
+                refs, counts, times, values = records.unpack_samples(payload)
+                self.latest_ms = max(self.latest_ms, int(times.max()))
+                self._replay.samples(np.repeat(self._numbers()[refs], counts), times, values)
+            case Kind.DELETE:
+                series, start_ms, end_ms = records.unpack_delete(payload)
+                self.latest_ms = max(self.latest_ms, end_ms)
+                self._replay.delete(series, start_ms, end_ms)
             case Kind.SEAL:
                 self._replay.seal(*records.unpack_seal(payload))
             case _:
                 raise records.RecordError(f"there is no kind {kind} of record")
 
+    def _numbers(self) -> IdArray:
+        if len(self._id_array) != len(self._ids):
+            self._id_array = np.array(self._ids, dtype=np.int32)
+        return self._id_array
+
     def _take_layout(self, number: int, target_key: str, refs: RefArray) -> None:
         wanted: list[int] = refs.tolist()
         layout = RowLayout([self._labels[ref] for ref in wanted])
-        ids = np.array([self._ids[ref] for ref in wanted], dtype=np.int32)
+        ids = self._numbers()[refs]
         self._layouts[number] = (target_key, layout, ids)
         self._bits[number] = np.zeros(len(ids), dtype=np.uint64)
 
