@@ -2,16 +2,18 @@
 
 A block is a folder of three files, written under another name, synced, then renamed.
 
-- `data`: magic, then for each table its encoded timestamps and its chunks, series by series;
+- `data`: magic, then for each table its encoded timestamps and its chunks, page by page;
 - `index`: magic, then sections of arrays (offsets in `meta.json`): `hashes` (8 bytes a series),
   `refs` (which series a table's columns are), `chunks` (size and CRC-32 of each chunk), and, both
   zstd of JSON, `tables` and `labels`;
 - `meta.json`: one line of JSON and its CRC-32, with the sizes and CRC-32s of the other two.
 
-A table is one target's rows in the block, or ragged series that happen to share their timestamps.
+A table is one target's rows in the block, or pushed series that share their timestamps. Its series
+are cut into pages of a few, its rows into runs of `CHUNK_SAMPLES`; a chunk is one run of one page.
 Opening reads `index` and believes nothing that fails its checksum; chunks are checked when read.
 """
 
+import itertools
 import mmap
 import zlib
 from collections.abc import Callable, Sequence
@@ -31,7 +33,9 @@ from resumatch_monitor.storage.tsdb.index import IdArray
 
 DATA_MAGIC = b"RMDATA01"
 INDEX_MAGIC = b"RMINDX01"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
+"""In version 1 a page is one series."""
 CHUNK_SAMPLES = 480
 CHUNK_ENTRY = np.dtype([("size", "<u4"), ("crc", "<u4")])
 
@@ -47,11 +51,13 @@ class TableEntry:
     """Where a table's parts are; as stored.
 
     Attributes:
-        key: The target's key, empty for ragged series.
+        key: The target's key, empty for what was pushed.
         first_series: Where its series begin in `refs`.
-        first_chunk: Where its chunks begin in `chunks`; series by series, `CHUNK_SAMPLES` rows
-            each but the last.
+        first_chunk: Where its chunks begin in `chunks`; page by page, `CHUNK_SAMPLES` rows each
+            but the last.
         offset: Where its timestamps begin in `data`; its chunks follow them.
+        page_series: How many series a page has, the last one excepted. A chunk holds the rows of
+            a page's first series, then those of its second, and so on.
     """
 
     key: str
@@ -64,11 +70,17 @@ class TableEntry:
     offset: int
     times_size: int
     times_crc: int
+    page_series: int = 1
 
     @property
-    def chunks_per_series(self) -> int:
-        """Into how many chunks a series is cut."""
+    def chunks_per_page(self) -> int:
+        """Into how many chunks a page is cut."""
         return -(-self.rows // CHUNK_SAMPLES)
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks there are."""
+        return self.chunks_per_page * -(-self.series // self.page_series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +101,13 @@ class Table:
     Attributes:
         ids: (series,) ascending.
         order: For each of `ids` its column; None if they are in order.
+        stops: (chunks,) where each chunk ends in `data`.
     """
 
     entry: TableEntry
     ids: IdArray
     order: IdArray | None
+    stops: npt.NDArray[np.int64]
 
 
 class Block:
@@ -138,11 +152,13 @@ class Block:
         for entry in self._entries:
             refs = self._refs[entry.first_series : entry.first_series + entry.series]
             columns = ids[refs]
-            if bool((columns[1:] > columns[:-1]).all()):
-                tables.append(Table(entry, columns, None))
-            else:
+            order: IdArray | None = None
+            if not (columns[1:] > columns[:-1]).all():
                 order = np.argsort(columns, kind="stable").astype(np.int32)
-                tables.append(Table(entry, columns[order], order))
+                columns = columns[order]
+            sizes = self._chunks["size"][entry.first_chunk : entry.first_chunk + entry.chunk_count]
+            stops = entry.offset + entry.times_size + np.cumsum(sizes, dtype=np.int64)
+            tables.append(Table(entry, columns, order, stops))
         self.ids = np.sort(ids)
         self.tables = tuple(tables)
 
@@ -170,39 +186,42 @@ class Block:
             out: Its rows are contiguous.
         """
         entry = table.entry
-        count = entry.chunks_per_series
-        all_chunks = self._chunks[entry.first_chunk : entry.first_chunk + entry.series * count]
-        ends = np.cumsum(all_chunks["size"], dtype=np.int64)
-        base = entry.offset + entry.times_size
-        scratch = np.empty(CHUNK_SAMPLES)
         columns = positions if table.order is None else table.order[positions]
+        pages = columns // entry.page_series
+        begins = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
+        for begin, end in itertools.pairwise([*begins, len(columns)]):
+            page = int(pages[begin])
+            rows = columns[begin:end] - page * entry.page_series
+            self._read_page(table, page, rows, first, last, out[begin:end])
+
+    def _read_page(
+        self, table: Table, page: int, rows: IdArray, first: int, last: int, out: FloatArray
+    ) -> None:
+        """Fill `out` with rows `first` to `last` of a page's series `rows`."""
+        entry = table.entry
+        series = min(entry.page_series, entry.series - page * entry.page_series)
+        is_whole = np.array_equal(rows, np.arange(series))
         for number in range(first // CHUNK_SAMPLES, -(-last // CHUNK_SAMPLES)):
-            at = columns.astype(np.int64) * count + number
-            sizes: list[int] = all_chunks["size"][at].tolist()
-            stops: list[int] = (base + ends[at]).tolist()
-            checksums: list[int] = all_chunks["crc"][at].tolist()
             begin = number * CHUNK_SAMPLES
             length = min(CHUNK_SAMPLES, entry.rows - begin)
             low, high = max(first - begin, 0), min(last - begin, length)
-            is_whole = low == 0 and high == length
-            start = begin + low - first
-            for row, size, stop, checksum in zip(out, sizes, stops, checksums, strict=True):
-                part = row[start : start + high - low]
-                target = part if is_whole else scratch[:length]
-                self._read_chunk(entry, size, stop, checksum, target)
-                if not is_whole:
-                    part[:] = target[low:high]
+            chunk = np.empty(series * length)
+            self._read_chunk(table, page * entry.chunks_per_page + number, chunk)
+            values = chunk.reshape(series, length)[:, low:high]
+            out[:, begin + low - first : begin + high - first] = (
+                values if is_whole else values[rows]
+            )
 
-    def _read_chunk(
-        self, entry: TableEntry, size: int, stop: int, checksum: int, out: FloatArray
-    ) -> None:
+    def _read_chunk(self, table: Table, number: int, out: FloatArray) -> None:
+        size, checksum = self._chunks[table.entry.first_chunk + number].item()
+        stop = int(table.stops[number])
         data = self._data[stop - size : stop]
         try:
             _check(data, checksum)
             decode_chunk(data, out)
         except ChunkError as error:
             out.fill(ABSENT)
-            self._on_damage(self.path, f"table {entry.key!r}, before byte {stop}: {error}")
+            self._on_damage(self.path, f"table {table.entry.key!r}, before byte {stop}: {error}")
 
     def _section(self, name: str) -> memoryview:
         offset, size = self._sections[name]
@@ -236,7 +255,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if f"{zlib.crc32(line):08x}".encode() != checksum:
         raise BlockError("meta.json fails its checksum")
     meta = cast("dict[str, Any]", orjson.loads(line))
-    if meta["version"] != VERSION:
+    if meta["version"] not in _READABLE:
         raise BlockError(f"version {meta['version']} of the block format is unknown")
     return meta
 

@@ -26,9 +26,11 @@ from resumatch_monitor.storage.tsdb.chunk import encode_chunk, encode_times
 from resumatch_monitor.storage.tsdb.disk import sync_folder
 from resumatch_monitor.storage.tsdb.head import HeadCut, MatrixChunk
 from resumatch_monitor.storage.tsdb.index import IdArray
-from resumatch_monitor.storage.tsdb.pushed import Grid
+from resumatch_monitor.storage.tsdb.pushed import Grid, merge_grids
 
 _SERIES_AT_ONCE = 256
+_PAGE_SERIES = 16
+"""Series that are compressed together: more are read faster together and slower alone."""
 TEMPORARY_SUFFIX = ".tmp"
 
 
@@ -103,7 +105,8 @@ def tables_of(cut: HeadCut) -> Iterator[TableSource]:
     for key, parts in cut.rows:
         ids = np.unique(np.concatenate([chunk.ids for chunk, _, _ in parts]))
         yield MatrixTable(key, np.concatenate([times for _, _, times in parts]), ids, parts)
-    yield from map(GridTable, cut.grids)
+    if cut.grids:
+        yield from map(GridTable, merge_grids(cut.grids))
 
 
 class _Data:
@@ -131,13 +134,15 @@ class _Data:
         times = encode_times(table.times)
         self.write(times)
         kept: list[IdArray] = []
+        pages = _Pages(self)
         for first in range(0, len(table.ids), _SERIES_AT_ONCE):
             values = table.read(first, first + _SERIES_AT_ONCE)
             absent = is_absent(values)
             present = ~absent.all(axis=1)
             self.samples += int(absent.size - absent.sum())
             kept.append(table.ids[first : first + _SERIES_AT_ONCE][present])
-            self._add_series(values[present])
+            pages.add(values[present])
+        pages.finish()
         ids = np.concatenate(kept)
         self.tables.append(
             TableEntry(
@@ -151,6 +156,7 @@ class _Data:
                 offset=offset,
                 times_size=len(times),
                 times_crc=zlib.crc32(times),
+                page_series=_PAGE_SERIES,
             )
         )
         self._series += len(ids)
@@ -160,12 +166,32 @@ class _Data:
         """Return size and checksum of every chunk."""
         return np.array(self._chunks, dtype=CHUNK_ENTRY).tobytes()
 
-    def _add_series(self, values: FloatArray) -> None:
-        for row in values:
-            for first in range(0, len(row), CHUNK_SAMPLES):
-                chunk = encode_chunk(row[first : first + CHUNK_SAMPLES])
-                self._chunks.append((len(chunk), zlib.crc32(chunk)))
-                self.write(chunk)
+    def add_page(self, values: FloatArray) -> None:
+        """Write the values of up to `_PAGE_SERIES` series, (S, T)."""
+        for first in range(0, values.shape[1], CHUNK_SAMPLES):
+            chunk = encode_chunk(values[:, first : first + CHUNK_SAMPLES].reshape(-1))
+            self._chunks.append((len(chunk), zlib.crc32(chunk)))
+            self.write(chunk)
+
+
+class _Pages:
+    """Cuts the series of a table into pages, however many come at a time."""
+
+    def __init__(self, data: _Data) -> None:
+        self._data = data
+        self._rest: FloatArray | None = None
+
+    def add(self, values: FloatArray) -> None:
+        if self._rest is not None:
+            values = np.concatenate((self._rest, values))
+        whole = len(values) // _PAGE_SERIES * _PAGE_SERIES
+        for first in range(0, whole, _PAGE_SERIES):
+            self._data.add_page(values[first : first + _PAGE_SERIES])
+        self._rest = values[whole:]
+
+    def finish(self) -> None:
+        if self._rest is not None and len(self._rest):
+            self._data.add_page(self._rest)
 
 
 def write_block(

@@ -1,4 +1,4 @@
-"""The bit-exact encoding of one series' consecutive values.
+"""The bit-exact encoding of consecutive values, of one series or of a few after each other.
 
 The first byte says how:
 
@@ -28,7 +28,7 @@ _CONFIG = cast("Any", pcodec).ChunkConfig(compression_level=8)
 
 _PLAIN, _CONSTANT, _PATCHED, _RAW = range(4)
 _MOST_PAYLOADS = 255
-_LONGEST = 4096
+_LONGEST = 8192
 
 
 class ChunkError(Exception):
@@ -36,7 +36,7 @@ class ChunkError(Exception):
 
 
 def encode_chunk(values: FloatArray) -> bytes:
-    """Encode (T,) values, 0 < T <= 4096."""
+    """Encode (T,) values, 0 < T <= 8192."""
     values = np.ascontiguousarray(values, dtype=np.float64)
     bits = values.view(np.uint64)
     if bool((bits == bits[0]).all()):
@@ -125,7 +125,9 @@ def _decode_patched(data: bytes, out: FloatArray) -> None:
     start = 2 + 8 * count
     (size,) = struct.unpack_from("<H", data, start)
     start += 2
-    raw = zstandard.ZstdDecompressor().decompress(data[start : start + size], max_output_size=4096)
+    raw = zstandard.ZstdDecompressor().decompress(
+        data[start : start + size], max_output_size=_LONGEST
+    )
     marks = np.frombuffer(raw, np.uint8)
     if len(marks) != len(out):
         raise ChunkError(f"a chunk holds other than {len(out)} values")
