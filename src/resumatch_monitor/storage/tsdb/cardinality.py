@@ -97,10 +97,8 @@ def _time_bounds(state: StoreState) -> tuple[int | None, int | None]:
             times = chunk.rows()[1]
             if len(times):
                 bounds += (int(times[0]), int(times[-1]))
-    for series in list(state.head.ragged.values()):
-        times = series.data.times
-        if len(times):
-            bounds += (int(times[0]), int(times[-1]))
+    for grid in state.head.pushed.grids():
+        bounds += (int(grid.times[0]), int(grid.times[-1]))
     for block in state.blocks:
         bounds += (block.meta.min_ms, block.meta.max_ms)
     return (min(bounds), max(bounds)) if bounds else (None, None)
@@ -111,4 +109,4 @@ def _count_chunks(state: StoreState) -> int:
     in_matrices = sum(
         chunk.width for target in list(head.targets.values()) for chunk in target.chunks
     )
-    return in_matrices + len(head.ragged)
+    return in_matrices + sum(len(grid.ids) for grid in head.pushed.grids())
