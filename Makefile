@@ -35,7 +35,7 @@ format: $(STAMPS)/dev ## Put the sources into the house's form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMPS)/dev $(STAMPS)/web ## Measure, and print what was measured
+bench: $(STAMPS)/system $(STAMPS)/dev $(STAMPS)/web ## Measure, and print what was measured
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # What could not be built is not tried again by itself, lest every start wait for an absent registry.

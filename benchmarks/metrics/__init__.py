@@ -1,0 +1,1 @@
+"""The metrics engine beside Prometheus and VictoriaMetrics, in one run on the same data."""
