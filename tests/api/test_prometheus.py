@@ -7,10 +7,12 @@ import pytest
 
 from resumatch_monitor.api.prometheus import build_router
 from resumatch_monitor.api.prometheus_params import RuleFilter
+from resumatch_monitor.api.prometheus_series import unescape_name
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.runner import QueryRunner
+from tests.api.prometheus_support import make_suppliers
 from tests.support.clock import FakeClock
 from tests.support.memory_store import MemoryStore
 from tests.support.web import CHARLIE, make_guard, serve
@@ -47,12 +49,9 @@ def queries(store: MemoryStore, clock: FakeClock, telemetry: Telemetry) -> Itera
 async def client(queries: QueryRunner, clock: FakeClock) -> AsyncGenerator[httpx.AsyncClient]:
     router = build_router(
         queries=queries,
+        suppliers=make_suppliers(rules=_describe_filter),
         guard=make_guard(),
         clock=clock,
-        rules=_describe_filter,
-        alerts=lambda: {"alerts": []},
-        targets=lambda: {"activeTargets": [], "droppedTargets": []},
-        metadata=lambda metric, limit: {str(metric): [{"type": "counter"}], "limit": limit},
     )
     async with serve(router, token=CHARLIE) as client:
         yield client
@@ -172,14 +171,25 @@ def over(query: str, start: float, end: float, step: float) -> dict[str, Any]:
         ("/query", {"query": "info(up)"}, 422, "execution", "info"),
         ("/query", {"query": "rate(up[5m] anchored)"}, 422, "execution", "anchored"),
         ("/query", {"query": "mad_over_time(up[5m])"}, 422, "execution", "experimental"),
-        ("/query", {"query": "(" * 100 + "1" + ")" * 100}, 422, "execution", "nested"),
+        ("/query", {"query": "(" * 100 + "1" + ")" * 100}, 400, "bad_data", "nested"),
         ("/query_range", over("1", 0, 11_001, 1), 400, "bad_data", TOO_FINE),
         ("/query_range", over("1", 1, 0, 1), 400, "bad_data", "before"),
         ("/query_range", over("1", 0, 1, 0), 400, "bad_data", "zero"),
         ("/query_range", {"query": "1", "start": 0, "end": 1}, 400, "bad_data", '"step"'),
         ("/query_range", {"query": "1", "end": 1, "step": 1}, 400, "bad_data", '"start"'),
         ("/query_range", over("up[5m]", 0, 1, 1), 400, "bad_data", "range vector"),
+        ("/query", {"query": "x", "lookback_delta": "soon"}, 400, "bad_data", "lookback delta"),
+        ("/query", {"query": "1 +"}, 400, "bad_data", 'invalid parameter "query": parse error'),
+        ("/query", {"query": '{__name__=~".*"}'}, 400, "bad_data", "one non-empty matcher"),
+        ("/query_range", over("1", 0, 1, 1e30), 400, "bad_data", "overflows"),
+        ("/labels", {"start": "x"}, 400, "bad_data", "Invalid time value for 'start'"),
+        ("/format_query", {"query": "("}, 400, "bad_data", "parse error"),
+        ("/parse_query", {"query": "("}, 400, "bad_data", "parse error"),
+        ("/parse_query", {"query": "(" * 100}, 400, "bad_data", "nested"),
         ("/series", {}, 400, "bad_data", "no match[] parameter provided"),
+        ("/series", {"match[]": "up offset 1m"}, 400, "bad_data", "not a selector"),
+        ("/series", {"match[]": "{}"}, 400, "bad_data", "match[] must contain at least one non-"),
+        ("/metadata", {"limit": "x"}, 400, "bad_data", "limit must be a number"),
         ("/series", {"match[]": "1 + 1"}, 400, "bad_data", "not a selector"),
         ("/series", {"match[]": "{"}, 400, "bad_data", "match[]"),
     ],
@@ -205,8 +215,113 @@ async def test_refuses_a_query_of_100_kb(client: httpx.AsyncClient) -> None:
 
     response = await client.post("/api/v1/query", data={"query": query})
 
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert "longer than" in response.json()["error"]
+
+
+async def test_tells_what_a_query_took(client: httpx.AsyncClient, clock: FakeClock) -> None:
+    data = await ask(client, "/query", query="sum(requests_total)", stats="all")
+    now = clock.now().timestamp()
+    over_range = await ask(client, "/query_range", **over("odd", now - 60, now, 15), stats="true")
+    without = await ask(client, "/query", query="1")
+
+    assert data["stats"]["samples"]["totalQueryableSamples"] > 0
+    assert data["stats"]["timings"]["execTotalTime"] > 0
+    assert over_range["stats"]["timings"].keys() == data["stats"]["timings"].keys()
+    assert "stats" not in without
+
+
+async def test_the_lookback_can_be_chosen(client: httpx.AsyncClient, clock: FakeClock) -> None:
+    later = clock.now().timestamp() + 240
+    query = 'odd{kind="inf"}'
+
+    usual = await ask(client, "/query", query=query, time=later)
+    short = await ask(client, "/query", query=query, time=later, lookback_delta="3m")
+    zero = await ask(client, "/query", query=query, time=later, lookback_delta="0s")
+
+    assert [len(each["result"]) for each in (usual, short, zero)] == [1, 0, 1]
+
+
+async def test_a_form_and_the_address_are_read_together(client: httpx.AsyncClient) -> None:
+    response = await client.post(
+        "/api/v1/query?query=2&time=5", content="query=1", headers={"Content-Type": "text/x"}
+    )
+
+    assert response.json()["data"]["result"] == [5, "1"]
+
+
+async def test_several_selectors_are_joined(client: httpx.AsyncClient) -> None:
+    wanted = {"match[]": ['odd{kind="nan"}', 'requests_total{job="web"}', 'odd{kind="nan"}']}
+
+    series = await ask(client, "/series", **wanted)
+    labels = await ask(client, "/labels", **wanted)
+    kinds = await ask(client, "/label/kind/values", **wanted)
+
+    assert [each["__name__"] for each in series] == ["odd", "requests_total"]
+    assert labels == ["__name__", "job", "kind"]
+    assert kinds == ["nan"]
+
+
+async def test_a_period_that_ends_before_it_starts_has_nothing(client: httpx.AsyncClient) -> None:
+    assert await ask(client, "/labels", start=2, end=1) == []
+
+
+@pytest.mark.parametrize(
+    ("escaped", "name"),
+    [
+        ("job", "job"),
+        ("U__", ""),
+        ("U__http_2e_status", "http.status"),
+        ("U__a__b", "a_b"),
+        ("U___1f600_", "\U0001f600"),
+        ("U__a_b", "U__a_b"),
+        ("U__a_d800_", "U__a_d800_"),
+        ("U__a_110000_", "U__a_110000_"),
+        ("U__a_2e", "U__a_2e"),
+        ("http.status", "http.status"),
+    ],
+)
+def test_label_names_are_unescaped(escaped: str, name: str) -> None:
+    assert unescape_name(escaped) == name
+
+
+async def test_values_of_a_label_with_a_dot(
+    client: httpx.AsyncClient, store: MemoryStore, clock: FakeClock
+) -> None:
+    now_ms = to_milliseconds(clock.now())
+    store.add(Labels.of({"__name__": "t", "http.status": "200", "a/b": "x"}), {now_ms: 1.0})
+
+    assert await ask(client, "/label/U__http_2e_status/values") == ["200"]
+    assert await ask(client, "/label/http.status/values") == ["200"]
+    assert await ask(client, "/label/a%2Fb/values") == ["x"]
+
+
+async def test_takes_a_query_apart(client: httpx.AsyncClient) -> None:
+    tree = await ask(client, "/parse_query", query="(rate(up[5m] offset 1m)) > bool 2")
+
+    selector = {
+        "type": "matrixSelector",
+        "name": "up",
+        "range": 300_000,
+        "offset": 60_000,
+        "matchers": [{"name": "__name__", "value": "up", "type": "="}],
+        "timestamp": None,
+        "startOrEnd": None,
+        "anchored": False,
+        "smoothed": False,
+    }
+    function = {"name": "rate", "argTypes": ["matrix"], "variadic": 0, "returnType": "vector"}
+    assert tree == {
+        "type": "binaryExpr",
+        "op": ">",
+        "lhs": {
+            "type": "parenExpr",
+            "expr": {"type": "call", "func": function, "args": [selector]},
+        },
+        "rhs": {"type": "numberLiteral", "val": "2"},
+        "matching": None,
+        "bool": True,
+    }
 
 
 async def test_finds_series_labels_and_values(client: httpx.AsyncClient) -> None:
@@ -243,9 +358,13 @@ async def test_serves_what_other_parts_supply(client: httpx.AsyncClient) -> None
     assert (await ask(client, "/rules"))["groups"] == []
     assert await ask(client, "/alerts") == {"alerts": []}
     assert (await ask(client, "/targets"))["droppedTargets"] == []
-    assert (await ask(client, "/metadata", metric="up", limit=3))["limit"] == 3
     assert (await ask(client, "/status/buildinfo"))["version"]
     assert await ask(client, "/format_query", query="sum(up)by(job)") == "sum by (job) (up)"
+    assert await ask(client, "/scrape_pools") == {"scrapePools": []}
+    assert await ask(client, "/alertmanagers") == {
+        "activeAlertmanagers": [],
+        "droppedAlertmanagers": [],
+    }
 
 
 async def test_refuses_strangers_and_large_bodies(

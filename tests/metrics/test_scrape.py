@@ -149,7 +149,6 @@ async def test_stores_samples_with_the_targets_labels(
     assert scraper.status.health == "up"
     assert scraper.status.samples_scraped == 2
     assert metadata.read("a") == [{"type": "counter", "help": "Things.", "unit": ""}]
-    assert metadata.as_prometheus_answers(None, 1) == {"a": metadata.read("a")}
 
 
 async def test_samples_with_their_own_time_are_stored_at_it(

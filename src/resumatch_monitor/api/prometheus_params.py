@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from resumatch_monitor.promql.value import QueryError
 
 MAX_BODY_BYTES = 1024 * 1024
 _MOST_FIELDS = 1000
+_WITH_BODY = frozenset({"POST", "PUT"})
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
 _FURTHEST_SECONDS = (1 << 58) / 1000
@@ -63,11 +65,22 @@ def bad_data(message: str) -> PrometheusError:
 class Params:
     """The parameters of one request; a form's come before the query string's."""
 
-    def __init__(self, pairs: list[tuple[str, str]], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        pairs: list[tuple[str, str]],
+        *,
+        clock: Clock,
+        path: Mapping[str, str] | None = None,
+    ) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
         self._clock = clock
+        self._path = path or {}
+
+    def path(self, name: str) -> str:
+        """Return what stands in the path for `name`."""
+        return self._path[name]
 
     def text(self, name: str) -> str:
         """Return the first value of `name`, empty if there is none."""
@@ -80,23 +93,28 @@ class Params:
             PrometheusError: If it cannot be read, or is missing and has no default.
         """
         text = self.text(name)
-        if not text:
-            if default_ms is not None:
-                return default_ms
-            raise bad_data(f'invalid parameter "{name}": cannot parse "" to a valid timestamp')
+        if not text and default_ms is not None:
+            return default_ms
         try:
             return _parse_time_ms(text)
         except ValueError:
+            # So it is in Prometheus, word for word.
+            context = "" if default_ms is None else f"Invalid time value for '{name}': "
             raise bad_data(
-                f'invalid parameter "{name}": cannot parse "{_short(text)}" to a valid timestamp'
+                f'invalid parameter "{name}": {context}'
+                f'cannot parse "{_short(text)}" to a valid timestamp'
             ) from None
 
     def now_ms(self) -> int:
         """Return the present moment."""
         return to_milliseconds(self._clock.now())
 
-    def duration(self, name: str) -> timedelta | None:
+    def duration(self, name: str, *, problem: str | None = None) -> timedelta | None:
         """Return a span given as seconds or as a Prometheus duration, None if it is missing.
+
+        Args:
+            name: The parameter.
+            problem: How an error begins, where it does not begin with the parameter's name.
 
         Raises:
             PrometheusError: If it cannot be read.
@@ -104,12 +122,15 @@ class Params:
         text = self.text(name)
         if not text:
             return None
+        begin = f'invalid parameter "{name}": ' if problem is None else problem
         try:
             return _parse_span(text)
-        except ValueError:
+        except OverflowError:
             raise bad_data(
-                f'invalid parameter "{name}": cannot parse "{_short(text)}" to a valid duration'
+                f'{begin}cannot parse "{_short(text)}" to a valid duration. It overflows int64'
             ) from None
+        except ValueError:
+            raise bad_data(f'{begin}cannot parse "{_short(text)}" to a valid duration') from None
 
     def step_ms(self) -> int:
         """Return the `step` of a range query.
@@ -140,6 +161,20 @@ class Params:
         if not text.isdecimal() or len(text) > 18:
             raise bad_data(f'invalid parameter "limit": cannot parse "{_short(text)}" to a limit')
         return int(text) or None
+
+    def count(self, name: str) -> int | None:
+        """Return a number of items where none is no limit: None if it is missing or negative.
+
+        Raises:
+            PrometheusError: If it is no number.
+        """
+        text = self.text(name)
+        if not text:
+            return None
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
+            raise bad_data(f"{name} must be a number")
+        return int(text) if digits == text else None
 
     def texts(self, name: str) -> frozenset[str]:
         """Return all values of `name`."""
@@ -197,7 +232,7 @@ class Params:
         texts = self._values.get("match[]", [])
         if required and not texts:
             raise bad_data("no match[] parameter provided")
-        return [_parse_matchers(text) for text in texts]
+        return [parse_matchers(text) for text in texts]
 
 
 async def read_params(request: Request, *, clock: Clock) -> Params:
@@ -207,7 +242,7 @@ async def read_params(request: Request, *, clock: Clock) -> Params:
         PrometheusError: If the body is too large or has too many fields.
     """
     pairs: list[tuple[str, str]] = []
-    if request.method == "POST":
+    if request.method in _WITH_BODY:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -222,16 +257,24 @@ async def read_params(request: Request, *, clock: Clock) -> Params:
         except ValueError:
             raise bad_data("error parsing form values") from None
     pairs.extend(request.query_params.multi_items())
-    return Params(pairs, clock=clock)
+    return Params(pairs, clock=clock, path=request.path_params)
 
 
-def _parse_matchers(text: str) -> tuple[Matcher, ...]:
+def parse_matchers(text: str, *, name: str = "match[]") -> tuple[Matcher, ...]:
+    """Parse a selector without range, offset or @.
+
+    Raises:
+        PrometheusError: If it is none, or selects everything; it names the parameter `name`.
+    """
     try:
         node = parse(text)
     except QueryError as error:
-        raise bad_data(f'invalid parameter "match[]": {error}') from None
-    if not isinstance(node, ast.VectorSelector):
-        raise bad_data(f'invalid parameter "match[]": {_short(text)!r} is not a selector')
+        problem = str(error)
+        if "at least one non-empty matcher" in problem:
+            problem = f"{name} must contain at least one non-empty matcher"
+        raise bad_data(f'invalid parameter "{name}": {problem}') from None
+    if not isinstance(node, ast.VectorSelector) or node.offset_ms or node.at is not None:
+        raise bad_data(f'invalid parameter "{name}": "{_short(text)}" is not a selector')
     return node.matchers
 
 
@@ -251,10 +294,7 @@ def _parse_span(text: str) -> timedelta:
         seconds = float(text)
     except ValueError:
         return parse_duration(text)
-    try:
-        return timedelta(seconds=seconds)
-    except OverflowError:
-        raise ValueError(text) from None
+    return timedelta(seconds=seconds)
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,6 @@
 """The HTTP edge over a monitor's parts."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
@@ -20,7 +19,6 @@ from resumatch_monitor.api import (
     notifications,
     overview,
     probes,
-    prometheus,
     remote_write,
     rules,
     sentry,
@@ -30,6 +28,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.ui import pages
 from resumatch_monitor.ui.bundle import Bundle
@@ -83,15 +82,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
 def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     sources = monitor.target_sources
     return [
-        prometheus.build_router(
-            queries=monitor.queries,
-            guard=guard,
-            clock=monitor.clock,
-            rules=lambda wanted: rules.render_prometheus_rules(monitor.rules.snapshot(), wanted),
-            alerts=lambda: rules.render_prometheus_alerts(monitor.rules.snapshot()),
-            targets=partial(targets.render_prometheus_targets, sources),
-            metadata=monitor.metadata.as_prometheus_answers,
-        ),
+        *build_prometheus(monitor, guard),
         charts.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
         explain.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
         dashboards.build_router(

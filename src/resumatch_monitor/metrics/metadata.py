@@ -48,13 +48,6 @@ class MetadataStore:
         )
         return [{"type": each.type, "help": each.help, "unit": each.unit} for each in found]
 
-    def as_prometheus_answers(self, metric: str | None, limit: int) -> dict[str, object]:
-        """Return the `data` of Prometheus' `/api/v1/metadata`.
-
-        Args:
-            metric: Only this one, or None for all.
-            limit: At most so many metrics; 0 for all.
-        """
-        names = self.names() if metric is None else [metric]
-        found = {name: said for name in names if (said := self.read(name))}
-        return dict(list(found.items())[: limit or None])
+    def by_target(self) -> dict[str, Mapping[str, Metadata]]:
+        """Return what each target said of its metrics, by the target's key."""
+        return dict(self._targets)

@@ -76,6 +76,11 @@ class Context:
         self.step_ms = step_ms
         self._sample_count = 0
 
+    @property
+    def sample_count(self) -> int:
+        """How many samples were loaded and made."""
+        return self._sample_count
+
     def count_samples(self, count: int) -> None:
         """Account for samples that are loaded or made.
 

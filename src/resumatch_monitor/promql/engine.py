@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy as np
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, Queryable, TimeArray
 from resumatch_monitor.promql import ast
-from resumatch_monitor.promql.context import Annotations, Context, Options, no_checkpoint
+from resumatch_monitor.promql.context import Context, Options, no_checkpoint
 from resumatch_monitor.promql.evaluator import Evaluator
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.promql.selection import select_raw
+from resumatch_monitor.promql.statistics import NO_STATISTICS, Statistics
 from resumatch_monitor.promql.value import (
     InstantValue,
     InstantVector,
@@ -43,6 +45,7 @@ class Answer(Generic[ValueT]):
     value: ValueT
     warnings: Sequence[str] = ()
     infos: Sequence[str] = ()
+    statistics: Statistics = NO_STATISTICS
 
 
 def evaluate_instant(
@@ -58,7 +61,9 @@ def evaluate_instant(
     Raises:
         QueryError: See `promql.value` for its subclasses.
     """
+    watch = _Stopwatch()
     node = parse(query, features=options.features)
+    watch.end_preparation()
     context = Context(
         queryable, start_ms=at_ms, end_ms=at_ms, options=options, checkpoint=checkpoint
     )
@@ -66,11 +71,13 @@ def evaluate_instant(
     with np.errstate(all="ignore"):
         if isinstance(node, ast.MatrixSelector):
             blocks = select_raw(context, node, steps)
-            return _answer(RangeVector(blocks), context.annotations)
+            watch.end_evaluation()
+            return _answer(RangeVector(blocks), context, watch)
         if isinstance(node, ast.Subquery):
             raise QueryError("a subquery can only be the argument of a function")
         value = Evaluator(context, steps).evaluate(node)
-        return _answer(_to_instant_value(value, at_ms), context.annotations)
+        watch.end_evaluation()
+        return _answer(_to_instant_value(value, at_ms), context, watch)
 
 
 def evaluate_range(
@@ -89,7 +96,9 @@ def evaluate_range(
         QueryError: See `promql.value` for its subclasses.
     """
     check_range(start_ms, end_ms, step_ms)
+    watch = _Stopwatch()
     node = parse(query, features=options.features)
+    watch.end_preparation()
     context = Context(
         queryable,
         start_ms=start_ms,
@@ -107,8 +116,9 @@ def evaluate_range(
                 " must be Scalar or instant Vector"
             )
         value = Evaluator(context, steps).evaluate(node)
+        watch.end_evaluation()
         matrix = _to_matrix(value, steps)
-    return _answer(matrix, context.annotations)
+    return _answer(matrix, context, watch)
 
 
 def check_range(start_ms: int, end_ms: int, step_ms: int) -> None:
@@ -123,8 +133,35 @@ def check_range(start_ms: int, end_ms: int, step_ms: int) -> None:
         raise QueryLimitError(TOO_MANY_POINTS)
 
 
-def _answer(value: ValueT, annotations: Annotations) -> Answer[ValueT]:
-    return Answer(value, tuple(annotations.warnings), tuple(annotations.infos))
+class _Stopwatch:
+    """Measures the phases of one evaluation."""
+
+    def __init__(self) -> None:
+        self._started = self._prepared = self._evaluated = perf_counter()
+
+    def end_preparation(self) -> None:
+        self._prepared = self._evaluated = perf_counter()
+
+    def end_evaluation(self) -> None:
+        self._evaluated = perf_counter()
+
+    def read(self, samples: int) -> Statistics:
+        return Statistics(
+            prepare_seconds=self._prepared - self._started,
+            evaluate_seconds=self._evaluated - self._prepared,
+            sort_seconds=perf_counter() - self._evaluated,
+            samples=samples,
+        )
+
+
+def _answer(value: ValueT, context: Context, watch: _Stopwatch) -> Answer[ValueT]:
+    remarks = context.annotations
+    return Answer(
+        value,
+        tuple(remarks.warnings),
+        tuple(remarks.infos),
+        watch.read(context.sample_count),
+    )
 
 
 def _to_instant_value(value: Value, at_ms: int) -> InstantValue:

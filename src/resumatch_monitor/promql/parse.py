@@ -1,4 +1,4 @@
-"""Turns the text of a query into our own syntax tree. The only module that knows `promql_parser`.
+"""Turns the text of a query into our own syntax tree. Beside `tree`, nothing knows `promql_parser`.
 
 `promql_parser` is native code with recursion of its own: a query of many thousand nested
 parentheses ends the whole process. So the text is measured before it is parsed.
@@ -16,7 +16,7 @@ from resumatch_monitor.kit.regex import Regex
 from resumatch_monitor.metrics.labels import METRIC_NAME, Matcher, MatchOp
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.ast import AtEdge, Cardinality
-from resumatch_monitor.promql.value import QueryError, QueryLimitError, UnsupportedError
+from resumatch_monitor.promql.value import QueryError, QueryTooLongError, UnsupportedError
 
 EXPERIMENTAL_FUNCTIONS = "promql-experimental-functions"
 """Prometheus' name for the feature that allows its experimental functions and aggregations."""
@@ -75,7 +75,7 @@ def parse(text: str, *, features: frozenset[str] = frozenset()) -> ast.Expr:
     Raises:
         QueryError: If it is not well-formed or its types do not fit.
         UnsupportedError: If it uses something that this engine does not have, named in the message.
-        QueryLimitError: If it is too long or too deeply nested.
+        QueryTooLongError: If it is too long or too deeply nested.
     """
     _check_size(text)
     return _parse_checked(text, features)
@@ -104,20 +104,30 @@ def format_query(text: str) -> str:
     return _parse_natively(text).prettify()
 
 
+def parse_natively(text: str) -> pp.Expr:
+    """Return the tree of `promql_parser` itself, brackets included, for `tree` alone.
+
+    Raises:
+        QueryError: As `parse`.
+    """
+    _check_size(text)
+    return _parse_natively(text)
+
+
 def _check_size(text: str) -> None:
     if len(text.encode()) > MAX_QUERY_BYTES:
-        raise QueryLimitError(f"the query is longer than {MAX_QUERY_BYTES:,} bytes")
+        raise QueryTooLongError(f"the query is longer than {MAX_QUERY_BYTES:,} bytes")
     if not text.strip():
         raise QueryError("parse error: no expression found in input")
     bare = _STRINGS_AND_COMMENTS.sub('""', text)
     if sum(1 for _ in _OPERATORS.finditer(bare)) > MAX_OPERATORS:
-        raise QueryLimitError(f"the query has more than {MAX_OPERATORS} operators and brackets")
+        raise QueryTooLongError(f"the query has more than {MAX_OPERATORS} operators and brackets")
     depth = 0
     for character in bare:
         if character in "([{":
             depth += 1
             if depth > MAX_NESTING:
-                raise QueryLimitError(f"the query is nested more than {MAX_NESTING} levels deep")
+                raise QueryTooLongError(f"the query is nested more than {MAX_NESTING} levels deep")
         elif character in ")]}":
             depth -= 1
 

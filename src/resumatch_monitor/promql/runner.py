@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import Queryable
 from resumatch_monitor.promql.context import DEFAULT_MAX_SAMPLES, Options
+from resumatch_monitor.promql.deadline import Deadline
 from resumatch_monitor.promql.engine import Answer, check_range, evaluate_instant, evaluate_range
 from resumatch_monitor.promql.explain import explain
 from resumatch_monitor.promql.finding import Finding
@@ -142,18 +144,27 @@ class QueryRunner(Querier):
         at_ms: int,
         render: Callable[[Answer[InstantValue]], ResultT],
         timeout: timedelta | None = None,  # noqa: ASYNC109 - passed on to the thread
+        lookback: timedelta | None = None,
     ) -> ResultT:
         """Evaluate at one moment and return what `render` makes of the answer in the thread.
+
+        Args:
+            query: A PromQL expression.
+            at_ms: The moment.
+            render: Called in the thread.
+            timeout: Instead of the configured one, if it is shorter.
+            lookback: How old a sample may be and still be a series' value; None or 0 for 5 min.
 
         Raises:
             QueryError: See `promql.value` for its subclasses.
         """
+        options = self._options_with(lookback)
 
-        def work(checkpoint: Callable[[], None]) -> ResultT:
+        def work(deadline: Deadline) -> ResultT:
             answer = evaluate_instant(
-                self._queryable, query, at_ms, options=self._options, checkpoint=checkpoint
+                self._queryable, query, at_ms, options=options, checkpoint=deadline.check
             )
-            return render(answer)
+            return render(deadline.add_waiting(answer))
 
         return await self._run("instant", work, timeout)
 
@@ -166,25 +177,29 @@ class QueryRunner(Querier):
         step_ms: int,
         render: Callable[[Answer[Matrix]], ResultT],
         timeout: timedelta | None = None,  # noqa: ASYNC109 - passed on to the thread
+        lookback: timedelta | None = None,
     ) -> ResultT:
         """Evaluate over a range and return what `render` makes of the answer in the thread.
+
+        `timeout` and `lookback` are as in `run_instant`.
 
         Raises:
             QueryError: See `promql.value` for its subclasses.
         """
         check_range(start_ms, end_ms, step_ms)
+        options = self._options_with(lookback)
 
-        def work(checkpoint: Callable[[], None]) -> ResultT:
+        def work(deadline: Deadline) -> ResultT:
             answer = evaluate_range(
                 self._queryable,
                 query,
                 start_ms=start_ms,
                 end_ms=end_ms,
                 step_ms=step_ms,
-                options=self._options,
-                checkpoint=checkpoint,
+                options=options,
+                checkpoint=deadline.check,
             )
-            return render(answer)
+            return render(deadline.add_waiting(answer))
 
         return await self._run("range", work, timeout)
 
@@ -203,17 +218,21 @@ class QueryRunner(Querier):
             QueryError: See `promql.value` for its subclasses.
         """
 
-        def work(checkpoint: Callable[[], None]) -> list[Finding]:
+        def work(deadline: Deadline) -> list[Finding]:
             return explain(
                 self._queryable,
                 query,
                 start_ms=start_ms,
                 end_ms=end_ms,
                 options=self._options,
-                checkpoint=checkpoint,
+                checkpoint=deadline.check,
             )
 
         return await self._run("explain", work, None)
+
+    def _options_with(self, lookback: timedelta | None) -> Options:
+        lookback_ms = round((lookback or timedelta()) / timedelta(milliseconds=1))
+        return replace(self._options, lookback_ms=lookback_ms) if lookback_ms > 0 else self._options
 
     def stop(self) -> None:
         """Refuse further queries, and end those that run at their next checkpoint."""
@@ -223,7 +242,7 @@ class QueryRunner(Querier):
     async def _run(
         self,
         kind: str,
-        work: Callable[[Callable[[], None]], ResultT],
+        work: Callable[[Deadline], ResultT],
         timeout: timedelta | None,  # noqa: ASYNC109 - passed on to the thread
     ) -> ResultT:
         if self._is_stopping.is_set():
@@ -232,7 +251,7 @@ class QueryRunner(Querier):
             self._metrics.failures.labels("limit").inc()
             raise QueryTimeoutError(f"{_MOST_WAITING} queries are waiting already; try again later")
         limit = min(timeout, self._timeout) if timeout is not None else self._timeout
-        deadline = _Deadline(self._clock, limit, self._is_stopping)
+        deadline = Deadline(self._clock, limit, self._is_stopping)
         started = self._clock.monotonic()
         self._waiting += 1
         self._metrics.pending.inc()
@@ -254,30 +273,10 @@ class QueryRunner(Querier):
             self._metrics.duration.labels(kind).observe(self._clock.monotonic() - started)
 
 
-class _Deadline:
-    """Raises once time is up or nobody waits for the result any more."""
-
-    def __init__(self, clock: Clock, limit: timedelta, is_stopping: threading.Event) -> None:
-        self._clock = clock
-        self._is_stopping = is_stopping
-        self._at = clock.monotonic() + limit.total_seconds()
-        self._is_cancelled = threading.Event()
-        self.message = f"query timed out after {limit.total_seconds():g} seconds"
-
-    def check(self) -> None:
-        if self._is_stopping.is_set():
-            raise QueryTimeoutError("the monitor is shutting down")
-        if self._is_cancelled.is_set() or self._clock.monotonic() > self._at:
-            raise QueryTimeoutError(self.message)
-
-    def cancel(self) -> None:
-        self._is_cancelled.set()
-
-
-def _in_time(work: Callable[[Callable[[], None]], ResultT], deadline: _Deadline) -> ResultT:
-    deadline.check()
+def _in_time(work: Callable[[Deadline], ResultT], deadline: Deadline) -> ResultT:
+    deadline.begin()
     try:
-        return work(deadline.check)
+        return work(deadline)
     except RecursionError:
         raise QueryLimitError("the query is nested too deeply") from None
     except MemoryError:

@@ -78,5 +78,9 @@ class QueryLimitError(ExecutionError):
     """The query would take more samples or points than is allowed."""
 
 
+class QueryTooLongError(QueryLimitError):
+    """The text of the query is too long or too deeply nested: 400 `bad_data`."""
+
+
 class QueryTimeoutError(ExecutionError):
     """The query took longer than is allowed: 503 `timeout`."""
