@@ -1,5 +1,6 @@
 """What the rules' tests put around a rule manager."""
 
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import FloatArray, Queryable, RowLayout, TimeArray, is_stale
+from resumatch_monitor.metrics.samples import Queryable, SampleBatch, is_stale
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
 from resumatch_monitor.promql.value import InstantValue, InstantVector, Matrix, QueryError
@@ -60,16 +61,13 @@ class MemorySink:
         self.samples: list[tuple[Labels, int, float]] = []
         self.failure: Exception | None = None
 
-    async def append_row(
-        self, target_key: str, layout: RowLayout, timestamp_ms: int, values: FloatArray
-    ) -> None:
-        raise NotImplementedError
-
-    async def append_samples(self, series: Sequence[tuple[Labels, TimeArray, FloatArray]]) -> None:
+    async def append_batch(self, batch: SampleBatch) -> None:
         if self.failure is not None:
             raise self.failure
-        for labels, times, values in series:
-            for time, value in zip(times.tolist(), values, strict=True):
+        bounds: list[int] = batch.offsets.tolist()
+        for labels, (begin, end) in zip(batch.labels, itertools.pairwise(bounds), strict=True):
+            times: list[int] = batch.times[begin:end].tolist()
+            for time, value in zip(times, batch.values[begin:end], strict=True):
                 self.samples.append((labels, time, float(value)))
 
     def last(self, labels: Labels) -> float | None:

@@ -47,6 +47,7 @@ from resumatch_monitor.probes.scheduler import ProbeScheduler
 from resumatch_monitor.probes.tools import ProbeTools
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.rules.manager import RuleManager
+from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
@@ -241,7 +242,10 @@ class Monitor:
             max_samples=metrics.query_max_samples,
             subquery_step=config.global_.evaluation_interval,
         )
-        self.rule_queries = self.queries.build_sibling(workers=1)
+        self._rule_selections = SharedSelections(
+            self.stores.samples, monotonic=self.clock.monotonic
+        )
+        self.rule_queries = self.queries.build_sibling(workers=1, queryable=self._rule_selections)
         self.scraper = ScrapeManager(
             targets=build_targets(config.scrape_configs, config.global_),
             sink=self.stores.samples,
@@ -276,7 +280,7 @@ class Monitor:
             loaded.groups,
             loaded.errors,
             querier=HoldingQuerier(self.rule_queries, refused_ago=self.stores.samples.refused_ago),
-            sink=self.stores.samples,
+            sink=ForgettingSink(self.stores.samples, self._rule_selections),
             alerts=self._alerts,
             states=SqlRuleStates(self.stores.database),
             clock=self.clock,

@@ -104,13 +104,13 @@ class QueryRunner(Querier):
         self._is_stopping = threading.Event()
         self._metrics = metrics or QueryMetrics(telemetry)
 
-    def build_sibling(self, *, workers: int) -> "QueryRunner":
-        """Return a runner with the same bounds and threads of its own.
+    def build_sibling(self, *, workers: int, queryable: Queryable | None = None) -> "QueryRunner":
+        """Return a runner with the same bounds and threads of its own, over `queryable` if given.
 
         What is asked of the one does not wait for what is asked of the other.
         """
         return QueryRunner(
-            self._queryable,
+            queryable or self._queryable,
             clock=self._clock,
             telemetry=self._telemetry,
             workers=workers,

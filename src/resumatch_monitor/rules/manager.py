@@ -10,7 +10,7 @@ from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import SampleSink
+from resumatch_monitor.metrics.samples import BatchSink
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.rules.alerting import AlertingRunner, build_alert
 from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness
@@ -55,7 +55,7 @@ class RuleManager:
         errors: Sequence[RuleFileError],
         *,
         querier: Querier,
-        sink: SampleSink,
+        sink: BatchSink,
         alerts: AlertSink,
         states: RuleStateStore,
         clock: Clock,
@@ -119,6 +119,11 @@ class RuleManager:
             groups=tuple(runner.status for runner in self._runners.values()),
             errors=self._errors,
         )
+
+    @property
+    def group_runners(self) -> tuple[GroupRunner, ...]:
+        """The groups, for those who evaluate them at moments of their own."""
+        return tuple(self._runners.values())
 
     def pending_alerts(self) -> list[Alert]:
         """Return the alerts whose `for` has not passed yet, the most recent first."""

@@ -5,13 +5,18 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import STALE, FloatArray, SampleSink, TimeArray
+from resumatch_monitor.metrics.samples import (
+    STALE,
+    BatchSink,
+    SampleBatch,
+    SamplesRejectedError,
+)
 
 
 class SeriesWriter:
     """Remembers which series the evaluation before had written."""
 
-    def __init__(self, sink: SampleSink) -> None:
+    def __init__(self, sink: BatchSink) -> None:
         self._sink = sink
         self._open: frozenset[Labels] = frozenset()
 
@@ -27,12 +32,32 @@ class SeriesWriter:
         """Write one sample for each of `series` and a staleness marker for each that ended.
 
         Raises:
+            SamplesRejectedError: If another rule has written other values of the same series.
             StoreFullError: If the store takes no samples; the same call may be made again.
         """
-        times: TimeArray = np.array([timestamp_ms], np.int64)
-        stale: FloatArray = np.array([STALE])
-        samples = [(labels, times, np.array([value])) for labels, value in series.items()]
-        samples.extend((labels, times, stale) for labels in self._open if labels not in series)
-        if samples:
-            await self._sink.append_samples(samples)
+        ended = [labels for labels in self._open if labels not in series]
+        count = len(series) + len(ended)
+        if count:
+            values = np.full(count, STALE)
+            values[: len(series)] = np.fromiter(series.values(), np.float64, len(series))
+            batch = SampleBatch(
+                labels=[*series, *ended],
+                offsets=np.arange(count + 1, dtype=np.int64),
+                times=np.full(count, timestamp_ms, np.int64),
+                values=values,
+            )
+            await self._append(batch, frozenset(series), frozenset(ended))
         self._open = frozenset(series)
+
+    async def _append(
+        self, batch: SampleBatch, series: frozenset[Labels], ended: frozenset[Labels]
+    ) -> None:
+        try:
+            await self._sink.append_batch(batch)
+        except SamplesRejectedError as error:
+            # All the others are durable. That a series goes on by another rule is as it should be.
+            self._open = series
+            if error.count > len(error.rejections) or any(
+                each.labels not in ended for each in error.rejections
+            ):
+                raise

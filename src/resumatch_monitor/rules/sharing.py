@@ -1,0 +1,257 @@
+"""Lets the rules that are evaluated at one moment share what they read.
+
+A group's rules look at the same few metrics over the same few ranges. The first of them that asks
+for a part of a metric reads just that; where the evaluation before had several such questions, the
+whole metric is read once and every question is answered from that.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, Matcher, MatchOp
+from resumatch_monitor.metrics.samples import BatchSink, Queryable, SampleBatch, SeriesBlock
+from resumatch_monitor.promql.value import QueryLimitError
+
+_MOST_KEPT_SAMPLES = 2_000_000
+_MOST_KEPT_SECONDS = 30.0
+_MOST_FAMILIES = 1_000
+_MOST_SELECTORS = 2_000
+"""Selectors whose rows are remembered for one sequence of series."""
+_MOST_SEQUENCES = 1_000
+_FEWEST_QUESTIONS = 3
+_LEAST_USE = 0.5
+"""Reading all of a metric pays when this share of its series is asked for, counted repeatedly."""
+
+_Rows = npt.NDArray[np.int64]
+_Matchers = tuple[Matcher, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Family:
+    """What was asked of one metric over one length of time.
+
+    Attributes:
+        moment_ms: The end of the range that was last asked for.
+        questions: The different questions at that moment, and how many series answered each.
+        asked_before: As `questions`, at the moment before.
+        size: How many series all of the metric had when it was last read; 0 if it never was.
+        is_too_large: Whether all of it is more than one query may load.
+    """
+
+    moment_ms: int = 0
+    questions: dict[_Matchers, int] = field(default_factory=dict[_Matchers, int])
+    asked_before: Mapping[_Matchers, int] = field(default_factory=dict[_Matchers, int])
+    size: int = 0
+    is_too_large: bool = False
+
+    def turn_to(self, moment_ms: int) -> None:
+        if moment_ms != self.moment_ms:
+            self.asked_before, self.questions = self.questions, {}
+            self.moment_ms = moment_ms
+
+    @property
+    def is_worth_all(self) -> bool:
+        if self.is_too_large or len(self.asked_before) < _FEWEST_QUESTIONS:
+            return False
+        return sum(self.asked_before.values()) >= _LEAST_USE * self.size
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """All of a metric over a range, as one evaluation shares it."""
+
+    blocks: Sequence[SeriesBlock]
+    sample_count: int
+    read_at: float
+
+
+@dataclass(slots=True, eq=False)
+class _Sequence:
+    """Series in an order that comes again from evaluation to evaluation."""
+
+    labels: Sequence[Labels]
+    found: dict[_Matchers, tuple[_Rows | slice, Sequence[Labels]]] = field(
+        default_factory=dict[_Matchers, tuple[_Rows | slice, Sequence[Labels]]]
+    )
+
+
+class SharedSelections(Queryable):
+    """A `Queryable` over another for the rules alone; safe from several threads.
+
+    What is read stays for a few seconds at most and is forgotten when a rule writes to its metric.
+    """
+
+    def __init__(self, queryable: Queryable, *, monotonic: Callable[[], float]) -> None:
+        self._queryable = queryable
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._families: OrderedDict[tuple[str, int], _Family] = OrderedDict()
+        self._readings: OrderedDict[tuple[str, int, int], _Reading] = OrderedDict()
+        self._sequences: OrderedDict[tuple[Labels, int], _Sequence] = OrderedDict()
+        self._kept_samples = 0
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
+        """See `Queryable`."""
+        name, others = _split(matchers)
+        if name is None:
+            return self._queryable.select(matchers, start_ms, end_ms)
+        with self._lock:
+            family = self._find_family(name, end_ms - start_ms)
+            family.turn_to(end_ms)
+            reading = self._readings.get((name, start_ms, end_ms))
+            if reading is None and family.is_worth_all:
+                reading = self._read_all(family, name, start_ms, end_ms)
+            if reading is not None:
+                blocks = self._answer(reading, others)
+                family.questions[others] = _count_series(blocks)
+                return blocks
+        blocks = join_equal_times(self._queryable.select(matchers, start_ms, end_ms))
+        with self._lock:
+            family.questions[others] = _count_series(blocks)
+        return blocks
+
+    def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """See `Queryable`."""
+        return self._queryable.find_series(matchers, start_ms, end_ms)
+
+    def find_label_names(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """See `Queryable`."""
+        return self._queryable.find_label_names(matchers, start_ms, end_ms)
+
+    def find_label_values(
+        self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """See `Queryable`."""
+        return self._queryable.find_label_values(name, matchers, start_ms, end_ms)
+
+    def forget(self, names: frozenset[str]) -> None:
+        """Read these metrics anew: a rule has written to them."""
+        with self._lock:
+            for key in [each for each in self._readings if each[0] in names]:
+                self._kept_samples -= self._readings.pop(key).sample_count
+
+    def _find_family(self, name: str, length_ms: int) -> _Family:
+        key = (name, length_ms)
+        family = self._families.setdefault(key, _Family())
+        self._families.move_to_end(key)
+        if len(self._families) > _MOST_FAMILIES:
+            self._families.popitem(last=False)
+        return family
+
+    def _read_all(self, family: _Family, name: str, start_ms: int, end_ms: int) -> _Reading | None:
+        everything = (Matcher(METRIC_NAME, MatchOp.EQUAL, name),)
+        try:
+            blocks = self._queryable.select(everything, start_ms, end_ms)
+        except QueryLimitError:
+            family.is_too_large = True
+            return None
+        blocks = join_equal_times(blocks)
+        family.size = _count_series(blocks)
+        reading = _Reading(blocks, sum(each.values.size for each in blocks), self._monotonic())
+        self._make_room(reading.sample_count)
+        self._readings[name, start_ms, end_ms] = reading
+        self._kept_samples += reading.sample_count
+        return reading
+
+    def _make_room(self, sample_count: int) -> None:
+        oldest_allowed = self._monotonic() - _MOST_KEPT_SECONDS
+        while self._readings:
+            oldest = next(iter(self._readings.values()))
+            is_over = self._kept_samples + sample_count > _MOST_KEPT_SAMPLES
+            if not is_over and oldest.read_at >= oldest_allowed:
+                return
+            self._kept_samples -= self._readings.popitem(last=False)[1].sample_count
+
+    def _answer(self, reading: _Reading, others: _Matchers) -> list[SeriesBlock]:
+        found: list[SeriesBlock] = []
+        for block in reading.blocks:
+            rows, labels = self._find_rows(block.labels, others)
+            if not len(labels):
+                continue
+            if len(labels) == len(block.labels):
+                found.append(block)
+                continue
+            found.append(SeriesBlock(labels, block.timestamps, block.values[rows]))
+        return found
+
+    def _find_rows(
+        self, labels: Sequence[Labels], others: _Matchers
+    ) -> tuple[_Rows | slice, Sequence[Labels]]:
+        key = (labels[0], len(labels))
+        sequence = self._sequences.get(key)
+        # Comparing looks at identity first, so that an unchanged sequence costs next to nothing.
+        if sequence is None or sequence.labels != labels:
+            sequence = self._sequences[key] = _Sequence(labels)
+        self._sequences.move_to_end(key)
+        if len(self._sequences) > _MOST_SEQUENCES:
+            self._sequences.popitem(last=False)
+        known = sequence.found.get(others)
+        if known is None:
+            if len(sequence.found) >= _MOST_SELECTORS:
+                sequence.found.clear()
+            known = sequence.found[others] = _match_rows(labels, others)
+        return known
+
+
+class ForgettingSink(BatchSink):
+    """A sink for what rules record: the rules after them read it anew."""
+
+    def __init__(self, sink: BatchSink, selections: SharedSelections) -> None:
+        self._sink = sink
+        self._selections = selections
+
+    async def append_batch(self, batch: SampleBatch) -> None:
+        """See `BatchSink`."""
+        try:
+            await self._sink.append_batch(batch)
+        finally:
+            self._selections.forget(frozenset(each.metric_name for each in batch.labels))
+
+
+def join_equal_times(blocks: Sequence[SeriesBlock]) -> list[SeriesBlock]:
+    """Put blocks that have the same timestamps into one: few large ones are quicker to work on."""
+    if len(blocks) < 2:
+        return list(blocks)
+    groups: dict[bytes, list[SeriesBlock]] = {}
+    for block in blocks:
+        groups.setdefault(block.timestamps.tobytes(), []).append(block)
+    return [group[0] if len(group) == 1 else _join(group) for group in groups.values()]
+
+
+def _join(blocks: Sequence[SeriesBlock]) -> SeriesBlock:
+    labels = [each for block in blocks for each in block.labels]
+    values = np.concatenate([block.values for block in blocks])
+    return SeriesBlock(labels, blocks[0].timestamps, values)
+
+
+def _split(matchers: Sequence[Matcher]) -> tuple[str | None, _Matchers]:
+    """Return the one metric that is asked for, if it is one, and the other matchers."""
+    names = [each for each in matchers if each.name == METRIC_NAME]
+    if len(names) != 1 or names[0].op is not MatchOp.EQUAL or not names[0].value:
+        return None, ()
+    return names[0].value, tuple(each for each in matchers if each.name != METRIC_NAME)
+
+
+def _match_rows(
+    labels: Sequence[Labels], others: _Matchers
+) -> tuple[_Rows | slice, Sequence[Labels]]:
+    rows = [
+        row
+        for row, each in enumerate(labels)
+        if all(matcher.matches(each.value(matcher.name)) for matcher in others)
+    ]
+    kept = [labels[row] for row in rows]
+    if rows and rows[-1] - rows[0] == len(rows) - 1:
+        return slice(rows[0], rows[-1] + 1), kept
+    return np.array(rows, dtype=np.int64), kept
+
+
+def _count_series(blocks: Sequence[SeriesBlock]) -> int:
+    return sum(len(block.labels) for block in blocks)
