@@ -6,7 +6,7 @@ from itertools import islice
 
 _MOST_NAMES = 50_000
 _SHORT_LIST = 64
-_LEAST_LIKENESS = 0.5
+_LEAST_LIKENESS = 0.6
 
 
 def find_nearest(name: str, names: Iterable[str], *, limit: int = 6) -> list[str]:

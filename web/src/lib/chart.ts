@@ -91,3 +91,20 @@ export function seriesName(series: Series): string {
   const name = series.labels.__name__ ?? '';
   return labels.length ? `${name}{${labels.map(([key, value]) => `${key}="${value}"`).join(', ')}}` : name || 'value';
 }
+
+/** Gridlines of a logarithmic axis: the decades, and 2 and 5 between them while there is room. */
+export function logTicks(min: number, max: number, most: number): number[] {
+  if (!(min > 0) || !(max > min)) return [];
+  const decades = Math.log10(max) - Math.log10(min);
+  const factors = decades * 3 <= most ? [1, 2, 5] : decades * 2 <= most ? [1, 3] : [1];
+  const every = Math.max(1, Math.ceil(decades / most));
+  const out: number[] = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.ceil(Math.log10(max)); power += 1) {
+    if (power % every) continue;
+    for (const factor of factors) {
+      const value = Number(`${factor}e${power}`);
+      if (value >= min && value <= max) out.push(value);
+    }
+  }
+  return out;
+}

@@ -21,6 +21,12 @@ export function num(value: number | null | undefined): string {
 /** A whole count with thousands separators. */
 export const count = (value: number): string => (Math.abs(value) >= 1e5 ? num(value) : value.toLocaleString('en-US'));
 
+/** A value to read off, not to compare at a glance: 2103.25 → "2,103.25". */
+export function exact(value: number): string {
+  const size = Math.abs(value);
+  return Number.isFinite(value) && (size === 0 || (size >= 1e-4 && size < 1e15)) ? value.toLocaleString('en-US', { maximumSignificantDigits: 15 - (size < 1e9 ? 6 : 0) }) : num(value);
+}
+
 /** 0.34 → "340 ms". */
 export function seconds(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';

@@ -19,6 +19,8 @@ export class Live<T> {
   data = $state.raw<T | null>(null);
   error = $state.raw<ApiError | null>(null);
   updatedAt = $state<number | null>(null);
+  /** How long the last answer took, there and back. */
+  tookMs = $state<number | null>(null);
   isLoading = $state(false);
   /** False while there is nothing to ask. */
   isOpen = $state(false);
@@ -96,6 +98,7 @@ export class Live<T> {
     const abort = new AbortController();
     this.#abort = abort;
     this.isLoading = true;
+    const started = performance.now();
     const slow = setTimeout(() => (this.isSlow = true), SKELETON_AFTER_MS);
     try {
       const answer = await fetchJson<T>(address, this.#etag, abort.signal);
@@ -104,6 +107,7 @@ export class Live<T> {
       this.#etag = answer.etag;
       this.error = null;
       this.updatedAt = Date.now();
+      this.tookMs = performance.now() - started;
     } catch (error) {
       if (abort.signal.aborted) return;
       this.error = error instanceof ApiError ? error : new ApiError(0, 'error', String(error), null);
@@ -142,7 +146,8 @@ export const pageState = {
     return times.length ? Math.min(...times) : null;
   },
   get error(): ApiError | null {
-    return [...onScreen].find((live) => live.error)?.error ?? null;
+    // A question that the server cannot make sense of says so itself; nothing is out of date.
+    return [...onScreen].find(({ error }) => error && error.status !== 400 && error.status !== 422)?.error ?? null;
   },
   get isLoading(): boolean {
     return [...onScreen].some((live) => live.isLoading);

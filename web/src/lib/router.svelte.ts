@@ -9,11 +9,16 @@ class Location {
   get(name: string, fallback = ''): string {
     return this.query.get(name) ?? fallback;
   }
+
+  getAll(name: string): string[] {
+    return this.query.getAll(name);
+  }
 }
 
 export const here = new Location();
 
-type Values = Record<string, string | number | null | undefined>;
+/** A list stands for a parameter that is repeated; its empty members are kept. */
+type Values = Record<string, string | number | string[] | null | undefined>;
 
 function read(): void {
   here.path = window.location.pathname;
@@ -24,7 +29,10 @@ function read(): void {
 export function withQuery(values: Values): string {
   const query = new URLSearchParams(here.search);
   for (const [key, value] of Object.entries(values)) {
-    if (value === null || value === undefined || value === '') query.delete(key);
+    if (Array.isArray(value)) {
+      query.delete(key);
+      for (const one of value) query.append(key, one);
+    } else if (value === null || value === undefined || value === '') query.delete(key);
     else query.set(key, String(value));
   }
   const text = query.toString().replaceAll('%3A', ':').replaceAll('%2C', ',');

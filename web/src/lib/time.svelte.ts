@@ -49,6 +49,11 @@ export function zoomTo(fromMs: number, toMs: number): void {
   setQuery({ from: Math.round(fromMs), to: Math.round(toMs) });
 }
 
+/** Moves by whole parts of the range, into the past or the future; a moved range stands still. */
+export function panBy(fromMs: number, toMs: number, deltaMs: number): void {
+  zoomTo(fromMs + deltaMs, toMs + deltaMs);
+}
+
 /** Goes back to the range before the last zoom; false when there was none. */
 export function zoomBack(): boolean {
   const before = zoomedFrom.pop();
