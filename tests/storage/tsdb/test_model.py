@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -48,9 +50,13 @@ samples_step = st.tuples(
     st.dictionaries(st.integers(-40, 40), VALUES, min_size=1, max_size=5),
 )
 seal_step = st.tuples(st.just("seal"), st.integers(-40, 60))
-restart_step = st.tuples(st.just("restart"))
+delete_step = st.tuples(
+    st.just("delete"), st.integers(0, 5), st.integers(-50, 50), st.integers(0, 30)
+)
+other_step = st.tuples(st.sampled_from(["restart", "compact", "clean", "snapshot"]))
 histories = st.lists(
-    st.one_of(row_step, row_step, samples_step, samples_step, seal_step, restart_step), max_size=25
+    st.one_of(row_step, row_step, samples_step, samples_step, seal_step, delete_step, other_step),
+    max_size=30,
 )
 
 
@@ -59,7 +65,7 @@ class ModelRun:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.store: TimeSeriesStore = open_store(folder, segment_bytes=2000)
+        self.store: TimeSeriesStore = self._open(folder)
         self.model: Contents = {}
         self._clock = NOW_MS
         self._layouts: dict[tuple[int, ...], RowLayout] = {}
@@ -72,9 +78,40 @@ class ModelRun:
                 await self._samples(SERIES[number], cast("dict[int, float]", samples))
             case ("seal", int(offset)):
                 self.store.seal(NOW_MS + offset)
+            case ("delete", int(number), int(offset), int(length)):
+                await self._delete(SERIES[number], NOW_MS + offset, NOW_MS + offset + length)
+            case ("compact",):
+                while self.store.compact():
+                    pass
+            case ("clean",):
+                await self.store.clean_tombstones()
+            case ("snapshot",):
+                await self._check_snapshot(await self.store.snapshot())
             case _:
                 self.store.close()
-                self.store = open_store(self._folder, segment_bytes=2000)
+                self.store = self._open(self._folder)
+
+    def _open(self, folder: Path) -> TimeSeriesStore:
+        # Blocks that grow through 16, 48, 144 … milliseconds.
+        return open_store(folder, segment_bytes=2000, seal_window=timedelta(milliseconds=16))
+
+    async def _delete(self, labels: Labels, start_ms: int, end_ms: int) -> None:
+        await self.store.delete_series(
+            [Matcher("id", MatchOp.EQUAL, labels["id"])], start_ms, end_ms
+        )
+        known = self.model.get(labels, {})
+        kept = {time: bits for time, bits in known.items() if not start_ms <= time <= end_ms}
+        self.model[labels] = kept
+        if not kept:
+            del self.model[labels]
+
+    async def _check_snapshot(self, name: str) -> None:
+        # A name is the clock's time, which stands still here.
+        folder = self._folder / "snapshots" / name
+        copy = self._open(folder.rename(self._folder / "copy"))
+        assert read_all(copy) == self.model
+        copy.close()
+        shutil.rmtree(self._folder / "copy")
 
     async def _row(self, target: int, members: list[int], value: float) -> None:
         self._clock += 1

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_PENDING_SAMPLES = 8_000_000
 _LARGEST_GROUP_SAMPLES = 2_000_000
-_FURTHEST_AHEAD_MS = 10 * 60 * 1000
+FURTHEST_AHEAD_MS = 10 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +310,7 @@ class Appender:
         self, labels: Sequence[Labels], pushed: PushedSeries, rejections: Rejections
     ) -> PushedSeries:
         now_ms = to_milliseconds(self._clock.now())
-        oldest_ms, newest_ms = now_ms - self._limits.retention_ms, now_ms + _FURTHEST_AHEAD_MS
+        oldest_ms, newest_ms = now_ms - self._limits.retention_ms, now_ms + FURTHEST_AHEAD_MS
         too_old, too_new = pushed.times < oldest_ms, pushed.times > newest_ms
         if not (too_old.any() or too_new.any()):
             return pushed

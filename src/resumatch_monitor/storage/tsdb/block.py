@@ -29,7 +29,14 @@ import zstandard
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
 from resumatch_monitor.storage.tsdb.chunk import ChunkError, decode_chunk, decode_times
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, intersect
+from resumatch_monitor.storage.tsdb.tombstones import (
+    Period,
+    TombstoneError,
+    Tombstones,
+    read_tombstones,
+    write_tombstones,
+)
 
 DATA_MAGIC = b"RMDATA01"
 INDEX_MAGIC = b"RMINDX01"
@@ -140,6 +147,8 @@ class Block:
         self._entries = [TableEntry(*each) for each in entries]
         self.tables: tuple[Table, ...] = ()
         self.ids: IdArray = np.empty(0, dtype=np.int32)
+        self._ids_in_order = self.ids
+        self.tombstones = Tombstones({})
 
     def read_labels(self) -> list[Labels]:
         """Return the label sets in the order of `hashes`."""
@@ -161,6 +170,12 @@ class Block:
             tables.append(Table(entry, columns, order, stops))
         self.ids = np.sort(ids)
         self.tables = tuple(tables)
+        self._ids_in_order = ids
+        try:
+            self.tombstones = read_tombstones(self.path, ids)
+        except TombstoneError as error:
+            # Deleted samples are shown again rather than the block lost.
+            self._on_damage(self.path, str(error))
 
     def read_times(self, table: Table) -> TimeArray:
         """Return a table's timestamps; none if they are damaged."""
@@ -173,18 +188,49 @@ class Block:
             self._on_damage(self.path, f"table {entry.key!r}: {error}")
             return np.empty(0, dtype=np.int64)
 
-    def read(
-        self, table: Table, positions: IdArray, first: int, last: int, out: FloatArray
-    ) -> None:
-        """Fill `out` (positions, last - first) with rows `first` to `last`.
+    def reader(
+        self, table: Table, positions: IdArray, times: TimeArray, first: int, last: int
+    ) -> Callable[[IdArray, FloatArray], None]:
+        """Return what reads the rows `first` to `last` of some series.
 
         Args:
             table: One of `tables`.
             positions: Positions in `table.ids`.
+            times: The table's timestamps.
             first: The first row.
             last: One past the last row.
-            out: Its rows are contiguous.
+
+        Returns:
+            A function that takes positions in `positions`, and fills a (positions, last - first)
+            array whose rows are contiguous.
         """
+
+        def read(wanted: IdArray, out: FloatArray) -> None:
+            known = positions[wanted]
+            self._read(table, known, first, last, out)
+            if self.tombstones:
+                self.tombstones.hide(table.ids[known], times[first:last], out)
+
+        return read
+
+    def delete(self, ids: IdArray, period: Period) -> bool:
+        """Hide the samples of `ids` in `period`, durably; tell whether any may be here.
+
+        Raises:
+            OSError: Nothing is hidden then.
+        """
+        found = intersect(ids, self.ids)
+        if not len(found) or period[0] > self.meta.max_ms or period[1] < self.meta.min_ms:
+            return False
+        tombstones = self.tombstones.with_deleted(found.tolist(), period)
+        write_tombstones(self.path, self._ids_in_order, tombstones)
+        self.tombstones = tombstones
+        return True
+
+    def _read(
+        self, table: Table, positions: IdArray, first: int, last: int, out: FloatArray
+    ) -> None:
+        """Fill `out` (positions, last - first) with rows `first` to `last`."""
         entry = table.entry
         columns = positions if table.order is None else table.order[positions]
         pages = columns // entry.page_series

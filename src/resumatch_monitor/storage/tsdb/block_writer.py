@@ -195,7 +195,12 @@ class _Pages:
 
 
 def write_block(
-    folder: Path, tables: Iterator[TableSource], *, labels: Sequence[Labels | None], seal_id: int
+    folder: Path,
+    tables: Iterator[TableSource],
+    *,
+    labels: Sequence[Labels | None],
+    seal_id: int,
+    seal_ids: Sequence[int] | None = None,
 ) -> tuple[Path, IdArray] | None:
     """Write a block durably; None if there is nothing to write.
 
@@ -204,6 +209,7 @@ def write_block(
         tables: What it is to hold.
         labels: The label sets by id.
         seal_id: Names the block.
+        seal_ids: The seals that it holds the samples of; only `seal_id` if None.
 
     Returns:
         Its folder, and the ids of its series in the order of its hashes.
@@ -227,7 +233,7 @@ def write_block(
         ids = np.unique(np.concatenate(data.ids))
         sections, index = _build_index(data, ids, labels)
         _write(temporary / "index", index)
-        _write(temporary / "meta.json", _build_meta(data, sections, index, seal_id))
+        _write(temporary / "meta.json", _build_meta(data, sections, index, seal_ids or [seal_id]))
         sync_folder(temporary)
         temporary.rename(final)
     except BaseException:
@@ -260,12 +266,12 @@ def _build_index(
 
 
 def _build_meta(
-    data: _Data, sections: dict[str, tuple[int, int]], index: bytes, seal_id: int
+    data: _Data, sections: dict[str, tuple[int, int]], index: bytes, seal_ids: Sequence[int]
 ) -> bytes:
     line = orjson.dumps(
         {
             "version": VERSION,
-            "seal_ids": [seal_id],
+            "seal_ids": list(seal_ids),
             "min_ms": min(entry.min_ms for entry in data.tables),
             "max_ms": max(entry.max_ms for entry in data.tables),
             "samples": data.samples,

@@ -14,7 +14,7 @@ from resumatch_monitor.metrics.samples import FloatArray, RowLayout, TimeArray, 
 from resumatch_monitor.storage.tsdb.block import Block, BlockError, assign_ids
 from resumatch_monitor.storage.tsdb.block_writer import TEMPORARY_SUFFIX
 from resumatch_monitor.storage.tsdb.index import IdArray
-from resumatch_monitor.storage.tsdb.sealing import DELETED_SUFFIX
+from resumatch_monitor.storage.tsdb.sealing import DELETED_SUFFIX, remove_block
 from resumatch_monitor.storage.tsdb.state import StoreState
 from resumatch_monitor.storage.tsdb.wal import ClosedSegment, replay_folder
 
@@ -88,11 +88,29 @@ def open_blocks(
         blocks.append(block)
         for table in block.tables:
             state.head.note_seen(table.ids, table.entry.max_ms)
+    blocks = _without_replaced(blocks)
     state.blocks = tuple(sorted(blocks, key=lambda block: block.meta.min_ms))
     return RecoveredBlocks(
         sealed=frozenset(number for block in blocks for number in block.meta.seal_ids),
         largest_seal=max((int(path.name) for path in paths), default=0),
     )
+
+
+def _without_replaced(blocks: list[Block]) -> list[Block]:
+    """Remove the blocks that others were made of, where the process died before it could."""
+    kept: list[Block] = []
+    for block in blocks:
+        seals = set(block.meta.seal_ids)
+        # Later numbers are of later rewritings.
+        if any(
+            seals <= set(other.meta.seal_ids) and int(other.path.name) > int(block.path.name)
+            for other in blocks
+        ):
+            logger.info("Removing block %s, which another one replaces", block.path.name)
+            remove_block(block.path)
+        else:
+            kept.append(block)
+    return kept
 
 
 def _set_aside(path: Path, quarantine: Path) -> None:

@@ -1,6 +1,7 @@
 """Moves old samples from the head into blocks, and old blocks out of the store."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,28 @@ from pathlib import Path
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.tsdb.appender import Appender
 from resumatch_monitor.storage.tsdb.block import Block
-from resumatch_monitor.storage.tsdb.block_writer import tables_of, write_block
+from resumatch_monitor.storage.tsdb.block_writer import (
+    TEMPORARY_SUFFIX,
+    tables_of,
+    write_block,
+)
+from resumatch_monitor.storage.tsdb.compaction import (
+    find_ranges,
+    plan_compaction,
+    rewrite_blocks,
+)
+from resumatch_monitor.storage.tsdb.disk import sync_folder
 from resumatch_monitor.storage.tsdb.head import HeadCut
+from resumatch_monitor.storage.tsdb.index import IdArray
 from resumatch_monitor.storage.tsdb.state import StoreState
 from resumatch_monitor.storage.tsdb.telemetry import StoreTelemetry
+from resumatch_monitor.storage.tsdb.tombstones import Period
 from resumatch_monitor.storage.tsdb.wal import WalWriter
 
 logger = logging.getLogger(__name__)
 
 DELETED_SUFFIX = ".deleted"
+_FOREVER_MS = 1 << 62
 _GRACE = 4
 _FEWEST_DEAD_SERIES = 1000
 _DEAD_FRACTION = 10
@@ -64,6 +78,8 @@ class Sealer:
         self._policy = policy
         self._next_seal_id = next_seal_id
         self._on_damage = on_damage
+        milliseconds = timedelta(milliseconds=1)
+        self._ranges = find_ranges(policy.window // milliseconds, policy.retention // milliseconds)
 
     def seal_if_due(self, now: datetime) -> bool:
         """Seal what is old enough, or more if the head is too large; tell whether anything was."""
@@ -118,12 +134,86 @@ class Sealer:
             return
         self._publish([block for block in self._state.blocks if block in kept])
         for block in doomed:
-            # Whoever is reading the block has its files mapped and is not disturbed.
-            remains = block.path.with_suffix(DELETED_SUFFIX)
-            block.path.rename(remains)
-            shutil.rmtree(remains, ignore_errors=True)
+            remove_block(block.path)
             logger.info("Deleted block %s, which is past the retention", block.path.name)
         self._appender.call(self._forget_dead_series).result()
+
+    def compact(self) -> bool:
+        """Join the blocks that are due next; tell whether there were any.
+
+        Raises:
+            OSError: The blocks stay as they are.
+        """
+        blocks = self._state.blocks
+        due = plan_compaction([block.meta for block in blocks], self._ranges)
+        if not due:
+            return False
+        self._rewrite([blocks[position] for position in due])
+        return True
+
+    def clean_tombstones(self) -> None:
+        """Take what is deleted from the disk.
+
+        Raises:
+            OSError: Some blocks stay as they are.
+        """
+        for block in self._state.blocks:
+            if block.tombstones:
+                self._rewrite([block])
+
+    def delete(self, ids: IdArray, period: Period, *, latest_ms: int) -> None:
+        """Delete the samples of `ids` in `period` from head and blocks, durably.
+
+        Args:
+            ids: Of the series.
+            period: May reach further than there are samples.
+            latest_ms: No sample is later than this.
+
+        Raises:
+            OSError: Some may be deleted already.
+        """
+        labels = self._state.index.labels_of(ids)
+        # A mark in the log keeps its segment until everything up to its end is sealed.
+        period = (period[0], min(period[1], latest_ms))
+
+        def delete_from_head() -> None:
+            self._wal.put_delete(labels, *period)
+            try:
+                self._wal.commit()
+            except OSError:
+                self._wal.abandon()
+                raise
+            self._state.head.delete(ids, *period)
+
+        self._appender.call(delete_from_head).result()
+        for block in self._state.blocks:
+            block.delete(ids, period)
+
+    def snapshot(self, folder: Path) -> None:
+        """Copy everything into `folder`, which a store can open; blocks are linked, not copied.
+
+        Raises:
+            OSError: What has been copied is removed.
+        """
+        temporary = folder.with_suffix(TEMPORARY_SUFFIX)
+        blocks = temporary / self._folder.name
+        blocks.mkdir(parents=True)
+        try:
+            cut = self._appender.call(lambda: self._state.head.cut(_FOREVER_MS)).result()
+            for block in self._state.blocks:
+                copy = blocks / block.path.name
+                copy.mkdir()
+                for file in block.path.iterdir():
+                    os.link(file, copy / file.name)
+                sync_folder(copy)
+            number, self._next_seal_id = self._next_seal_id, self._next_seal_id + 1
+            write_block(blocks, tables_of(cut), labels=self._state.index.labels, seal_id=number)
+            sync_folder(blocks)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(folder.parent)
 
     def update_telemetry(self) -> None:
         """Bring the gauges up to date."""
@@ -133,6 +223,21 @@ class Sealer:
         self._telemetry.blocks.set(len(blocks))
         self._telemetry.block_bytes.set(sum(block.meta.size_bytes for block in blocks))
         self._telemetry.wal_bytes.set(self._wal.size_bytes)
+
+    def _rewrite(self, old: Sequence[Block]) -> None:
+        number, self._next_seal_id = self._next_seal_id, self._next_seal_id + 1
+        written = rewrite_blocks(self._folder, old, labels=self._state.index.labels, number=number)
+        kept = [block for block in self._state.blocks if block not in old]
+        if written is not None:
+            path, ids = written
+            block = Block(path, on_damage=self._on_damage)
+            block.assign(ids)
+            kept.append(block)
+        self._publish(kept)
+        for block in old:
+            remove_block(block.path)
+        self._telemetry.compactions.inc()
+        logger.info("Joined %d blocks into block %010d", len(old), number)
 
     def _publish(self, blocks: Sequence[Block]) -> None:
         self._state.blocks = tuple(sorted(blocks, key=lambda block: block.meta.min_ms))
@@ -159,3 +264,11 @@ class Sealer:
         dead = len(self._state.index) - len(live)
         if dead > max(_FEWEST_DEAD_SERIES, len(live) // _DEAD_FRACTION):
             self._state.index = self._state.index.keep_only(live)
+
+
+def remove_block(path: Path) -> None:
+    """Remove a block's folder so that a half-removed one is not taken for a block."""
+    # Whoever is reading the block has its files mapped and is not disturbed.
+    remains = path.with_suffix(DELETED_SUFFIX)
+    path.rename(remains)
+    shutil.rmtree(remains, ignore_errors=True)

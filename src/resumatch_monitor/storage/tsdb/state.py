@@ -108,7 +108,7 @@ class StoreState:
                 times = block.read_times(table)
                 first, last = _cut(times, start_ms, end_ms)
                 if first < last:
-                    read = _table_reader(block, table, positions, first, last)
+                    read = block.reader(table, positions, times, first, last)
                     pieces.append(Piece(times[first:last], found, read))
         return pieces
 
@@ -131,14 +131,5 @@ def _chunk_reader(
 ) -> Callable[[IdArray, FloatArray], None]:
     def read(positions: IdArray, out: FloatArray) -> None:
         chunk.read(columns[positions], first, last, out)
-
-    return read
-
-
-def _table_reader(
-    block: Block, table: Table, known: IdArray, first: int, last: int
-) -> Callable[[IdArray, FloatArray], None]:
-    def read(positions: IdArray, out: FloatArray) -> None:
-        block.read(table, known[positions], first, last, out)
 
     return read

@@ -5,10 +5,11 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,9 +22,14 @@ from resumatch_monitor.metrics.samples import (
     RowLayout,
     SampleBatch,
     SeriesBlock,
+    StoreFullError,
     TimeArray,
 )
-from resumatch_monitor.storage.tsdb.appender import Appender, AppendLimits
+from resumatch_monitor.storage.tsdb.appender import (
+    FURTHEST_AHEAD_MS,
+    Appender,
+    AppendLimits,
+)
 from resumatch_monitor.storage.tsdb.cardinality import count_metric, count_series
 from resumatch_monitor.storage.tsdb.disk import Disk, LocalDisk
 from resumatch_monitor.storage.tsdb.index import IdArray, intersect
@@ -38,6 +44,8 @@ logger = logging.getLogger(__name__)
 _PAUSE_SECONDS = 10.0
 _PAUSE_AFTER_FAILURE_SECONDS = 120.0
 _HARD_LIMIT_FACTOR = 2
+
+ResultT = TypeVar("ResultT")
 
 
 class StoreLockedError(Exception):
@@ -163,18 +171,75 @@ class TimeSeriesStore:
             try:
                 if self._clock.monotonic() >= self._seal_not_before:
                     sealer.seal_if_due(self._clock.now())
+                    sealer.compact()
             except OSError as error:
-                # Until it succeeds the log and the head hold everything.
+                # Until it succeeds the log, the head and the smaller blocks hold everything.
                 logger.error("Sealing a block failed and is tried again: %s", error)  # noqa: TRY400
                 self._seal_not_before = self._clock.monotonic() + _PAUSE_AFTER_FAILURE_SECONDS
             sealer.retire(self._clock.now())
             sealer.update_telemetry()
 
+    async def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """See `StoreAdmin`.
+
+        Raises:
+            StoreFullError: If the disk is full; some of it may be deleted already.
+        """
+
+        def delete() -> int:
+            with self._maintenance:
+                index = self._state.index
+                ids = intersect(index.match(matchers), self._state.ids_in_range(start_ms, end_ms))
+                if len(ids):
+                    latest_ms = to_milliseconds(self._clock.now()) + FURTHEST_AHEAD_MS
+                    self._open_sealer().delete(ids, (start_ms, end_ms), latest_ms=latest_ms)
+                return len(ids)
+
+        return await self._administer(delete)
+
+    async def clean_tombstones(self) -> None:
+        """See `StoreAdmin`.
+
+        Raises:
+            StoreFullError: If the disk is full; some of it may be done already.
+        """
+
+        def clean() -> None:
+            with self._maintenance:
+                self._open_sealer().clean_tombstones()
+
+        await self._administer(clean)
+
+    async def snapshot(self) -> str:
+        """See `StoreAdmin`.
+
+        Raises:
+            StoreFullError: If the disk is full; nothing is left of the copy.
+        """
+        name = f"{self._clock.now():%Y%m%dT%H%M%S.%fZ}"
+
+        def copy() -> str:
+            with self._maintenance:
+                self._open_sealer().snapshot(self._folder / "snapshots" / name)
+                return name
+
+        return await self._administer(copy)
+
+    async def _administer(self, work: Callable[[], ResultT]) -> ResultT:
+        try:
+            return await asyncio.to_thread(work)
+        except OSError as error:
+            raise StoreFullError(f"the disk cannot be written: {error.strerror}") from error
+
     def seal(self, cutoff_ms: int) -> bool:
         """Move every sample before `cutoff_ms` into a block at once; tell whether there was any."""
         with self._maintenance:
-            assert self._sealer is not None, "the store is not open"
-            return self._sealer.seal(cutoff_ms)
+            return self._open_sealer().seal(cutoff_ms)
+
+    def compact(self) -> bool:
+        """Join the blocks that are due next; tell whether there were any."""
+        with self._maintenance:
+            return self._open_sealer().compact()
 
     def close(self) -> None:
         """Make queued appends durable and close. May be called again."""
@@ -287,6 +352,11 @@ class TimeSeriesStore:
         if self._appender is None:
             raise RuntimeError("the store is not open")
         return self._appender
+
+    def _open_sealer(self) -> Sealer:
+        if self._sealer is None:
+            raise RuntimeError("the store is not open")
+        return self._sealer
 
     def _on_damaged_chunk(self, path: Path, problem: str) -> None:
         self._telemetry.corruptions.labels("chunk").inc()

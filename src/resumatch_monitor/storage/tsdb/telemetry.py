@@ -23,6 +23,11 @@ class StoreTelemetry:
         self.block_bytes = Gauge(
             prefix + "block_bytes", "Size of all sealed blocks.", registry=registry
         )
+        self.compactions = Counter(
+            prefix + "compactions_total",
+            "Times that blocks were joined or rewritten.",
+            registry=registry,
+        )
         self.wal_bytes = Gauge(
             prefix + "wal_bytes", "Size of the write-ahead log.", registry=registry
         )
