@@ -1,6 +1,7 @@
 """Whether two systems give the same answer to a query."""
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ class Agreement:
 
     Attributes:
         worst: The largest relative difference between two values.
+        typical: The median one.
         problem: Empty if they are the same within `TOLERANCE`.
     """
 
@@ -25,6 +27,7 @@ class Agreement:
     theirs: int
     points: int
     worst: float
+    typical: float
     problem: str
 
     def describe(self) -> dict[str, Any]:
@@ -33,6 +36,7 @@ class Agreement:
             "their_series": self.theirs,
             "points": self.points,
             "worst": self.worst,
+            "typical": self.typical,
             "problem": self.problem,
         }
 
@@ -43,21 +47,22 @@ def compare(ours: bytes, theirs: bytes, *, is_ranking: bool) -> Agreement:
     counts = len(left), len(right)
     if is_ranking:
         left, right = _rank(left), _rank(right)
-    problem, worst, points = "", 0.0, 0
+    problem = ""
+    differences: list[float] = []
     if left.keys() != right.keys():
         problem = f"{counts[0]} and {counts[1]} series, of which not all are the same"
     for key in left.keys() & right.keys():
         mine, other = left[key], right[key]
         if mine.keys() != other.keys() and not problem:
             problem = f"{dict(key)} has {len(mine)} and {len(other)} points"
-        for time in mine.keys() & other.keys():
-            points += 1
-            worst = max(worst, _difference(mine[time], other[time]))
-    if not points:
+        differences += [_difference(mine[time], other[time]) for time in mine.keys() & other.keys()]
+    worst = max(differences, default=0.0)
+    if not differences:
         problem = problem or "the answers are empty"
     if worst > TOLERANCE and not problem:
         problem = f"values differ by up to {worst:.2g}"
-    return Agreement(*counts, points, worst, problem)
+    typical = statistics.median(differences) if differences else 0.0
+    return Agreement(*counts, len(differences), worst, typical, problem)
 
 
 def _parse(body: bytes) -> dict[_Key, _Points]:

@@ -28,6 +28,8 @@ _SEED = 7
 # Samples never fall on a whole minute. Prometheus 2 counts a sample on the left edge of a range
 # and Prometheus 3 does not: with none there, both have to give the same answers.
 _PHASE_MS = 7_000
+# Counters did not start with the data. Where they do, Prometheus 2 and 3 extrapolate otherwise.
+_SAMPLES_BEFORE = 4_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +117,7 @@ def _count(random: np.random.Generator, series: int, samples: int) -> FloatArray
     # Some handlers have much more traffic than others; one instance in ten restarts half-way.
     means = random.lognormal(np.log(2.5), 0.5, (series, 1))
     values = np.cumsum(random.poisson(means, (series, samples)), axis=1).astype(np.float64)
+    values += np.floor(means * _SAMPLES_BEFORE)
     restarted = np.arange(series) // _PER_INSTANCE % 10 == 1
     half = samples // 2
     values[restarted, half:] -= values[restarted, half, None]
@@ -135,6 +138,8 @@ def _accumulate(random: np.random.Generator, series: int, samples: int) -> Float
     traffic = random.lognormal(0.0, 0.5, (groups, 1))
     observed = random.poisson((traffic * shares)[:, :, None], (groups, width, samples))
     cumulative = np.cumsum(np.cumsum(observed, axis=2), axis=1)
+    before = np.floor(np.cumsum(traffic * shares, axis=1) * _SAMPLES_BEFORE)
+    cumulative = cumulative + before[:, :, None]
     return cumulative.reshape(groups * width, samples)[:series].astype(np.float64)
 
 

@@ -7,11 +7,12 @@ from benchmarks.metrics.growth import MEASURES
 from benchmarks.metrics.plan import Result
 from benchmarks.metrics.systems import ALL, OURS
 from benchmarks.metrics.usage import MIB
+from tests.support.peers import PROMETHEUS, VICTORIA_METRICS
 
 _TITLES = {
     OURS: "ours",
-    "prometheus": "Prometheus",
-    "victoria-metrics": "VictoriaMetrics",
+    PROMETHEUS: "Prometheus",
+    VICTORIA_METRICS: "VictoriaMetrics",
 }
 _METHOD = """\
 How it is measured: the three run as users run them (`resumatch-monitor serve`, Debian's programs),
@@ -93,13 +94,21 @@ def _render_agreement(queries: Result) -> list[str]:
             _TITLES[peer],
             f"{each['our_series']} / {each['their_series']}",
             str(each["points"]),
-            f"{each['worst']:.1e}",
-            each["problem"] or "the same",
+            f"{each['typical']:.0e}, {each['worst']:.0e}",
+            "**other answers**" if each["problem"] and peer == PROMETHEUS else "",
         ]
         for title, query in queries.items()
         for peer, each in query["agreement"].items()
     ]
-    head = ["query", "beside", "series ours / theirs", "values", "largest difference", ""]
+    head = [
+        "query",
+        "beside",
+        "series ours / theirs",
+        "values",
+        "difference, median and largest",
+        "",
+    ]
+    # Prometheus' is judged, with the reason on the terminal.
     return _table(head, rows) if rows else []
 
 
