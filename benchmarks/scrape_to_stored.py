@@ -75,7 +75,7 @@ async def scrape(
         exposition = parser.parse(body)
         parsed = time.perf_counter()
         await writer.write_row(
-            exposition.labels,
+            writer.prepare(exposition.labels),
             exposition.values,
             timestamp_ms=start_ms + step * STEP_MS,
             duration_seconds=0.0,

@@ -85,7 +85,7 @@ def test_a_default_and_an_escaped_dollar_are_taken_literally() -> None:
         (
             "scrape_configs:\n  - {job_name: a, scrape_interval: 5s, scrape_timeout: 5s,"
             " static_configs: [{targets: ['http://x/']}]}\n",
-            "monitor.yaml:2:87: scrape_configs[0].static_configs[0].targets: 'http://x/' is not"
+            "monitor.yaml:2:88: scrape_configs[0].static_configs[0].targets[0]: 'http://x/' is not"
             " host:port; the path belongs in metrics_path",
         ),
         (

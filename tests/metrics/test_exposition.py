@@ -17,7 +17,7 @@ from resumatch_monitor.metrics.exposition import (
     Exposition,
     ExpositionError,
     ExpositionParser,
-    format_of,
+    choose_format,
 )
 from resumatch_monitor.metrics.exposition_lines import Format
 from resumatch_monitor.metrics.labels import Labels, escape_label_value, render_labels
@@ -142,12 +142,12 @@ def test_keeps_what_is_said_of_a_metric() -> None:
     ],
 )
 def test_the_content_type_chooses_the_parser(content_type: str, form: Format) -> None:
-    assert format_of(content_type) is form
+    assert choose_format(content_type) is form
 
 
 def test_html_is_called_html() -> None:
     with pytest.raises(ExpositionError, match="answered text/html, which is not a metrics format"):
-        format_of("text/html; charset=utf-8")
+        choose_format("text/html; charset=utf-8")
 
 
 def test_the_same_series_are_the_same_object() -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.config import GlobalConfig, ScrapeConfig
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.samples import SampleSink, StoreFullError
-from resumatch_monitor.metrics.scrape import ScrapeManager, ScrapeTelemetry, TargetScraper
+from resumatch_monitor.metrics.scrape import ScrapeManager
+from resumatch_monitor.metrics.scraper import ScrapeTelemetry, TargetScraper
 from resumatch_monitor.metrics.targets import Target, build_targets
 from tests.metrics.support import Answer, RowRecorder, respond, serve
 from tests.metrics.test_writer import stale_in
@@ -64,11 +66,10 @@ def make_scraper(
     return TargetScraper(
         target=target,
         sink=sink,
-        client=client,
+        access=AccessProvider(target.config, client),
         clock=clock or FakeClock(),
         telemetry=ScrapeTelemetry(Telemetry()),
         metadata=metadata or MetadataStore(),
-        max_samples=target.config.sample_limit or 1000,
     )
 
 
@@ -95,7 +96,7 @@ async def test_sends_what_prometheus_sends(sink: RowRecorder, client: httpx.Asyn
     head, *lines = request.decode().split("\r\n")
     headers = {line.partition(": ")[0].lower(): line.partition(": ")[2] for line in lines}
     assert head == "GET /m?module=x+y HTTP/1.1"
-    assert headers["accept"].startswith("application/openmetrics-text;version=1.0.0,")
+    assert headers["accept"].startswith("application/openmetrics-text;version=1.0.0;escaping")
     assert headers["accept-encoding"] == "gzip"
     assert headers["x-prometheus-scrape-timeout-seconds"] == "5"
     assert headers["user-agent"].startswith("ResuMatchMonitor/")
@@ -219,7 +220,7 @@ GZIPPED = ["Content-Encoding: gzip"]
         (respond("a 1\nb two\n"), {}, "line 2: 'two' is not a value"),
         (respond("oh", status="500 Internal Server Error"), {}, "the target answered HTTP 500"),
         (respond(BOMB, headers=GZIPPED), {"body_size_limit_bytes": 1_000_000},
-         "larger than the 1000000 bytes of body_size_limit_bytes"),
+         "larger than the 1000000 bytes of body_size_limit"),
         (respond(b"a 1", headers=GZIPPED), {}, "not valid gzip"),
         (respond(gzip.compress(b"a 1\n" * 99)[:-20], headers=GZIPPED), {}, "gzip data is cut off"),
         (respond("a 1", headers=["Content-Encoding: br"]), {}, "content encoding 'br', not gzip"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.mutate import merge_target_labels
 from resumatch_monitor.metrics.samples import STALE_BITS, StoreFullError
-from resumatch_monitor.metrics.writer import REPORT_NAMES, TargetWriter, merge_target_labels
+from resumatch_monitor.metrics.writer import REPORT_NAMES, TargetWriter
 from tests.metrics.support import RowRecorder
 
 pytestmark = pytest.mark.anyio
@@ -91,13 +92,17 @@ async def test_of_equal_series_the_first_counts() -> None:
     sink = RowRecorder()
     writer = make_writer(sink)
     counts = await writer.write_row(
-        (A, B, A), np.array([1.0, 2.0, 3.0]), timestamp_ms=1, duration_seconds=0.0, is_up=True
+        writer.prepare((A, B, A)),
+        np.array([1.0, 2.0, 3.0]),
+        timestamp_ms=1,
+        duration_seconds=0.0,
+        is_up=True,
     )
 
     assert counts.duplicates == 1
     assert sink.row()[JOB_A] == 1.0
     assert report_of(sink.row())["scrape_samples_scraped"] == 3
-    assert report_of(sink.row())["scrape_samples_post_metric_relabeling"] == 2
+    assert report_of(sink.row())["scrape_samples_post_metric_relabeling"] == 3
 
 
 async def test_a_target_cannot_claim_to_be_up() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import shutil
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 from prometheus_client import Gauge
 
 from resumatch_monitor import __version__
@@ -34,11 +36,13 @@ from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.discovery import Discovery
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceiver
 from resumatch_monitor.metrics.scrape import ScrapeManager
-from resumatch_monitor.metrics.targets import TargetSource, build_targets
+from resumatch_monitor.metrics.status import TargetSource
 from resumatch_monitor.notify.context import NotifierContext
 from resumatch_monitor.notify.registry import build_integrations
 from resumatch_monitor.notify.wording import Links
@@ -123,6 +127,7 @@ class Monitor:
                 "errors: digest": self._digest.run,
                 "errors: retention": self._error_retention.run,
                 "metrics: sealing": self.stores.samples.run,
+                "metrics: discovery": self.discovery.run,
                 "metrics: scraping": self.scraper.run,
             }
         )
@@ -247,13 +252,20 @@ class Monitor:
         )
         self.rule_queries = self.queries.build_sibling(workers=1, queryable=self._rule_selections)
         self.scraper = ScrapeManager(
-            targets=build_targets(config.scrape_configs, config.global_),
+            targets=(),
             sink=self.stores.samples,
             client=self._client,
             clock=self.clock,
             telemetry=self.telemetry,
             metadata=self.metadata,
-            series_per_target=metrics.series_per_target,
+            build_client=self._build_tls_client,
+            has_more_targets=True,
+        )
+        self.discovery = Discovery(
+            [build_pool(each, config.global_, metrics) for each in config.scrape_configs],
+            apply=self.scraper.replace_targets,
+            get_access=self.scraper.get_access,
+            clock=self.clock,
         )
         self.collectors = CollectorManager(
             collectors=build_collectors(config.collectors, allowed_hosts=self._allowed_hosts),
@@ -271,6 +283,9 @@ class Monitor:
             telemetry=PushTelemetry(self.telemetry),
             config=self.config.metrics.push,
         )
+
+    def _build_tls_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
+        return build_client(allowed_hosts=self._allowed_hosts, verify=context)
 
     def _build_rules(self) -> None:
         loaded = load_rules(self.config)

@@ -91,7 +91,7 @@ def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             clock=monitor.clock,
             guard=guard,
         ),
-        targets.build_router(sources=sources, guard=guard),
+        targets.build_router(sources=sources, pools=monitor.discovery, guard=guard),
         cardinality.build_router(
             source=monitor.stores.samples, metadata=monitor.metadata, guard=guard
         ),

@@ -26,8 +26,10 @@ def _build_suppliers(monitor: Monitor) -> Suppliers:
     return Suppliers(
         rules=lambda wanted: rules.render_prometheus_rules(monitor.rules.snapshot(), wanted),
         alerts=lambda: rules.render_prometheus_alerts(monitor.rules.snapshot()),
-        targets=partial(targets.render_prometheus_targets, monitor.target_sources),
-        scrape_pools=lambda: [each.job_name for each in monitor.config.scrape_configs],
+        targets=partial(
+            targets.render_prometheus_targets, monitor.target_sources, monitor.discovery
+        ),
+        scrape_pools=lambda: targets.list_scrape_pools(monitor.target_sources, monitor.discovery),
         target_metadata=lambda: _list_target_metadata(monitor),
         metadata=lambda: monitor.metadata.by_target().values(),
     )

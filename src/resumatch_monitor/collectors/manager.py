@@ -3,9 +3,8 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import replace
 
 from prometheus_client import Counter
 
@@ -19,27 +18,13 @@ from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import SampleSink, StoreFullError
+from resumatch_monitor.metrics.status import TargetStatus
 from resumatch_monitor.metrics.writer import TargetWriter
 
 logger = logging.getLogger(__name__)
 
 _FIRST_ROUNDS_WITHIN_SECONDS = 1.0
 _CLOSE_TIMEOUT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class CollectorStatus:
-    """A collector as the targets page shows it."""
-
-    job: str
-    instance: str
-    url: str
-    health: str = "unknown"
-    last_scrape_at: datetime | None = None
-    last_error: str = ""
-    scrape_duration_seconds: float = 0.0
-    samples_scraped: int = 0
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def build_collectors(
@@ -102,7 +87,7 @@ class CollectorManager:
         for runner in self._runners:
             await runner.close()
 
-    def statuses(self) -> list[CollectorStatus]:
+    def statuses(self) -> list[TargetStatus]:
         """Return what is known of each collector's target."""
         return [runner.status for runner in self._runners]
 
@@ -149,8 +134,14 @@ class _Runner:
         self.collector = collector
         self.has_run = asyncio.Event()
         labels = {"job": collector.job, "instance": collector.instance}
-        self.status = CollectorStatus(
-            job=collector.job, instance=collector.instance, url=collector.url, labels=labels
+        self.status = TargetStatus(
+            job=collector.job,
+            instance=collector.instance,
+            url=collector.url,
+            labels=labels,
+            interval_seconds=collector.interval.total_seconds(),
+            timeout_seconds=collector.timeout.total_seconds(),
+            pool=collector.job,
         )
         self._clock = clock
         self._writer = TargetWriter(
@@ -182,6 +173,7 @@ class _Runner:
                 last_error=error or "; ".join(collected.problems),
                 scrape_duration_seconds=self._clock.monotonic() - started,
                 samples_scraped=len(collected.series),
+                samples_after_relabelling=len(collected.series),
             )
         )
         # Rows of a target must ascend; a clock that was set back must not stop them.
@@ -217,7 +209,7 @@ class _Runner:
             await self.close()
             raise CollectError(f"no answer within {format_duration(timeout)}") from None
 
-    def _show(self, status: CollectorStatus) -> None:
+    def _show(self, status: TargetStatus) -> None:
         if (status.health, status.last_error) != (self.status.health, self.status.last_error):
             level = logging.WARNING if status.last_error else logging.INFO
             logger.log(

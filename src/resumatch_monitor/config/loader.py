@@ -12,9 +12,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.kit.models import ConfigModel
 from resumatch_monitor.kit.yamltree import Position, YamlError, YamlTree, parse_yaml
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+# There `$1` and `${name}` are groups of a regular expression, as in Prometheus.
+_OWN_DOLLARS = frozenset(("relabel_configs", "metric_relabel_configs"))
 _LARGEST_FILE_BYTES = 4 * 1024 * 1024
 
 
@@ -61,15 +64,23 @@ def load_config(path: Path, environment: Mapping[str, str]) -> MonitorConfig:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError([Problem(str(path), line, 1, "", "the file is not UTF-8")]) from error
-    config = parse_config(text, source=str(path), environment=environment)
     folder = path.resolve().parent
+    config = parse_config(text, source=str(path), environment=environment, folder=folder)
     return config.model_copy(
         update={"rule_files": [folder / pattern for pattern in config.rule_files]}
     )
 
 
-def parse_config(text: str, *, source: str, environment: Mapping[str, str]) -> MonitorConfig:
-    """Parse the text of a configuration file; `source` names it in errors.
+def parse_config(
+    text: str, *, source: str, environment: Mapping[str, str], folder: Path | None = None
+) -> MonitorConfig:
+    """Parse the text of a configuration file.
+
+    Args:
+        text: The file.
+        source: Names it in errors.
+        environment: What `${NAME}` stands for.
+        folder: What relative paths are relative to; None to leave them as they are.
 
     Raises:
         ConfigError: With every problem found.
@@ -86,7 +97,7 @@ def parse_config(text: str, *, source: str, environment: Mapping[str, str]) -> M
     if problems:
         raise ConfigError(problems)
     try:
-        return MonitorConfig.model_validate(expanded)
+        return MonitorConfig.model_validate(expanded, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(
             [_explain(source, tree, detail) for detail in error.errors(include_url=False)]
@@ -113,7 +124,10 @@ class _Expander:
             return _VARIABLE.sub(lambda match: self._replace(match, path), value)
         if isinstance(value, dict):
             mapping = cast("dict[str, Any]", value)
-            return {key: self.expand(each, (*path, key)) for key, each in mapping.items()}
+            return {
+                key: each if key in _OWN_DOLLARS else self.expand(each, (*path, key))
+                for key, each in mapping.items()
+            }
         if isinstance(value, list):
             items = cast("list[Any]", value)
             return [self.expand(each, (*path, index)) for index, each in enumerate(items)]
@@ -137,6 +151,9 @@ def _explain(source: str, tree: YamlTree, detail: ErrorDetails) -> Problem:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         name = str(path[-1])
+        reason = _find_refusal(MonitorConfig, detail["loc"][:-1], name)
+        if reason is not None:
+            return _problem(source, tree.key_position(path), path, reason)
         known = _known_keys(MonitorConfig, detail["loc"][:-1])
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         message = f"there is no such key{_suggest(close, known)}"
@@ -177,6 +194,25 @@ def _has_child(value: Any, step: str | int) -> bool:
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     """Return the keys that the section at `loc` may have."""
+    return sorted(
+        {
+            info.alias or name
+            for each in find_models(model, loc)
+            for name, info in each.model_fields.items()
+        }
+    )
+
+
+def _find_refusal(model: type[BaseModel], loc: Sequence[str | int], key: str) -> str | None:
+    """Return why the section at `loc` has no such key, if people are known to bring it along."""
+    for each in find_models(model, loc):
+        if issubclass(each, ConfigModel) and key in each.refused_keys:
+            return each.refused_keys[key]
+    return None
+
+
+def find_models(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
+    """Return the models that the section at `loc` below `model` may be of."""
     models: list[type[BaseModel]] = [model]
     for step in loc:
         following: list[type[BaseModel]] = []
@@ -189,9 +225,7 @@ def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
         elif isinstance(step, str):
             tagged = [each for each in models if _tag_of(each) == step]
             models = tagged or models
-    return sorted(
-        {info.alias or name for each in models for name, info in each.model_fields.items()}
-    )
+    return models
 
 
 def _tag_of(model: type[BaseModel]) -> str | None:

@@ -14,7 +14,7 @@ from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
-from resumatch_monitor.metrics.targets import build_targets
+from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids
 
@@ -134,7 +134,17 @@ class MonitorConfig(ConfigModel):
         build_collectors(collectors)
         return collectors
 
+    @field_validator("scrape_configs")
+    @classmethod
+    def _check_jobs(cls, configs: list[ScrapeConfig]) -> list[ScrapeConfig]:
+        counts = Counter(config.job_name for config in configs)
+        for name, count in counts.items():
+            if count > 1:
+                raise ValueError(f"two scrape_configs have the job_name {name!r}")
+        return configs
+
     @model_validator(mode="after")
-    def _check_targets(self) -> Self:
-        build_targets(self.scrape_configs, self.global_)
+    def _check_pools(self) -> Self:
+        for config in self.scrape_configs:
+            build_pool(config, self.global_, self.metrics)
         return self

@@ -8,6 +8,7 @@ follows a bounded number of redirects, and always has time-outs.
 import ipaddress
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable
 from typing import cast
@@ -149,10 +150,13 @@ def _ignore_phase(_phase: str, _seconds: float) -> None:
 class GuardedTransport(httpx.AsyncHTTPTransport):
     """httpx's transport on top of the guarded network backend."""
 
-    def __init__(self, *, allowed_hosts: Collection[str] = (), verify: bool = True) -> None:
+    def __init__(
+        self, *, allowed_hosts: Collection[str] = (), verify: bool | ssl.SSLContext = True
+    ) -> None:
         super().__init__(verify=verify)
+        is_context = isinstance(verify, ssl.SSLContext)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=verify),
+            ssl_context=verify if is_context else httpx.create_ssl_context(verify=verify),
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=30.0,
@@ -181,7 +185,7 @@ def build_client(
     *,
     allowed_hosts: Collection[str] = (),
     timeout_seconds: float = 10.0,
-    verify: bool = True,
+    verify: bool | ssl.SSLContext = True,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """Return a client over the guarded transport, or over `transport` in tests.

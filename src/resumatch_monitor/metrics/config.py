@@ -1,18 +1,148 @@
 """`global`, `scrape_configs` and `metrics`: what is scraped, how often, and how long it is kept."""
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.kit.models import ConfigModel, Duration, Size, Text, drop_nothings
+from resumatch_monitor.metrics.discovery_config import (
+    FileSDConfig,
+    HTTPSDConfig,
+    StaticConfig,
+    check_address,
+)
+from resumatch_monitor.metrics.http_config import (
+    HTTP_IDLE_KEYS,
+    HTTP_REFUSED_KEYS,
+    HTTPClientConfig,
+)
 from resumatch_monitor.metrics.push_config import PushConfig
+from resumatch_monitor.metrics.relabel import RelabelConfig
 
-_ADDRESS_ENDS = frozenset("/?#@ ")
+ScrapeProtocol = Literal[
+    "PrometheusProto",
+    "OpenMetricsText1.0.0",
+    "OpenMetricsText0.0.1",
+    "PrometheusText1.0.0",
+    "PrometheusText0.0.4",
+]
+_DEFAULT_PROTOCOLS: tuple[ScrapeProtocol, ...] = (
+    "OpenMetricsText1.0.0",
+    "OpenMetricsText0.0.1",
+    "PrometheusText1.0.0",
+    "PrometheusText0.0.4",
+)
+_DISCOVERIES = "static_configs, file_sd_configs and http_sd_configs"
+_OTHER_DISCOVERIES = (
+    "azure consul digitalocean dns docker dockerswarm ec2 eureka gce hetzner ionos kubernetes kuma"
+    " lightsail linode marathon nerve nomad openstack ovhcloud puppetdb scaleway serverset"
+    " stackit triton uyuni vultr"
+)
+_HISTOGRAMS = "histograms are scraped in the text formats, which have only classic ones"
+_NAMES = "all names that are UTF-8 are taken as they are"
 
 
-class GlobalConfig(ConfigModel):
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _find_problem(address: str, place: tuple[int | str, ...]) -> Iterator[InitErrorDetails]:
+    try:
+        check_address(address)
+    except ValueError as error:
+        # The text is no template, whatever braces it has.
+        shown = PydanticCustomError("address", "{message}", {"message": str(error)})
+        yield InitErrorDetails(type=shown, loc=place, input=address)
+
+
+Limit = Annotated[int, Field(ge=0)]
+
+
+class ScrapeLimits(ConfigModel):
+    """What a job may be at most; in `global` for every job that does not say it itself."""
+
+    body_size_limit: Size | None = Field(
+        default=None, ge=0, description="As Prometheus writes it: `10MB`."
+    )
+    sample_limit: Limit | None = Field(
+        default=None,
+        description="Samples after relabelling; more are a failed scrape. 0 for"
+        " `metrics.series_per_target`.",
+    )
+    label_limit: Limit | None = Field(
+        default=None, description="Labels of a series. 0 for `metrics.labels_per_series`."
+    )
+    label_name_length_limit: Limit | None = Field(
+        default=None, description="Bytes of a label's name. 0 for `metrics.label_name_bytes`."
+    )
+    label_value_length_limit: Limit | None = Field(
+        default=None, description="Bytes of a label's value. 0 for `metrics.label_value_bytes`."
+    )
+    target_limit: Limit | None = Field(
+        default=None,
+        description="Targets of a job; with more, all its scrapes fail. 0 for"
+        " `metrics.targets_per_job`.",
+    )
+    keep_dropped_targets: Limit | None = Field(
+        default=None, description="How many targets that relabelling dropped are shown. 0 for 1000."
+    )
+    metric_name_validation_scheme: Literal["legacy", "utf8"] | None = Field(
+        default=None, description=f"Accepted; {_NAMES}."
+    )
+    metric_name_escaping_scheme: Literal["allow-utf-8", "underscores", "dots", "values"] | None = (
+        Field(default=None, description="How a target is asked to write names beyond ASCII.")
+    )
+    scrape_protocols: list[ScrapeProtocol] | None = Field(
+        default=None,
+        min_length=1,
+        description="What a target is asked for, first choice first; protobuf is not spoken.",
+    )
+    scrape_classic_histograms: bool = Field(default=False, description=f"Accepted; {_HISTOGRAMS}.")
+    always_scrape_classic_histograms: bool = Field(
+        default=False, description=f"Accepted; {_HISTOGRAMS}."
+    )
+    scrape_native_histograms: bool = Field(default=False, description=f"Accepted; {_HISTOGRAMS}.")
+    convert_classic_histograms_to_nhcb: bool = Field(
+        default=False, description=f"Accepted; {_HISTOGRAMS}."
+    )
+
+    @field_validator("scrape_protocols")
+    @classmethod
+    def _check_protocols(cls, protocols: list[str] | None) -> list[str] | None:
+        for name in protocols or ():
+            if (protocols or []).count(name) > 1:
+                raise ValueError(f"{name} occurs twice")
+        if protocols == ["PrometheusProto"]:
+            raise ValueError("PrometheusProto is not spoken; name a text format beside it")
+        return protocols
+
+
+_IDLE_KEYS = {
+    "metric_name_validation_scheme": _NAMES,
+    "scrape_classic_histograms": _HISTOGRAMS,
+    "always_scrape_classic_histograms": _HISTOGRAMS,
+    "scrape_native_histograms": _HISTOGRAMS,
+    "convert_classic_histograms_to_nhcb": _HISTOGRAMS,
+}
+
+
+class GlobalConfig(ScrapeLimits):
     """Prometheus' `global`."""
+
+    idle_keys: ClassVar[Mapping[str, str]] = {
+        **_IDLE_KEYS,
+        "query_log_file": "queries are not logged to a file",
+    }
 
     scrape_interval: Duration = timedelta(seconds=15)
     """How often targets are scraped."""
@@ -20,51 +150,30 @@ class GlobalConfig(ConfigModel):
     """How long a scrape may take."""
     evaluation_interval: Duration = timedelta(seconds=15)
     """How often rules are evaluated."""
-    external_labels: dict[str, str] = Field(default_factory=dict[str, str])
+    external_labels: dict[str, Text] = Field(default_factory=dict[str, str])
     """Added to the alerts in every message; `$externalLabels` in rule templates."""
+    query_log_file: str = Field(default="", description="Accepted; no such file is written.")
 
 
-class StaticConfig(ConfigModel):
-    """Targets with the labels that they share."""
-
-    targets: list[str]
-    """Each `host:port`."""
-    labels: dict[str, str] = Field(default_factory=dict[str, str])
-    """Added to all series of these targets."""
-
-    @field_validator("targets")
-    @classmethod
-    def _check_targets(cls, targets: list[str]) -> list[str]:
-        for address in targets:
-            if not address or _ADDRESS_ENDS.intersection(address):
-                # What stands before an @ is likely a password.
-                shown = address.rpartition("@")[2]
-                raise ValueError(f"{shown!r} is not host:port; the path belongs in metrics_path")
-        return targets
-
-
-class BasicAuth(ConfigModel):
-    """A user name and a password."""
-
-    username: str
-    """The user name."""
-    password: SecretStr
-    """The password."""
-
-
-class Authorization(ConfigModel):
-    """An `Authorization` header."""
-
-    type: str = "Bearer"
-    """The scheme."""
-    credentials: SecretStr
-    """What follows the scheme."""
-
-
-class ScrapeConfig(ConfigModel):
+class ScrapeConfig(HTTPClientConfig, ScrapeLimits):
     """Prometheus' `scrape_config`: a job and how its targets are scraped."""
 
-    job_name: str
+    refused_keys: ClassVar[Mapping[str, str]] = {
+        **HTTP_REFUSED_KEYS,
+        **{
+            f"{name}_sd_configs": f"is not supported; targets come from {_DISCOVERIES}"
+            for name in _OTHER_DISCOVERIES.split()
+        },
+    }
+    idle_keys: ClassVar[Mapping[str, str]] = {
+        **HTTP_IDLE_KEYS,
+        **_IDLE_KEYS,
+        "native_histogram_bucket_limit": _HISTOGRAMS,
+        "native_histogram_min_bucket_factor": _HISTOGRAMS,
+        "scrape_failure_log_file": "failures are on the targets page",
+    }
+
+    job_name: Text = Field(min_length=1)
     """The label `job` of its series."""
     scrape_interval: Duration | None = None
     """Instead of `global.scrape_interval`."""
@@ -74,19 +183,70 @@ class ScrapeConfig(ConfigModel):
     """The path that is scraped."""
     scheme: Literal["http", "https"] = "http"
     """How the target is reached."""
-    params: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+    params: dict[str, Annotated[list[Text], BeforeValidator(_one_or_many)]] = Field(
+        default_factory=dict[str, list[str]]
+    )
     """Query parameters."""
     honor_labels: bool = False
     """Whether labels of the target win over `job`, `instance` and the configured ones."""
     honor_timestamps: bool = True
     """Whether the target's own timestamps are used."""
-    basic_auth: BasicAuth | None = None
-    authorization: Authorization | None = None
-    sample_limit: int = Field(default=0, ge=0, description="0 for the store's own limit.")
+    track_timestamps_staleness: bool = Field(
+        default=False,
+        description="Whether a series with the target's own timestamps is marked when it is gone.",
+    )
+    enable_compression: bool = True
+    """Whether a target is asked to compress its answer."""
+    scrape_fallback_protocol: ScrapeProtocol | None = Field(
+        default=None, description="How an answer is read whose Content-Type says nothing useful."
+    )
     # Room for the 50,000 series of `series_per_target`; several targets may answer at once.
-    body_size_limit_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
-    """A larger answer, unpacked, is a failed scrape."""
+    body_size_limit_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        gt=0,
+        description="A larger answer, unpacked, is a failed scrape; where `body_size_limit` does"
+        " not say it.",
+    )
+    relabel_configs: list[RelabelConfig] = Field(
+        default_factory=list[RelabelConfig], description="Applied to what is discovered."
+    )
+    metric_relabel_configs: list[RelabelConfig] = Field(
+        default_factory=list[RelabelConfig], description="Applied to every sample that is scraped."
+    )
     static_configs: list[StaticConfig] = Field(default_factory=list[StaticConfig])
+    file_sd_configs: list[FileSDConfig] = Field(default_factory=list[FileSDConfig])
+    http_sd_configs: list[HTTPSDConfig] = Field(default_factory=list[HTTPSDConfig])
+    native_histogram_bucket_limit: Limit = Field(default=0, description=f"Accepted; {_HISTOGRAMS}.")
+    native_histogram_min_bucket_factor: float = Field(
+        default=0, description=f"Accepted; {_HISTOGRAMS}."
+    )
+    scrape_failure_log_file: str = Field(
+        default="", description="Accepted; failures are on the targets page."
+    )
+
+    _skip_nothings = model_validator(mode="before")(drop_nothings)
+
+    @property
+    def protocols(self) -> tuple[ScrapeProtocol, ...]:
+        """What a target is asked for, first choice first."""
+        return tuple(self.scrape_protocols or _DEFAULT_PROTOCOLS)
+
+    @field_validator("static_configs")
+    @classmethod
+    def _check_addresses(
+        cls, groups: list[StaticConfig], info: ValidationInfo
+    ) -> list[StaticConfig]:
+        # With relabelling an address may be anything: what to probe, say.
+        if not info.data.get("relabel_configs"):
+            problems = [
+                problem
+                for at, group in enumerate(groups)
+                for number, address in enumerate(group.targets)
+                for problem in _find_problem(address, (at, "targets", number))
+            ]
+            if problems:
+                raise ValidationError.from_exception_data("static_configs", problems)
+        return groups
 
     @model_validator(mode="after")
     def _check_timeout(self) -> Self:
@@ -107,6 +267,20 @@ class MetricsConfig(ConfigModel):
     retention_size_bytes: int = Field(default=0, ge=0, description="0 for no limit.")
     series_per_target: int = Field(default=50_000, gt=0)
     """A target with more series is a failed scrape."""
+    churn_per_target: int = Field(
+        default=200_000,
+        gt=0,
+        description="How many series a target may begin within an hour; beyond that its scrapes"
+        " fail until there is room again.",
+    )
+    targets_per_job: int = Field(default=10_000, gt=0)
+    """A job with more targets is not scraped."""
+    labels_per_series: int = Field(default=64, gt=0)
+    """A series with more labels is a failed scrape."""
+    label_name_bytes: int = Field(default=1024, gt=0)
+    """A longer name of a label is a failed scrape."""
+    label_value_bytes: int = Field(default=16 * 1024, gt=0)
+    """A longer value of a label is a failed scrape."""
     query_timeout: Duration = timedelta(seconds=30)
     """How long a query may take."""
     query_max_samples: int = Field(default=20_000_000, gt=0)

@@ -8,7 +8,8 @@ https://prometheus.io/docs/specs/om/open_metrics_spec/
 """
 
 import operator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -16,10 +17,13 @@ import numpy.typing as npt
 import orjson
 
 from resumatch_monitor.metrics.exposition_lines import (
+    EXEMPLAR_MARK,
     Format,
     LineError,
     Metadata,
     MetadataBuilder,
+    ParsedExemplar,
+    parse_exemplar,
     parse_series,
     parse_tail,
 )
@@ -28,6 +32,7 @@ from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 
 NO_TIMESTAMP: int = np.iinfo(np.int64).min
 _PLAIN = b"0123456789.eE+-,"
+_END = b"# EOF"
 _LINES_PER_SAMPLE = 4
 _LINES_FREE = 10_000
 _TOO_MANY = "the target exposes more than the {} samples that it may"
@@ -35,6 +40,10 @@ _TOO_MANY = "the target exposes more than the {} samples that it may"
 
 class ExpositionError(ValueError):
     """A scrape's text is malformed; the message names the line and the reason."""
+
+
+class TooManySamplesError(ExpositionError):
+    """A scrape's text has more samples than it may."""
 
 
 class _Kind(Enum):
@@ -52,15 +61,21 @@ class Exposition:
         values: (len(labels),).
         timestamps: (len(labels),) milliseconds, `NO_TIMESTAMP` where the text has none; None if
             it has none at all.
+        exemplars: By the position of the sample; those whose line is as it was are left out.
     """
 
     labels: tuple[Labels, ...]
     values: FloatArray
     timestamps: TimeArray | None
+    exemplars: Mapping[int, ParsedExemplar] = field(default_factory=dict[int, ParsedExemplar])
 
 
-def format_of(content_type: str) -> Format:
+def choose_format(content_type: str, fallback: str | None = None) -> Format:
     """Return how to parse an answer of `content_type`.
+
+    Args:
+        content_type: What the target says it is.
+        fallback: The protocol, as `scrape_fallback_protocol` names it, of what says nothing useful.
 
     Raises:
         ExpositionError: If it is no metrics format.
@@ -68,6 +83,8 @@ def format_of(content_type: str) -> Format:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == _Kind.OPEN_METRICS.value:
         return Format.OPEN_METRICS
+    if media_type != _Kind.TEXT.value and fallback is not None:
+        return Format.OPEN_METRICS if fallback.startswith("OpenMetrics") else Format.TEXT
     # Small exporters send no type at all; what is not metrics fails on its first line.
     if media_type in (_Kind.TEXT.value, ""):
         return Format.TEXT
@@ -80,7 +97,14 @@ def format_of(content_type: str) -> Format:
 class ExpositionParser:
     """Parses the scrapes of one target, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_empty_labels: bool = False) -> None:
+        """Begin without a last scrape.
+
+        Args:
+            keep_empty_labels: Whether a label with an empty value stays in a label set: with
+                `honor_labels` it says that the series shall not have it.
+        """
+        self._keep_empty_labels = keep_empty_labels
         self._known: dict[bytes, Labels] = {}
         self._scrape: _Scrape | None = None
         self._format = Format.TEXT
@@ -104,22 +128,28 @@ class ExpositionParser:
         """
         # A text of nothing but line ends would take a hundred times its size to split.
         if max_samples and body.count(b"\n") > _LINES_PER_SAMPLE * max_samples + _LINES_FREE:
-            raise ExpositionError(_TOO_MANY.format(max_samples))
+            raise TooManySamplesError(_TOO_MANY.format(max_samples))
         lines = body.split(b"\n")
         if form is Format.OPEN_METRICS:
             _check_end(lines)
         last = self._scrape
         if last is not None and form is self._format and len(lines) == len(last.lines):
-            values = last.update(lines)
-            if values is not None:
-                return Exposition(last.labels, values, None)
+            updated = last.update(lines, form)
+            if updated is not None:
+                return updated
         self._format = form
-        scrape = _parse_all(lines, form, self._known, max_samples)
+        scrape, exemplars = _parse_all(
+            lines,
+            form,
+            self._known,
+            max_samples=max_samples,
+            keep_empty_labels=self._keep_empty_labels,
+        )
         if last is not None and scrape.labels == last.labels:
             scrape.labels = last.labels
         self._scrape = scrape
         self._known = {prefix: scrape.labels[at] for prefix, at in scrape.positions.items()}
-        return Exposition(scrape.labels, scrape.values.copy(), scrape.timestamps)
+        return Exposition(scrape.labels, scrape.values.copy(), scrape.timestamps, exemplars)
 
 
 class _Scrape:
@@ -146,8 +176,8 @@ class _Scrape:
         self._sample_of = np.full(len(lines), -1, dtype=np.intp)
         self._sample_of[sample_lines] = np.arange(len(sample_lines))
 
-    def update(self, lines: list[bytes]) -> FloatArray | None:
-        """Return the values of a scrape with the same series, or None if it has to be parsed."""
+    def update(self, lines: list[bytes], form: Format) -> Exposition | None:
+        """Return a scrape with the same series, or None if it has to be parsed."""
         if self.timestamps is not None:
             return None
         differs = np.fromiter(map(operator.ne, lines, self.lines), np.bool_, len(lines))
@@ -157,19 +187,46 @@ class _Scrape:
             return None
         where: list[int] = changed.tolist()
         at: list[int] = samples.tolist()
-        fresh = _parse_values([lines[each] for each in where], [self._heads[each] for each in at])
+        tails = _cut_heads([lines[each] for each in where], [self._heads[each] for each in at])
+        if tails is None:
+            return None
+        exemplars: dict[int, ParsedExemplar] = {}
+        if form is Format.OPEN_METRICS:
+            try:
+                tails = _cut_exemplars(tails, at, exemplars)
+            except LineError:
+                return None
+        fresh = _parse_values(tails)
         if fresh is None:
             return None
         self.values[samples] = fresh
         self.lines = lines
-        return self.values.copy()
+        return Exposition(self.labels, self.values.copy(), None, exemplars)
 
 
-def _parse_values(lines: list[bytes], heads: list[bytes]) -> FloatArray | None:
-    """Parse the values of lines that begin with `heads`; None if any is not that simple."""
+def _cut_heads(lines: list[bytes], heads: list[bytes]) -> list[bytes] | None:
+    """Return what follows each line's head; None if one does not begin with it."""
     tails = list(map(bytes.removeprefix, lines, heads))
     if sum(map(len, lines)) - sum(map(len, tails)) != sum(map(len, heads)):
         return None
+    return tails
+
+
+def _cut_exemplars(
+    tails: list[bytes], at: list[int], exemplars: dict[int, ParsedExemplar]
+) -> list[bytes]:
+    """Return the tails without their exemplars, which are added to `exemplars`."""
+    cut: list[bytes] = []
+    for position, tail in zip(at, tails, strict=True):
+        value, mark, exemplar = tail.partition(EXEMPLAR_MARK)
+        if mark:
+            exemplars[position] = parse_exemplar(exemplar)
+        cut.append(value)
+    return cut
+
+
+def _parse_values(tails: list[bytes]) -> FloatArray | None:
+    """Parse the values of lines, without what precedes them; None if any is not that simple."""
     joined = b",".join(tails)
     is_plain = not joined.translate(None, _PLAIN) and joined.count(b",") == len(tails) - 1
     # To JSON `-0` is an integer and has no sign.
@@ -189,13 +246,19 @@ def _parse_values(lines: list[bytes], heads: list[bytes]) -> FloatArray | None:
 
 
 def _parse_all(
-    lines: list[bytes], form: Format, known: dict[bytes, Labels], max_samples: int
-) -> _Scrape:
+    lines: list[bytes],
+    form: Format,
+    known: dict[bytes, Labels],
+    *,
+    max_samples: int,
+    keep_empty_labels: bool,
+) -> tuple[_Scrape, dict[int, ParsedExemplar]]:
     labels: list[Labels] = []
     values: list[float] = []
     timestamps: list[int] = []
     prefixes: list[bytes] = []
     sample_lines: list[int] = []
+    exemplars: dict[int, ParsedExemplar] = {}
     metadata = MetadataBuilder(form)
     for number, line in enumerate(lines):
         text = line.lstrip(b" \t")
@@ -205,9 +268,11 @@ def _parse_all(
             metadata.add(text)
             continue
         if max_samples and len(labels) == max_samples:
-            raise ExpositionError(f"line {number + 1}: {_TOO_MANY.format(max_samples)}")
+            raise TooManySamplesError(f"line {number + 1}: {_TOO_MANY.format(max_samples)}")
         try:
-            series, prefix, tail = _split(text, known)
+            series, prefix, tail = _split(text, known, keep_empty_labels=keep_empty_labels)
+            if form is Format.OPEN_METRICS:
+                (tail,) = _cut_exemplars([tail], [len(labels)], exemplars)
             value, timestamp = parse_tail(tail, form)
         except LineError as error:
             raise ExpositionError(f"line {number + 1}: {error}") from None
@@ -217,7 +282,7 @@ def _parse_all(
         prefixes.append(prefix)
         sample_lines.append(number)
     times = np.array(timestamps, dtype=np.int64)
-    return _Scrape(
+    scrape = _Scrape(
         lines,
         tuple(labels),
         np.array(values, dtype=np.float64),
@@ -226,9 +291,12 @@ def _parse_all(
         sample_lines=np.array(sample_lines, dtype=np.intp),
         metadata=metadata.build(),
     )
+    return scrape, exemplars
 
 
-def _split(line: bytes, known: dict[bytes, Labels]) -> tuple[Labels, bytes, bytes]:
+def _split(
+    line: bytes, known: dict[bytes, Labels], *, keep_empty_labels: bool
+) -> tuple[Labels, bytes, bytes]:
     """Return series, the text that names it, and what follows.
 
     A line that begins with a text that once named a series names that series, whatever follows:
@@ -239,7 +307,7 @@ def _split(line: bytes, known: dict[bytes, Labels]) -> tuple[Labels, bytes, byte
     series = known.get(prefix)
     if series is not None:
         return series, prefix, line[len(prefix) :]
-    series, end = parse_series(line)
+    series, end = parse_series(line, keep_empty_labels=keep_empty_labels)
     return series, line[:end], line[end:]
 
 
@@ -247,7 +315,10 @@ def _check_end(lines: list[bytes]) -> None:
     end = len(lines) - 1
     while end > 0 and not lines[end]:
         end -= 1
-    if lines[end] != b"# EOF":
+    if lines[end] != _END:
         raise ExpositionError(
             f"line {end + 1}: the text does not end with '# EOF', so it may have been cut off"
         )
+    first = lines.index(_END)
+    if first != end:
+        raise ExpositionError(f"line {first + 2}: the text goes on after '# EOF'")

@@ -21,6 +21,7 @@ _META = re.compile(
     rb'("(?:[^"\\]|\\.)*"|[a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+EXEMPLAR_MARK = b" # "
 _LONGEST_HELP = 1024
 _LONGEST_EXCERPT = 60
 _LARGEST_MILLISECONDS = 2**62
@@ -57,6 +58,20 @@ class Metadata:
     type: str = "unknown"
     help: str = ""
     unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedExemplar:
+    """One observation that a sample stands for.
+
+    Attributes:
+        labels: What names it, a trace id usually.
+        timestamp_ms: None if the target says none.
+    """
+
+    labels: Labels
+    value: float
+    timestamp_ms: int | None
 
 
 class MetadataBuilder:
@@ -97,8 +112,12 @@ class MetadataBuilder:
         }
 
 
-def parse_series(line: bytes) -> tuple[Labels, int]:
+def parse_series(line: bytes, *, keep_empty_labels: bool = False) -> tuple[Labels, int]:
     """Parse the series at the beginning of `line`; return it and where its text ends.
+
+    Args:
+        line: A line that begins with a series.
+        keep_empty_labels: Whether a label with an empty value stays in the label set.
 
     Raises:
         LineError: If there is none.
@@ -116,8 +135,10 @@ def parse_series(line: bytes) -> tuple[Labels, int]:
             raise LineError(f"expected a value after {name}, found {_excerpt(line[end:])}")
         return Labels(((METRIC_NAME, name),)), end
     pairs, end = _parse_labels(line, brace + 1, name)
-    if METRIC_NAME not in pairs:
+    if not pairs.get(METRIC_NAME):
         raise LineError("the series has no name")
+    if keep_empty_labels:
+        return Labels.from_sorted(tuple(sorted(pairs.items()))), end
     return Labels(pairs.items()), end
 
 
@@ -151,12 +172,11 @@ def _parse_labels(line: bytes, position: int, name: str) -> tuple[dict[str, str]
 def parse_tail(tail: bytes, form: Format) -> tuple[float, int | None]:
     """Parse what follows a series: the value, and a timestamp in milliseconds if there is one.
 
+    What may follow them, an exemplar, is not part of `tail`.
+
     Raises:
         LineError: If it is malformed.
     """
-    if form is Format.OPEN_METRICS:
-        # An exemplar, which is not kept.
-        tail = tail.partition(b" # ")[0]
     parts = tail.split()
     if not parts:
         raise LineError("the value is missing")
@@ -178,6 +198,19 @@ def _checked(milliseconds: int) -> int:
     if not -_LARGEST_MILLISECONDS < milliseconds < _LARGEST_MILLISECONDS:
         raise ValueError
     return milliseconds
+
+
+def parse_exemplar(text: bytes) -> ParsedExemplar:
+    """Parse an exemplar: what stands after a sample's `#`.
+
+    Raises:
+        LineError: If it is malformed.
+    """
+    if not text.startswith(b"{"):
+        raise LineError(f"expected an exemplar's labels, found {_excerpt(text)}")
+    pairs, end = _parse_labels(text, 1, "")
+    value, timestamp = parse_tail(text[end:], Format.OPEN_METRICS)
+    return ParsedExemplar(Labels(pairs.items()), value, timestamp)
 
 
 def parse_value(text: bytes) -> float:
