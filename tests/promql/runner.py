@@ -11,7 +11,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import is_absent
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import Answer, evaluate_instant, evaluate_range
-from resumatch_monitor.promql.parse import EXPERIMENTAL_FUNCTIONS
+from resumatch_monitor.promql.parse import FEATURES
 from resumatch_monitor.promql.value import (
     InstantValue,
     InstantVector,
@@ -24,7 +24,7 @@ from resumatch_monitor.promql.value import (
 from tests.promql.script import Clear, Eval, Load, is_close, parse_script
 from tests.support.memory_store import MemoryStore
 
-OPTIONS = Options(features=frozenset({EXPERIMENTAL_FUNCTIONS}))
+OPTIONS = Options(features=FEATURES)
 _AROUND_MS = 60_000
 _ASKS_FOR_THE_RANGE = re.compile(r"\b(start|end|step|range)\s*\(")
 

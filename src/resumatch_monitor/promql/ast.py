@@ -1,6 +1,6 @@
 """What a parsed query is made of. Durations and times are whole milliseconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from resumatch_monitor.metrics.labels import Matcher
@@ -63,10 +63,15 @@ class Subquery:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function applied to its arguments."""
+    """A function applied to its arguments.
+
+    Attributes:
+        places: Where each argument is in the text, as `line:column`, if that is known.
+    """
 
     function: str
     args: tuple["Expr", ...]
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Aggregation:
         grouping: The labels of `by` or `without`.
         is_without: Whether `grouping` is what is left out.
         param: The `k`, `φ` or label name that some aggregations take.
+        places: Where `param`, if any, and `expr` are in the text, if that is known.
     """
 
     operator: str
@@ -84,6 +90,7 @@ class Aggregation:
     param: "Expr | None"
     grouping: tuple[str, ...]
     is_without: bool
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Cardinality(StrEnum):
@@ -103,12 +110,16 @@ class Matching:
         labels: The labels of `on` or `ignoring`.
         is_on: Whether only `labels` must agree, not everything but them.
         include: The labels that `group_left` or `group_right` copies from the one side.
+        fill_left: The value of a left series that is missing, None to leave the match out.
+        fill_right: The value of a right one.
     """
 
     cardinality: Cardinality
     labels: tuple[str, ...] = ()
     is_on: bool = False
     include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

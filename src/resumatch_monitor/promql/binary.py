@@ -8,6 +8,7 @@ import numpy as np
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, escape_label_value
 from resumatch_monitor.metrics.samples import BoolArray, FloatArray
 from resumatch_monitor.promql.ast import Binary, Cardinality, Matching
+from resumatch_monitor.promql.fill import fill_missing
 from resumatch_monitor.promql.value import ExecutionError
 from resumatch_monitor.promql.vector import (
     IndexArray,
@@ -78,9 +79,14 @@ def between_vectors(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     """
     if node.operator in SET_OPERATORS:
         return _combine_sets(node.operator, node.matching, lhs, rhs)
+    matching = node.matching
+    if matching.fill_left is not None or matching.fill_right is not None:
+        lhs, rhs = fill_missing(
+            lhs, rhs, matching, match_keys=match_keys, group_labels=_group_labels
+        )
     if not len(lhs.labels) or not len(rhs.labels):
         return empty_vector(lhs.step_count)
-    if node.matching.cardinality is Cardinality.ONE_TO_MANY:
+    if matching.cardinality is Cardinality.ONE_TO_MANY:
         return _match_many(node, rhs, lhs, is_swapped=True)
     return _match_many(node, lhs, rhs, is_swapped=False)
 

@@ -11,6 +11,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, Queryable, TimeArray
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context, Options, no_checkpoint
+from resumatch_monitor.promql.durations import QuerySpan
 from resumatch_monitor.promql.evaluator import Evaluator
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.promql.selection import select_raw
@@ -97,7 +98,8 @@ def evaluate_range(
     """
     check_range(start_ms, end_ms, step_ms)
     watch = _Stopwatch()
-    node = parse(query, features=options.features)
+    span = QuerySpan(step_ms, end_ms - start_ms)
+    node = parse(query, features=options.features, span=span)
     watch.end_preparation()
     context = Context(
         queryable,

@@ -11,6 +11,7 @@ from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.functions import FUNCTIONS, RANGE_FUNCTIONS, RangeFunction
 from resumatch_monitor.promql.histogram import warn_of_quantile
+from resumatch_monitor.promql.sampling import select_ratio
 from resumatch_monitor.promql.selection import (
     Kernel,
     Piece,
@@ -33,6 +34,8 @@ from resumatch_monitor.promql.vector import (
     nameless,
 )
 from resumatch_monitor.promql.windows import Window
+
+_INT64_END = 2.0**63
 
 
 class Evaluator:
@@ -192,6 +195,8 @@ class Evaluator:
                 return self._topk(node, vector, groups)
             case "limitk":
                 return aggregation.select_first(vector, groups, self._limits(node))
+            case "limit_ratio":
+                return self._limit_ratio(node, vector)
             case "quantile":
                 return self._quantile(node, vector, groups)
             case "count_values":
@@ -218,12 +223,24 @@ class Evaluator:
         assert node.param is not None
         return self.scalar(node.param)
 
+    def _limit_ratio(self, node: ast.Aggregation, vector: Vector) -> Vector:
+        wanted = self._param(node)
+        if np.isnan(wanted).any():
+            raise ExecutionError("Ratio value is NaN")
+        for extreme, limit in ((wanted.max(), 1), (wanted.min(), -1)):
+            if extreme * limit > 1:
+                self.context.annotations.warn(
+                    f"ratio value should be between -1 and 1, got {extreme:g}, capping to {limit}"
+                )
+        return select_ratio(vector, np.clip(wanted, -1.0, 1.0))
+
     def _limits(self, node: ast.Aggregation) -> IndexArray:
         wanted = self._param(node)
         if np.isnan(wanted).any():
             raise ExecutionError("Parameter value is NaN")
-        if (np.abs(wanted) >= 2.0**63).any():
-            raise ExecutionError("Scalar value overflows int64")
+        for extreme, is_over in ((wanted.min(), "underflows"), (wanted.max(), "overflows")):
+            if abs(extreme) >= _INT64_END and (extreme < 0) == (is_over == "underflows"):
+                raise ExecutionError(f"Scalar value {extreme:g} {is_over} int64")
         return np.clip(wanted, 0, 2**31).astype(np.int64)
 
     def _topk(self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups) -> Vector:

@@ -16,6 +16,7 @@ from resumatch_monitor.promql.histogram import (
     histogram_quantiles,
     warn_of_quantile,
 )
+from resumatch_monitor.promql.info import add_info
 from resumatch_monitor.promql.labels import (
     label_join,
     label_replace,
@@ -268,6 +269,11 @@ def _histogram_quantiles(evaluation: Evaluation, node: ast.Call) -> Vector:
     return histogram_quantiles(quantiles, label, vector, evaluation.context.annotations)
 
 
+def _info(evaluation: Evaluation, node: ast.Call) -> Vector:
+    base = evaluation.vector(node.args[0])
+    return add_info(evaluation.context, base, node, evaluation.steps)
+
+
 def _histogram_fraction(evaluation: Evaluation, node: ast.Call) -> Vector:
     lower, upper = evaluation.scalar(node.args[0]), evaluation.scalar(node.args[1])
     vector = evaluation.vector(node.args[2])
@@ -296,6 +302,7 @@ FUNCTIONS: dict[str, Function] = {
     "histogram_stddev": _of_native_histograms,
     "histogram_stdvar": _of_native_histograms,
     "histogram_sum": _of_native_histograms,
+    "info": _info,
     "label_join": _label_join,
     "label_replace": _label_replace,
     "max_of": _extreme_of,
