@@ -12,12 +12,17 @@ from typing import TypeVar
 import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
 from resumatch_monitor.api.prometheus_json import render_success
-from resumatch_monitor.api.prometheus_params import Params, PrometheusError, read_params
+from resumatch_monitor.api.prometheus_params import (
+    Params,
+    PrometheusError,
+    bad_data,
+    read_params,
+)
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.promql.value import (
     ExecutionError,
@@ -51,17 +56,19 @@ class Body:
         start: The first pieces.
         rest: Renders the others, one at a time; None if `start` is all.
         cells: How many values are kept in memory until `rest` has ended.
+        media_type: What it is.
     """
 
     start: bytes
     rest: Iterator[bytes] | None = None
     cells: int = 0
+    media_type: str = _JSON
 
 
 Handler = Callable[[Params], Awaitable["bytes | Body | Response"]]
 
 
-def begin_body(pieces: Iterator[bytes], *, cells: int) -> Body:
+def begin_body(pieces: Iterator[bytes], *, cells: int, media_type: str = _JSON) -> Body:
     """Render pieces until they are all or large enough to be sent one by one."""
     parts: list[bytes] = []
     size = 0
@@ -69,8 +76,8 @@ def begin_body(pieces: Iterator[bytes], *, cells: int) -> Body:
         parts.append(piece)
         size += len(piece)
         if size > _WHOLE_BYTES:
-            return Body(b"".join(parts), pieces, cells)
-    return Body(b"".join(parts))
+            return Body(b"".join(parts), pieces, cells, media_type)
+    return Body(b"".join(parts), media_type=media_type)
 
 
 def render_data(data: object, warnings: Sequence[str] = ()) -> bytes:
@@ -93,6 +100,7 @@ class Endpoint:
         *,
         methods: Sequence[str] = ("GET", "HEAD"),
         is_long: bool = False,
+        has_plain_errors: bool = False,
     ) -> None:
         """Serve `path`.
 
@@ -101,10 +109,14 @@ class Endpoint:
             handler: Makes the answer or raises `PrometheusError` or `QueryError`.
             methods: What may be asked; POST and PUT may bring a form.
             is_long: Whether to give up when the client goes away.
+            has_plain_errors: Whether errors are sentences, not JSON.
         """
 
         async def endpoint(request: Request) -> Response:
-            return await self._answer(request, handler, is_long=is_long)
+            try:
+                return await self._answer(request, handler, is_long=is_long)
+            except PrometheusError as error:
+                return _render_plainly(error) if has_plain_errors else _render_error(error)
 
         self._router.add_api_route(path, endpoint, methods=list(methods), name=path)
 
@@ -114,29 +126,27 @@ class Endpoint:
             answering = handler(params)
             made = await (_while_connected(request, answering) if is_long else answering)
             return made if isinstance(made, Response) else await self._respond(request, made)
-        except PrometheusError as error:
-            return _render_error(error.status, error.kind, error.message)
         except QueryError as error:
-            return _render_error(*_describe(error))
-        except HTTPException:
+            raise _translate(error) from error
+        except (PrometheusError, HTTPException):
             raise
-        except Exception:
+        except Exception as error:
             logger.exception("Request %s %s failed", request.method, request.url.path)
-            return _render_error(
+            raise PrometheusError(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "internal",
                 "The monitor failed to answer; its own log has the details.",
-            )
+            ) from error
 
     async def _respond(self, request: Request, made: bytes | Body) -> Response:
         body = made if isinstance(made, Body) else Body(made)
         is_gzip = len(body.start) >= _GZIP_MIN_BYTES and _accepts_gzip(request.headers)
-        headers = {"Vary": "Accept-Encoding"}
+        headers = {"Content-Type": body.media_type, "Vary": "Accept-Encoding"}
         if is_gzip:
             headers["Content-Encoding"] = "gzip"
         if body.rest is None:
             whole = await asyncio.to_thread(_gzip, body.start) if is_gzip else body.start
-            return Response(whole, media_type=_JSON, headers=headers)
+            return Response(whole, headers=headers)
         self._hold(body.cells)
         pieces = _join(body.start, body.rest)
         return _StreamedAnswer(
@@ -164,7 +174,7 @@ class _StreamedAnswer(StreamingResponse):
     def __init__(
         self, pieces: Iterator[bytes], *, headers: Mapping[str, str], on_end: Callable[[], None]
     ) -> None:
-        super().__init__(_pull(pieces), media_type=_JSON, headers=headers)
+        super().__init__(_pull(pieces), headers=headers)
         self._on_end = on_end
 
     @override
@@ -215,18 +225,22 @@ async def _wait_for_departure(request: Request) -> None:
         pass
 
 
-def _describe(error: QueryError) -> tuple[int, str, str]:
+def _translate(error: QueryError) -> PrometheusError:
     if isinstance(error, QueryTimeoutError):
-        return HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error)
+        return PrometheusError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error))
     is_ill_formed = isinstance(error, QueryTooLongError)
     if isinstance(error, ExecutionError | UnsupportedError) and not is_ill_formed:
-        return HTTPStatus.UNPROCESSABLE_ENTITY, "execution", str(error)
-    return HTTPStatus.BAD_REQUEST, "bad_data", f'invalid parameter "query": {error}'
+        return PrometheusError(HTTPStatus.UNPROCESSABLE_ENTITY, "execution", str(error))
+    return bad_data(f'invalid parameter "query": {error}')
 
 
-def _render_error(status: int, kind: str, message: str) -> Response:
-    body = orjson.dumps({"status": "error", "errorType": kind, "error": message})
-    return Response(body, status_code=status, media_type=_JSON)
+def _render_error(error: PrometheusError) -> Response:
+    body = {"status": "error", "errorType": error.kind, "error": error.message}
+    return Response(orjson.dumps(body), status_code=error.status, media_type=_JSON)
+
+
+def _render_plainly(error: PrometheusError) -> Response:
+    return PlainTextResponse(f"{error.message}\n", status_code=error.status)
 
 
 def _accepts_gzip(headers: Mapping[str, str]) -> bool:

@@ -48,7 +48,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
             ),
             accounts.build_router(accounts=monitor.accounts, guard=guard),
             *_build_alerting(monitor, guard),
-            *_build_metrics(monitor, guard),
+            *_build_metrics(monitor, guard, folder),
             *_build_push(monitor, guard),
             *_build_watching(monitor, guard),
             _build_pages(monitor, guard),
@@ -79,10 +79,10 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     ]
 
 
-def _build_metrics(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+def _build_metrics(monitor: Monitor, guard: Guard, folder: Path) -> list[APIRouter]:
     sources = monitor.target_sources
     return [
-        *build_prometheus(monitor, guard),
+        *build_prometheus(monitor, guard, folder=folder),
         charts.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
         explain.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
         dashboards.build_router(
