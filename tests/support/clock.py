@@ -30,6 +30,10 @@ class FakeClock:
         """Move the wall time alone, as a corrected system clock does."""
         self._start += delta
 
+    def jump_monotonic(self, seconds: float) -> None:
+        """Let `seconds` pass without waking anybody."""
+        self._elapsed_seconds += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass, running everything that becomes due on the way."""
         await _settle()

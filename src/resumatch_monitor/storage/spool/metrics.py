@@ -30,16 +30,21 @@ class SpoolTelemetry:
             buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5),
         )
 
-    def for_signal(self, signal: str) -> "SpoolMetrics":
-        """Return the metrics of the spool of `signal`."""
-        return SpoolMetrics(self, signal)
+    def for_signal(self, signal: str, *, pending: Gauge | None = None) -> "SpoolMetrics":
+        """Return the metrics of the spool of `signal`.
+
+        Args:
+            signal: The label's value.
+            pending: Set to what is not committed, where that is not what is still invisible.
+        """
+        return SpoolMetrics(self, signal, pending or self.pending.labels(signal))
 
 
 class SpoolMetrics:
     """The metrics of one spool."""
 
-    def __init__(self, families: SpoolTelemetry, signal: str) -> None:
-        self.pending = families.pending.labels(signal)
+    def __init__(self, families: SpoolTelemetry, signal: str, pending: Gauge) -> None:
+        self.pending = pending
         self.size_bytes = families.size_bytes.labels(signal)
         self.corrupt = families.corrupt.labels(signal)
         self.sync_seconds = families.sync_seconds.labels(signal)

@@ -8,17 +8,18 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from resumatch_monitor.kit.spool import FullReason, Position, SpoolBatch, SpoolFullError
 from resumatch_monitor.storage.spool.metrics import SpoolMetrics
-from resumatch_monitor.storage.spool.records import HEADER_BYTES, encode_header, read_payload, walk
+from resumatch_monitor.storage.spool.reading import Weigh, read_segment
+from resumatch_monitor.storage.spool.records import HEADER_BYTES, encode_header
 from resumatch_monitor.storage.spool.segments import (
     PositionFile,
     count_records,
     cut_torn_tail,
     list_segments,
-    mapped,
     segment_path,
     sync_directory,
 )
@@ -56,7 +57,10 @@ class _Append:
 
 
 @dataclass(slots=True)
-class _DropConsumed:
+class _Call:
+    """Something that the writing thread does between two groups."""
+
+    run: Callable[[], None]
     done: "asyncio.Future[None]"
 
 
@@ -97,8 +101,10 @@ class Spool:
         self._metrics = metrics
         self._free_bytes = free_bytes or _free_bytes
         self._lock = threading.Lock()
+        # Held while the position moves: the reader and the writing thread both move it.
+        self._moving = threading.Lock()
         self._state = _State()
-        self._queue: queue.SimpleQueue[_Append | _DropConsumed | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._position_file: PositionFile | None = None
         self._directory_lock: int | None = None
@@ -157,18 +163,43 @@ class Spool:
         self._queue.put(_Append(payload, len(payload) + HEADER_BYTES, done))
         await done
 
-    async def wait_for_records(self) -> None:
-        """Return as soon as there is a record that has not been committed."""
+    @property
+    def position(self) -> Position:
+        """Where the oldest record that is not committed lies."""
+        assert self._position_file is not None
+        return self._position_file.position
+
+    async def wait_for_records(self, *, after: Position | None = None) -> None:
+        """Return as soon as there is a record that has not been committed, or lies `after`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
-            if self._state.pending:
+            if self._state.pending if after is None else self._has_more(after):
                 return
             self._state.waiter = future
         await future
 
-    async def read_batch(self, max_records: int, max_bytes: int) -> SpoolBatch:
-        """Return the oldest uncommitted records: at least one, if there is any."""
-        return await asyncio.to_thread(self._read_batch, max_records, max_bytes)
+    async def read_batch(
+        self,
+        max_records: int,
+        max_bytes: int,
+        *,
+        after: Position | None = None,
+        until: Position | None = None,
+        weigh: Weigh | None = None,
+    ) -> SpoolBatch:
+        """Return the oldest uncommitted records: at least one, if there is any.
+
+        Args:
+            max_records: How many at most.
+            max_bytes: How many bytes they may have together, or how much by `weigh`.
+            after: Leave out what lies before; a reader that reads ahead passes the end of the
+                batch before.
+            until: A place where the batch ends at the latest, if it begins before it.
+            weigh: What a record counts, instead of its bytes.
+        """
+        position = self.position if after is None else max(self.position, after)
+        read = partial(read_segment, max_records=max_records, max_bytes=max_bytes, weigh=weigh)
+        return await asyncio.to_thread(self._read_batch, position, until, read)
 
     async def commit(self, batch: SpoolBatch) -> None:
         """Note durably that `batch` has been processed; delete segments that are consumed."""
@@ -176,9 +207,25 @@ class Spool:
 
     async def drop_consumed(self) -> None:
         """Delete what has been processed from the disk, if everything has been."""
+        await self._call(self._drop_consumed)
+
+    async def drop_oldest(self, *, after: Position) -> Sequence[bytes]:
+        """Give up the oldest segment to make room; return its records that lie `after`."""
+        dropped: list[bytes] = []
+        await self._call(lambda: dropped.extend(self._drop_oldest(after)))
+        return dropped
+
+    async def _call(self, run: Callable[[], None]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(_DropConsumed(done))
+        self._queue.put(_Call(run, done))
         await done
+
+    def _has_more(self, after: Position) -> bool:
+        return any(
+            end > (after.offset if number == after.segment else 0)
+            for number, end in self._state.ends.items()
+            if number >= after.segment
+        )
 
     def _recover(self, position: Position) -> None:
         ends = list_segments(self._directory)
@@ -232,8 +279,9 @@ class Spool:
                     break
             if group:
                 self._write_group(group, group_bytes)
-            if isinstance(item, _DropConsumed):
-                self._drop_consumed(item)
+            if isinstance(item, _Call):
+                item.run()
+                resolve([item.done])
             if item is None:
                 return
 
@@ -315,14 +363,40 @@ class Spool:
             logger.warning("The spool cannot shorten its segment; its end is not read")
         self._close_active()
 
-    def _drop_consumed(self, request: _DropConsumed) -> None:
+    def _drop_consumed(self) -> None:
         try:
             if not self._state.pending and any(self._state.ends.values()):
                 self._close_active()
-                self._move_to(Position(self._next_segment, 0))
+                with self._moving:
+                    self._move_to(Position(self._next_segment, 0))
         except OSError:
             logger.warning("The spool cannot delete what is consumed", exc_info=True)
-        resolve([request.done])
+
+    def _drop_oldest(self, after: Position) -> Sequence[bytes]:
+        try:
+            oldest = min((each for each, end in self._state.ends.items() if end), default=None)
+            if oldest is None:
+                return ()
+            if self._active is not None and self._active[0] == oldest:
+                self._close_active()
+            with self._moving:
+                end = self._state.ends[oldest]
+                start = max(self.position, Position(oldest, 0))
+                whole = read_segment(self._directory, start, end) if start.offset < end else None
+                kept = max(start, after)
+                lost = (
+                    read_segment(self._directory, kept, end).records
+                    if kept.segment == oldest and kept.offset < end
+                    else ()
+                )
+                self._move_to(Position(oldest + 1, 0))
+                with self._lock:
+                    self._state.pending -= whole.count if whole is not None else 0
+        except OSError:
+            logger.warning("The spool cannot delete its oldest segment", exc_info=True)
+            return ()
+        self._publish()
+        return lost
 
     def _move_to(self, position: Position) -> None:
         assert self._position_file is not None
@@ -335,52 +409,48 @@ class Spool:
             segment_path(self._directory, number).unlink(missing_ok=True)
         self._publish()
 
-    def _read_batch(self, max_records: int, max_bytes: int) -> SpoolBatch:
-        assert self._position_file is not None
-        position = self._position_file.position
+    def _read_batch(
+        self, position: Position, until: Position | None, read: Callable[..., SpoolBatch]
+    ) -> SpoolBatch:
         with self._lock:
             ends = {n: end for n, end in self._state.ends.items() if n >= position.segment}
         for number, end in ends.items():
             start = position.offset if number == position.segment else 0
-            if start < end:
-                return self._read_segment(Position(number, start), end, max_records, max_bytes)
+            if start >= end:
+                continue
+            if until is not None and until.segment == number and until.offset > start:
+                end = min(end, until.offset)
+            try:
+                batch = read(self._directory, Position(number, start), end)
+            except FileNotFoundError:
+                # Given up as the oldest a moment ago.
+                continue
+            self._tell_damage(batch)
+            return batch
         return SpoolBatch((), position, 0, 0)
 
-    def _read_segment(
-        self, start: Position, end: int, max_records: int, max_bytes: int
-    ) -> SpoolBatch:
-        records: list[bytes] = []
-        count = corrupt = 0
-        offset = start.offset
-        with mapped(segment_path(self._directory, start.segment), end) as data:
-            for unit in walk(data, start=start.offset, end=end):
-                if count and (count >= max_records or unit.end - start.offset > max_bytes):
-                    break
-                offset = unit.end
-                count += unit.is_record
-                payload = read_payload(data, unit)
-                if payload is None:
-                    corrupt += 1
-                else:
-                    records.append(payload)
-        if corrupt:
-            self._metrics.corrupt.inc(corrupt)
+    def _tell_damage(self, batch: SpoolBatch) -> None:
+        if batch.corrupt:
+            self._metrics.corrupt.inc(batch.corrupt)
             logger.error(
                 "Segment %d of the spool is damaged; %d stretches are skipped",
-                start.segment,
-                corrupt,
+                batch.end.segment,
+                batch.corrupt,
             )
-        return SpoolBatch(tuple(records), Position(start.segment, offset), count, corrupt)
 
     def _commit(self, batch: SpoolBatch) -> None:
         end = batch.end
-        with self._lock:
-            is_sealed = end.segment in self._state.ends and end.segment != self._state.active
-            if is_sealed and end.offset >= self._state.ends[end.segment]:
-                end = Position(end.segment + 1, 0)
-        self._move_to(end)
-        with self._lock:
-            self._state.pending -= batch.count
+        with self._moving:
+            if end <= self.position:
+                # Its segment was given up meanwhile.
+                return
+            with self._lock:
+                is_sealed = end.segment in self._state.ends and end.segment != self._state.active
+                if is_sealed and end.offset >= self._state.ends[end.segment]:
+                    end = Position(end.segment + 1, 0)
+            self._move_to(end)
+            with self._lock:
+                self._state.pending -= batch.count
         self._publish()
 
     def _publish(self) -> None:

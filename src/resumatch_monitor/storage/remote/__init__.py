@@ -1,0 +1,1 @@
+"""Samples in a Prometheus-compatible server: a durable queue to it, and queries to it."""
