@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,22 +6,16 @@ import cramjam
 import httpx
 import numpy as np
 import pytest
+from fastapi import APIRouter
 
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.remote_write import build_router
-from resumatch_monitor.kit.clock import to_milliseconds
-from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
-from resumatch_monitor.metrics.metadata import MetadataStore
-from resumatch_monitor.metrics.push_config import PushConfig
-from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceiver
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import STALE, STALE_BITS
-from resumatch_monitor.storage.exemplars.log import ExemplarLog
-from resumatch_monitor.storage.tsdb.disk import LocalDisk
-from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 from tests.support import prompb
 from tests.support.clock import FakeClock
 from tests.support.prompb import add_series, pack, write_request
+from tests.support.push import PushStack, open_stack
 from tests.support.web import BOB, CHARLIE, make_guard, serve
 
 pytestmark = pytest.mark.anyio
@@ -31,63 +25,23 @@ API = {"__name__": "up", "job": "api"}
 WEB = {"__name__": "up", "job": "web"}
 
 
-class Room(LocalDisk):
-    """A disk that a test fills."""
-
-    is_full = False
-
-    def free_bytes(self, folder: Path) -> int:
-        return 0 if self.is_full else super().free_bytes(folder)
+@pytest.fixture
+def stack(tmp_path: Path, clock: FakeClock) -> Iterator[PushStack]:
+    with open_stack(tmp_path, clock=clock) as stack:
+        yield stack
 
 
-class Receiving:
-    """A receiver over a real store."""
-
-    def __init__(self, folder: Path, clock: FakeClock, telemetry: Telemetry) -> None:
-        self.disk = Room()
-        self.telemetry = telemetry
-        self.now_ms = to_milliseconds(clock.now())
-        self.metadata = MetadataStore()
-        self.exemplars = ExemplarLog(folder / "exemplars", capacity=100)
-        self.store = TimeSeriesStore(
-            folder / "metrics", clock=clock, telemetry=telemetry, disk=self.disk, min_free_bytes=1
-        )
-        self.router = build_router(
-            receiver=RemoteWriteReceiver(
-                sink=self.store,
-                exemplars=self.exemplars,
-                metadata=self.metadata,
-                telemetry=PushTelemetry(telemetry),
-                config=PushConfig(),
-            ),
-            bodies=BodyReader(max_bytes=LIMIT, only_coding="snappy"),
-            guard=make_guard(),
-        )
-
-    def samples(self, metric: str = "up") -> dict[Labels, dict[int, float]]:
-        matchers = [Matcher("__name__", MatchOp.EQUAL, metric)]
-        return {
-            labels: dict(zip(block.timestamps.tolist(), row.tolist(), strict=True))
-            for block in self.store.select(matchers, 0, self.now_ms + 10**9)
-            for labels, row in zip(block.labels, block.values, strict=True)
-        }
+def make_router(stack: PushStack) -> APIRouter:
+    return build_router(
+        receiver=stack.remote_write,
+        bodies=BodyReader(max_bytes=LIMIT, only_coding="snappy"),
+        guard=make_guard(),
+    )
 
 
 @pytest.fixture
-async def receiving(
-    tmp_path: Path, clock: FakeClock, telemetry: Telemetry
-) -> AsyncGenerator[Receiving]:
-    receiving = Receiving(tmp_path, clock, telemetry)
-    receiving.store.open()
-    receiving.exemplars.open()
-    yield receiving
-    receiving.exemplars.close()
-    receiving.store.close()
-
-
-@pytest.fixture
-async def client(receiving: Receiving) -> AsyncGenerator[httpx.AsyncClient]:
-    async with serve(receiving.router, token=BOB) as client:
+async def client(stack: PushStack) -> AsyncGenerator[httpx.AsyncClient]:
+    async with serve(make_router(stack), token=BOB) as client:
         yield client
 
 
@@ -102,72 +56,63 @@ async def send(client: httpx.AsyncClient, body: bytes, **headers: str) -> httpx.
 
 
 async def test_samples_are_there_when_it_answers(
-    client: httpx.AsyncClient, receiving: Receiving
+    client: httpx.AsyncClient, stack: PushStack
 ) -> None:
-    now = receiving.now_ms
+    now = stack.now_ms
     body = write_request((API, [(now, 1.0), (now - 10**9, 0.0)]), (WEB, [(now, 0.5)]))
 
     answer = await send(client, body)
 
     assert (answer.status_code, answer.content) == (204, b"")
-    assert receiving.samples() == {
+    assert stack.samples("up") == {
         Labels.of(API): {now: 1.0, now - 10**9: 0.0},
         Labels.of(WEB): {now: 0.5},
     }
-    registry = receiving.telemetry.registry
-    pending = registry.get_sample_value("resumatch_monitor_ingest_pending", {"signal": "metrics"})
-    assert pending == 0
-    pushed = registry.get_sample_value(
-        "resumatch_monitor_pushed_samples_total", {"protocol": "remote_write"}
-    )
-    assert pushed == 3
+    assert stack.own_metric("ingest_pending", signal="metrics") == 0
+    assert stack.own_metric("pushed_samples_total", protocol="remote_write") == 3
 
 
 async def test_what_is_sent_again_is_taken_again(
-    client: httpx.AsyncClient, receiving: Receiving
+    client: httpx.AsyncClient, stack: PushStack
 ) -> None:
-    body = write_request((API, [(receiving.now_ms, 1.0)]))
+    body = write_request((API, [(stack.now_ms, 1.0)]))
 
     for _ in range(3):
         assert (await send(client, body)).status_code == 204
 
-    assert receiving.samples() == {Labels.of(API): {receiving.now_ms: 1.0}}
+    assert stack.samples("up") == {Labels.of(API): {stack.now_ms: 1.0}}
 
 
 async def test_staleness_markers_keep_their_bits(
-    client: httpx.AsyncClient, receiving: Receiving
+    client: httpx.AsyncClient, stack: PushStack
 ) -> None:
-    await send(client, write_request((API, [(receiving.now_ms, STALE)])))
+    await send(client, write_request((API, [(stack.now_ms, STALE)])))
 
-    [block] = receiving.store.select([], 0, receiving.now_ms)
+    [block] = stack.store.select([], 0, stack.now_ms)
     assert block.values.view(np.uint64).tolist() == [[STALE_BITS]]
 
 
-async def test_metadata_and_exemplars_are_kept(
-    client: httpx.AsyncClient, receiving: Receiving
-) -> None:
+async def test_metadata_and_exemplars_are_kept(client: httpx.AsyncClient, stack: PushStack) -> None:
     request = prompb.WriteRequest()
     request.metadata.add(type=2, metric_family_name="up", help="Whether it is.")
     series = add_series(request, API)
-    series.exemplars.add(value=1.0, timestamp=receiving.now_ms).labels.add(name="t", value="x")
+    series.exemplars.add(value=1.0, timestamp=stack.now_ms).labels.add(name="t", value="x")
     second = prompb.WriteRequest()
     second.metadata.add(type=1, metric_family_name="requests", help="All of them.")
 
     for each in (request, second):
         assert (await send(client, each.SerializeToString())).status_code == 204
 
-    assert receiving.metadata.names() == ["requests", "up"]
-    assert receiving.metadata.read("up") == [
-        {"type": "gauge", "help": "Whether it is.", "unit": ""}
-    ]
-    [found] = receiving.exemplars.find([], 0, receiving.now_ms, limit=10)
+    assert stack.metadata.names() == ["requests", "up"]
+    assert stack.metadata.read("up") == [{"type": "gauge", "help": "Whether it is.", "unit": ""}]
+    [found] = stack.exemplars.find([], 0, stack.now_ms, limit=10)
     assert (found.series, found.exemplars[0].labels) == (Labels.of(API), (("t", "x"),))
 
 
 async def test_says_what_it_refuses_and_stores_the_rest(
-    client: httpx.AsyncClient, receiving: Receiving
+    client: httpx.AsyncClient, stack: PushStack
 ) -> None:
-    now = receiving.now_ms
+    now = stack.now_ms
     await send(client, write_request((API, [(now, 1.0)])))
     request = prompb.WriteRequest()
     add_series(request, API, [(now, 2.0), (now + 1, 3.0)])
@@ -183,23 +128,23 @@ async def test_says_what_it_refuses_and_stores_the_rest(
     assert '{job="nameless"} has no label __name__' in answer.text
     assert "native histograms are not supported" in answer.text
     assert "the sample is older than the retention (and 2 more)" in answer.text
-    assert receiving.samples() == {
+    assert stack.samples("up") == {
         Labels.of(API): {now: 1.0, now + 1: 3.0},
         Labels.of(WEB): {now: 4.0},
     }
 
 
 async def test_asks_to_send_again_when_it_is_full(
-    client: httpx.AsyncClient, receiving: Receiving
+    client: httpx.AsyncClient, stack: PushStack
 ) -> None:
-    body = write_request((API, [(receiving.now_ms, 1.0)]))
-    receiving.disk.is_full = True
+    body = write_request((API, [(stack.now_ms, 1.0)]))
+    stack.disk.is_full = True
     answer = await send(client, body)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert "bytes of disk are free" in answer.text
 
-    receiving.disk.is_full = False
+    stack.disk.is_full = False
     assert (await send(client, body)).status_code == 204
 
 
@@ -230,9 +175,9 @@ async def test_says_what_it_does_not_support(
     ],
 )
 async def test_takes_requests_that_say_little_of_themselves(
-    client: httpx.AsyncClient, receiving: Receiving, headers: dict[str, str]
+    client: httpx.AsyncClient, stack: PushStack, headers: dict[str, str]
 ) -> None:
-    body = pack(write_request((API, [(receiving.now_ms, 1.0)])))
+    body = pack(write_request((API, [(stack.now_ms, 1.0)])))
 
     answer = await client.post("/api/v1/write", content=body, headers=headers)
 
@@ -270,7 +215,7 @@ async def test_bad_bodies_are_refused_for_good(
     assert answer.text.count("\n") == 1
 
 
-async def test_only_editors_may_write(receiving: Receiving) -> None:
+async def test_only_editors_may_write(stack: PushStack) -> None:
     for token, status in ((None, 401), (CHARLIE, 403)):
-        async with serve(receiving.router, token=token) as client:
+        async with serve(make_router(stack), token=token) as client:
             assert (await send(client, b"")).status_code == status

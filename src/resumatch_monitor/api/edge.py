@@ -21,7 +21,14 @@ CONTENT_SECURITY_POLICY = (
 )
 LARGEST_BODY_BYTES = 2 * 1024 * 1024
 BODY_TIMEOUT_SECONDS = 20.0
-_UNBOUNDED_ENDINGS = ("/envelope", "/envelope/", "/store", "/store/", "/api/v1/write")
+_UNBOUNDED_ENDINGS = (
+    "/envelope",
+    "/envelope/",
+    "/store",
+    "/store/",
+    "/api/v1/write",
+    "/v1/metrics",
+)
 """Of paths whose handlers bound their bodies themselves."""
 _HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),

@@ -39,6 +39,7 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.discovery import Discovery
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.metrics.otlp.receiver import OtlpReceiver
 from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceiver
 from resumatch_monitor.metrics.scrape import ScrapeManager
@@ -276,12 +277,21 @@ class Monitor:
         )
 
     def _build_push(self) -> None:
+        config, telemetry = self.config.metrics.push, PushTelemetry(self.telemetry)
         self.remote_write = RemoteWriteReceiver(
             sink=self.stores.samples,
             exemplars=self.stores.exemplars,
             metadata=self.metadata,
-            telemetry=PushTelemetry(self.telemetry),
-            config=self.config.metrics.push,
+            telemetry=telemetry,
+            config=config,
+        )
+        self.otlp = OtlpReceiver(
+            sink=self.stores.samples,
+            exemplars=self.stores.exemplars,
+            metadata=self.metadata,
+            telemetry=telemetry,
+            config=config,
+            clock=self.clock,
         )
 
     def _build_tls_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:

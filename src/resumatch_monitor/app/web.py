@@ -17,6 +17,7 @@ from resumatch_monitor.api import (
     health,
     issues,
     notifications,
+    otlp,
     overview,
     probes,
     remote_write,
@@ -99,11 +100,16 @@ def _build_metrics(monitor: Monitor, guard: Guard, folder: Path) -> list[APIRout
 
 
 def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
-    max_bytes = monitor.config.metrics.push.body_size_limit_bytes
+    config = monitor.config.metrics.push
     return [
         remote_write.build_router(
             receiver=monitor.remote_write,
-            bodies=BodyReader(max_bytes=max_bytes, only_coding="snappy"),
+            bodies=BodyReader(max_bytes=config.body_size_limit_bytes, only_coding="snappy"),
+            guard=guard,
+        ),
+        otlp.build_router(
+            metrics=monitor.otlp,
+            bodies=BodyReader(max_bytes=config.otlp_body_size_limit_bytes),
             guard=guard,
         ),
     ]

@@ -11,7 +11,16 @@ class PushConfig(ConfigModel):
     """What is accepted of metrics that are pushed, by remote write and by OTLP."""
 
     body_size_limit_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
-    """A larger request, packed or unpacked, is refused."""
+    """A larger request of remote write, packed or unpacked, is refused."""
+    otlp_body_size_limit_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
+    """The same for OTLP, whose messages take more memory once they are parsed."""
+    promote_resource_attributes: list[str] = Field(
+        default_factory=list[str],
+        description=(
+            "Attributes of OTLP resources that become labels of every series, not of `target_info`"
+            " alone; `deployment.environment.name`, for example."
+        ),
+    )
     label_limit: int = Field(default=64, gt=0)
     """How many labels a series may have, its name included."""
     label_name_length_limit: int = Field(default=512, gt=0)

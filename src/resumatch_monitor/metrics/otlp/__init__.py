@@ -1,0 +1,1 @@
+"""OTLP metrics: read, named as Prometheus names them, deltas summed up."""
