@@ -84,6 +84,7 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
         "monitor": (f"/monitors/{probe_id}?from=now-15m", "ResuMatch API"),
         "metrics": (f"/explore?expr={_EXPR}&from=now-5m", "Metrics"),
         "targets": ("/targets", "Targets"),
+        "cardinality": ("/cardinality?metric=http_requests_total", "Cardinality"),
         "settings": ("/settings", "Settings"),
         "not-found": ("/no/such/page", "Not found"),
     }
@@ -91,7 +92,7 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
 
 _PAGES = (
     *("overview", "issues", "issue", "alerts", "alert", "rules", "notifications", "monitors"),
-    *("monitor", "metrics", "targets", "settings", "not-found"),
+    *("monitor", "metrics", "targets", "cardinality", "settings", "not-found"),
 )
 
 
@@ -214,6 +215,73 @@ def test_a_copied_link_shows_the_same_query_and_range(
     assert query["expr"] == ["sum by (job) (up)"]
     assert query["from"] == ["now-15m"]
     assert query["tab"] == ["table"]
+    desk.check()
+
+
+def test_several_queries_share_a_chart_and_each_has_its_own_error(
+    desk: Visit, world: World
+) -> None:
+    query = f"expr={_EXPR}&expr=no_such_metric_total&expr=up&legend={{{{status}}}}&hide=C"
+    desk.open(f"{world.monitor.url}/explore?{query}&from=now-5m&draw=stacked")
+
+    page = desk.page
+    expect(page.get_by_role("img", name=_EXPR)).to_be_visible()
+    expect(page.get_by_role("button", name="200 ", exact=False).first).to_be_visible()
+    expect(page.locator("main")).to_contain_text("No metric called no_such_metric_total")
+    page.get_by_label("Remove query B").click()
+    desk.settle()
+    assert parse_qs(urlsplit(page.url).query)["expr"] == [_EXPR, "up"]
+    assert parse_qs(urlsplit(page.url).query)["hide"] == ["B"]
+    desk.check()
+    # The browser itself notes the refusal on the console.
+    page.goto(f"{world.monitor.url}/explore?expr=up&expr=sum(")
+    expect(page.get_by_role("group", name="Query B")).to_contain_text("parse error")
+    expect(page.get_by_role("img", name="up")).to_be_visible()
+
+
+@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
+def test_a_histogram_is_drawn_as_a_heat_map(
+    variant: Variant, contexts: dict[Variant, BrowserContext], world: World
+) -> None:
+    expr = "sum by (le) (rate(http_request_duration_seconds_bucket[1m]))"
+    with visit(contexts[variant], world.monitor.url) as visited:
+        visited.open(f"{world.monitor.url}/explore?expr={expr}&tab=heatmap&from=now-5m")
+
+        picture = visited.page.get_by_role("img", name="Heat map of")
+        expect(picture).to_be_visible()
+        visited.page.screenshot(path=OUTPUT / "pages" / f"heatmap-{variant}.png")
+        assert visited.find_barriers() == []
+        visited.check()
+
+
+def test_a_drag_zooms_a_chart_and_escape_goes_back(desk: Visit, world: World) -> None:
+    desk.open(f"{world.monitor.url}/explore?expr=up&from=now-15m")
+    chart = desk.page.get_by_role("img", name="up")
+    box = chart.bounding_box()
+    assert box is not None
+    mouse, middle = desk.page.mouse, box["y"] + box["height"] / 2
+    mouse.move(box["x"] + box["width"] * 0.4, middle)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] * 0.6, middle, steps=4)
+    mouse.up()
+    desk.page.wait_for_url("**&to=*")
+    zoomed = parse_qs(urlsplit(desk.page.url).query)
+    assert 60_000 < int(zoomed["to"][0]) - int(zoomed["from"][0]) < 300_000
+
+    desk.page.keyboard.press("Escape")
+
+    desk.page.wait_for_url("**from=now-15m")
+    desk.check()
+
+
+def test_a_table_sorts_by_any_label(desk: Visit, world: World) -> None:
+    desk.open(f"{world.monitor.url}/explore?expr=up&tab=table")
+    desk.page.get_by_role("button", name="job").click()
+
+    desk.page.wait_for_url("**sort=job*")
+    cells = desk.page.locator("main tbody tr td:first-child").all_inner_texts()
+    assert len(cells) > 1
+    assert desk.page.get_by_role("columnheader", name="job").get_attribute("aria-sort")
     desk.check()
 
 

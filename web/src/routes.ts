@@ -20,5 +20,6 @@ export const ROUTES: Route[] = [
   { pattern: /^\/rules\/?$/, load: () => import('./pages/Rules.svelte') },
   { pattern: /^\/notifications\/?$/, load: () => import('./pages/Notifications.svelte') },
   { pattern: /^\/targets\/?$/, load: () => import('./pages/Targets.svelte') },
+  { pattern: /^\/cardinality\/?$/, load: () => import('./pages/Cardinality.svelte') },
   { pattern: /^\/settings\/?$/, load: () => import('./pages/Settings.svelte') },
 ];

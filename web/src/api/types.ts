@@ -309,12 +309,15 @@ export interface Rule {
   name: string;
   type: 'alerting' | 'recording';
   expr: string;
+  line: number | null;
   for_seconds: number | null;
   state: 'inactive' | 'pending' | 'firing';
   health: 'ok' | 'err' | 'unknown';
   last_error: string | null;
   last_evaluation_at: Iso | null;
   evaluation_seconds: number | null;
+  /** The series that its expression yielded when it could last be evaluated. */
+  samples: number;
   severity: Severity | null;
   annotations: Record<string, string> | null;
   alerts: number;
@@ -324,6 +327,10 @@ export interface RuleGroup {
   name: string;
   file: string;
   interval_seconds: number;
+  last_evaluation_at: Iso | null;
+  next_evaluation_at: Iso | null;
+  evaluation_seconds: number | null;
+  iterations_missed: number;
   error: string | null;
   rules: Rule[];
 }
@@ -413,4 +420,25 @@ export interface Explanation {
   from_ms: number;
   to_ms: number;
   findings: Finding[];
+}
+
+export interface Cardinality {
+  series: number;
+  metrics: number;
+  labels: number;
+  label_pairs: number;
+  oldest_sample_at: Iso | null;
+  newest_sample_at: Iso | null;
+  by_metric: { metric: string; series: number; share: number; type: string | null; help: string | null }[];
+  by_label: { label: string; values: number }[];
+  by_label_bytes: { label: string; size_bytes: number }[];
+  by_pair: { label: string; value: string; series: number; share: number }[];
+}
+
+export interface MetricCardinality {
+  metric: string;
+  series: number;
+  type: string | null;
+  help: string | null;
+  labels: { label: string; series: number; values: number; size_bytes: number; top_values: { value: string; series: number }[] }[];
 }

@@ -25,7 +25,7 @@ const look = EditorView.theme({
   '.cm-placeholder': { color: 'var(--tx3)' },
   '.cm-cursor': { borderLeftColor: 'var(--tx)' },
   '&.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--accent-soft)', outline: '1px solid var(--line2)' },
-  '.cm-tooltip': { border: '1px solid var(--line2)', borderRadius: '6px', backgroundColor: 'var(--panel)', color: 'var(--tx)', boxShadow: 'var(--shadow)', overflow: 'hidden' },
+  '.cm-tooltip': { border: '1px solid var(--line2)', borderRadius: '6px', backgroundColor: 'var(--panel)', color: 'var(--tx)', boxShadow: 'var(--shadow)' },
   '.cm-tooltip.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--mono)', fontSize: '12px', maxHeight: '260px', minWidth: '280px' },
   '.cm-tooltip.cm-tooltip-autocomplete > ul > li': { padding: '3px 8px', lineHeight: '18px' },
   '.cm-tooltip.cm-tooltip-autocomplete > ul > li[aria-selected]': { backgroundColor: 'var(--raised)', color: 'var(--tx)' },

@@ -10,6 +10,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   r: { path: '/rules', label: 'Rules' },
   n: { path: '/notifications', label: 'Notifications' },
   t: { path: '/targets', label: 'Targets' },
+  c: { path: '/cardinality', label: 'Cardinality' },
   s: { path: '/settings', label: 'Settings' },
 };
 
