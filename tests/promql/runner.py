@@ -115,6 +115,14 @@ def _check_annotations(case: Eval, answer: Answer[InstantValue] | Answer[Matrix]
         raise MismatchError(f"warnings are {answer.warnings}")
     if case.informs is not None and bool(answer.infos) != case.informs:
         raise MismatchError(f"infos are {answer.infos}")
+    for kind, remarks in (("warn", answer.warnings), ("info", answer.infos)):
+        wanted = [pattern for each, pattern in case.remarks if each == kind]
+        for pattern in wanted:
+            if not any(pattern.fullmatch(remark) for remark in remarks):
+                raise MismatchError(f"no {kind} is {pattern.pattern}, they are {remarks}")
+        for remark in remarks if wanted else ():
+            if not any(pattern.fullmatch(remark) for pattern in wanted):
+                raise MismatchError(f"{kind} is {remark!r} besides")
 
 
 def _compare(case: Eval, value: InstantValue | Matrix) -> None:

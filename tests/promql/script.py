@@ -68,6 +68,9 @@ class Eval:
     has_histograms: bool = False
     warns: bool | None = None
     informs: bool | None = None
+    remarks: list[tuple[str, re.Pattern[str]]] = field(
+        default_factory=list[tuple[str, re.Pattern[str]]]
+    )
 
 
 def parse_script(text: str) -> Iterator[Load | Clear | Eval]:
@@ -163,14 +166,24 @@ def _parse_expect(case: Eval, what: str) -> None:
             case.text = unquote(detail.strip())
         case "warn" | "no_warn":
             case.warns = kind == "warn"
+            _parse_remark(case, kind, detail.strip())
         case "info" | "no_info":
             case.informs = kind == "info"
+            _parse_remark(case, kind, detail.strip())
         case "range":
             case.has_range_vector = True
             words = detail.split()
             case.start_ms, case.step_ms = _parse_ms(words[2]), _parse_ms(words[6])
         case _:
             raise ValueError(f"expect {what!r} cannot be understood")
+
+
+def _parse_remark(case: Eval, kind: str, detail: str) -> None:
+    """Note the text, or the pattern of it, that a warning or an info should have."""
+    if detail.startswith("msg:"):
+        case.remarks.append((kind, re.compile(re.escape(detail.removeprefix("msg:").strip()))))
+    elif detail.startswith("regex:"):
+        case.remarks.append((kind, re.compile(detail.removeprefix("regex:").strip())))
 
 
 def parse_metric(text: str) -> tuple[Labels, str]:

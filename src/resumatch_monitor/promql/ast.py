@@ -73,6 +73,10 @@ class Call:
     args: tuple["Expr", ...]
     places: tuple[str, ...] = field(default=(), compare=False)
 
+    def place_of(self, argument: int) -> str:
+        """Return where an argument is, empty if that is not known."""
+        return self.places[argument] if argument < len(self.places) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:

@@ -43,15 +43,24 @@ class Annotations:
     warnings: dict[str, None] = field(default_factory=dict[str, None])
     infos: dict[str, None] = field(default_factory=dict[str, None])
 
-    def warn(self, message: str) -> None:
-        """Add a warning: the result is likely not what was meant."""
-        if len(self.warnings) < _MOST_ANNOTATIONS:
-            self.warnings[f"PromQL warning: {message}"] = None
+    def warn(self, message: str, place: str = "") -> None:
+        """Add a warning: the result is likely not what was meant.
 
-    def inform(self, message: str) -> None:
-        """Add a hint."""
+        Args:
+            message: What is wrong, in Prometheus' words.
+            place: What part of the query it is about, as `line:column`; empty if unknown.
+        """
+        if len(self.warnings) < _MOST_ANNOTATIONS:
+            self.warnings[_annotate("PromQL warning", message, place)] = None
+
+    def inform(self, message: str, place: str = "") -> None:
+        """Add a hint; as `warn`."""
         if len(self.infos) < _MOST_ANNOTATIONS:
-            self.infos[f"PromQL info: {message}"] = None
+            self.infos[_annotate("PromQL info", message, place)] = None
+
+
+def _annotate(kind: str, message: str, place: str) -> str:
+    return f"{kind}: {message} ({place})" if place else f"{kind}: {message}"
 
 
 class Context:

@@ -9,6 +9,7 @@ from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
+from resumatch_monitor.promql.format import format_g
 from resumatch_monitor.promql.functions import FUNCTIONS, RANGE_FUNCTIONS, RangeFunction
 from resumatch_monitor.promql.histogram import warn_of_quantile
 from resumatch_monitor.promql.sampling import select_ratio
@@ -36,6 +37,7 @@ from resumatch_monitor.promql.vector import (
 from resumatch_monitor.promql.windows import Window
 
 _INT64_END = 2.0**63
+_COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
 class Evaluator:
@@ -168,10 +170,31 @@ class Evaluator:
             if index != function.range_argument
         ]
         if function.check is not None:
-            function.check(self.context, arguments)
+            function.check(self.context, node, arguments)
         ranges = self.ranges(node.args[function.range_argument])
         kernel = _bind(function, arguments)
-        return ranges, apply_kernel(self.context, ranges, kernel, min_samples=function.min_samples)
+        pieces = apply_kernel(self.context, ranges, kernel, min_samples=function.min_samples)
+        if function.is_for_counters and not ranges.is_nameless:
+            pieces = self._watch_counters(pieces, ranges, node.place_of(function.range_argument))
+        return ranges, pieces
+
+    def _watch_counters(
+        self, pieces: Iterator[Piece], ranges: Ranges, place: str
+    ) -> Iterator[Piece]:
+        """Pass pieces on, and remark on metrics whose names are not those of counters."""
+        for piece in pieces:
+            yield piece
+            if not len(piece.labels) or (piece.present is not None and not piece.present.any()):
+                continue
+            # Where all have one name, one look is enough.
+            members = piece.labels[:1] if ranges.has_one_name else piece.labels
+            for name in {labels.metric_name for labels in members}:
+                if name and not name.endswith(_COUNTER_SUFFIXES):
+                    self.context.annotations.inform(
+                        "metric might not be a counter, name does not end in"
+                        f' _total/_sum/_count/_bucket: "{name}"',
+                        place,
+                    )
 
     def _aggregation(self, node: ast.Aggregation) -> Value:
         if node.operator in aggregation.Folder.OPERATORS:
@@ -227,10 +250,12 @@ class Evaluator:
         wanted = self._param(node)
         if np.isnan(wanted).any():
             raise ExecutionError("Ratio value is NaN")
-        for extreme, limit in ((wanted.max(), 1), (wanted.min(), -1)):
+        for extreme, limit in ((float(wanted.max()), 1), (float(wanted.min()), -1)):
             if extreme * limit > 1:
                 self.context.annotations.warn(
-                    f"ratio value should be between -1 and 1, got {extreme:g}, capping to {limit}"
+                    "ratio value should be between -1 and 1,"
+                    f" got {format_g(extreme)}, capping to {limit}",
+                    node.places[0] if node.places else "",
                 )
         return select_ratio(vector, np.clip(wanted, -1.0, 1.0))
 
@@ -238,9 +263,10 @@ class Evaluator:
         wanted = self._param(node)
         if np.isnan(wanted).any():
             raise ExecutionError("Parameter value is NaN")
-        for extreme, is_over in ((wanted.min(), "underflows"), (wanted.max(), "overflows")):
+        lowest, highest = _bounds(wanted)
+        for extreme, is_over in ((lowest, "underflows"), (highest, "overflows")):
             if abs(extreme) >= _INT64_END and (extreme < 0) == (is_over == "underflows"):
-                raise ExecutionError(f"Scalar value {extreme:g} {is_over} int64")
+                raise ExecutionError(f"Scalar value {format_g(extreme)} {is_over} int64")
         return np.clip(wanted, 0, 2**31).astype(np.int64)
 
     def _topk(self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups) -> Vector:
@@ -257,7 +283,10 @@ class Evaluator:
 
     def _quantile(self, node: ast.Aggregation, vector: Vector, groups: grouping.Groups) -> Vector:
         wanted = self._param(node)
-        warn_of_quantile(wanted, self.context.annotations)
+        # Prometheus tells of the extremes, not of each value.
+        extremes = np.array([np.nan if np.isnan(wanted).any() else wanted[0], *_bounds(wanted)])
+        place = node.places[0] if node.places else ""
+        warn_of_quantile(extremes, self.context.annotations, place)
         values = aggregation.quantile(vector, groups, wanted)
         return Vector(groups.labels, values, aggregation.group_presence(vector, groups))
 
@@ -276,6 +305,10 @@ class Evaluator:
             None if is_dropped else label,
             count_samples=self.context.count_samples,
         )
+
+
+def _bounds(values: FloatArray) -> tuple[float, float]:
+    return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
 
 
 def _bind(function: RangeFunction, arguments: list[FloatArray]) -> Kernel:

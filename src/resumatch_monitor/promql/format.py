@@ -2,6 +2,8 @@
 
 import math
 
+_SMALLEST_EXPONENT, _EXPONENT_FROM = -4, 6
+
 
 def format_float(value: float) -> str:
     """Render with the fewest digits that read back the same, never in exponent notation."""
@@ -13,6 +15,21 @@ def format_float(value: float) -> str:
     if "e" in text:
         return _without_exponent(text)
     return text[:-2] if text.endswith(".0") else text
+
+
+def format_g(value: float) -> str:
+    """Render as `%g` of Go does: the shortest digits; an exponent below 1e-4 and from 1e6 on."""
+    if value != value or math.isinf(value):
+        return format_float(value)
+    exponent = f"{value:.17e}".partition("e")[2]
+    if _SMALLEST_EXPONENT <= int(exponent) < _EXPONENT_FROM:
+        return format_float(value)
+    mantissa, _, _ = repr(value).partition("e")
+    if "e" not in repr(value):
+        digits = format_float(abs(value)).replace(".", "").strip("0")
+        sign = "-" if value < 0 else ""
+        mantissa = f"{sign}{digits[0]}.{digits[1:]}".rstrip(".")
+    return f"{mantissa}e{int(exponent):+03d}"
 
 
 def format_json_float(value: float) -> str:

@@ -11,6 +11,7 @@ from resumatch_monitor.metrics.samples import BoolArray, FloatArray, TimeArray
 from resumatch_monitor.promql import ast, math, over_time, rate, time
 from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.histogram import (
+    Remarks,
     histogram_fraction,
     histogram_quantile,
     histogram_quantiles,
@@ -52,6 +53,7 @@ class RangeFunction:
         min_samples: With fewer samples in its window a series is absent.
         keeps_name: Whether the result is still the metric.
         range_argument: Which of the arguments is the range vector.
+        is_for_counters: Whether a metric that is no counter is remarked on.
         check: Refuses or remarks on the scalar arguments.
     """
 
@@ -59,14 +61,15 @@ class RangeFunction:
     min_samples: int = 1
     keeps_name: bool = False
     range_argument: int = 0
-    check: Callable[[Context, Sequence[FloatArray]], None] | None = None
+    is_for_counters: bool = False
+    check: Callable[[Context, ast.Call, Sequence[FloatArray]], None] | None = None
 
 
-def _check_quantile(context: Context, arguments: Sequence[FloatArray]) -> None:
-    warn_of_quantile(arguments[0], context.annotations)
+def _check_quantile(context: Context, node: ast.Call, arguments: Sequence[FloatArray]) -> None:
+    warn_of_quantile(arguments[0], context.annotations, node.place_of(0))
 
 
-def _check_smoothing(context: Context, arguments: Sequence[FloatArray]) -> None:
+def _check_smoothing(context: Context, node: ast.Call, arguments: Sequence[FloatArray]) -> None:
     for name, symbol, values in zip(("smoothing", "trend"), ("sf", "tf"), arguments, strict=True):
         wrong = values[~((values > 0) & (values < 1))]
         if len(wrong):
@@ -76,8 +79,8 @@ def _check_smoothing(context: Context, arguments: Sequence[FloatArray]) -> None:
 
 
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
-    "rate": RangeFunction(rate.rate, 2),
-    "increase": RangeFunction(rate.increase, 2),
+    "rate": RangeFunction(rate.rate, 2, is_for_counters=True),
+    "increase": RangeFunction(rate.increase, 2, is_for_counters=True),
     "delta": RangeFunction(rate.delta, 2),
     "irate": RangeFunction(rate.irate, 2),
     "idelta": RangeFunction(rate.idelta, 2),
@@ -259,14 +262,19 @@ def _label_join(evaluation: Evaluation, node: ast.Call) -> Vector:
 def _histogram_quantile(evaluation: Evaluation, node: ast.Call) -> Vector:
     quantile = evaluation.scalar(node.args[0])
     vector = evaluation.vector(node.args[1])
-    return histogram_quantile(quantile, vector, evaluation.context.annotations)
+    remarks = Remarks(evaluation.context.annotations, node.place_of(0), node.place_of(1))
+    return histogram_quantile(quantile, vector, remarks)
 
 
 def _histogram_quantiles(evaluation: Evaluation, node: ast.Call) -> Vector:
     vector = evaluation.vector(node.args[0])
     label = evaluation.text(node.args[1])
     quantiles = [evaluation.scalar(argument) for argument in node.args[2:]]
-    return histogram_quantiles(quantiles, label, vector, evaluation.context.annotations)
+    remarks = [
+        Remarks(evaluation.context.annotations, node.place_of(index), node.place_of(0))
+        for index in range(2, len(node.args))
+    ]
+    return histogram_quantiles(quantiles, label, vector, remarks)
 
 
 def _info(evaluation: Evaluation, node: ast.Call) -> Vector:
@@ -277,7 +285,8 @@ def _info(evaluation: Evaluation, node: ast.Call) -> Vector:
 def _histogram_fraction(evaluation: Evaluation, node: ast.Call) -> Vector:
     lower, upper = evaluation.scalar(node.args[0]), evaluation.scalar(node.args[1])
     vector = evaluation.vector(node.args[2])
-    return histogram_fraction(lower, upper, vector, evaluation.context.annotations)
+    remarks = Remarks(evaluation.context.annotations, "", node.place_of(2))
+    return histogram_fraction(lower, upper, vector, remarks)
 
 
 def _of_native_histograms(evaluation: Evaluation, node: ast.Call) -> Vector:

@@ -8,7 +8,7 @@ import numpy as np
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import BoolArray, FloatArray
 from resumatch_monitor.promql.context import Annotations
-from resumatch_monitor.promql.format import format_open_metrics
+from resumatch_monitor.promql.format import format_g, format_open_metrics
 from resumatch_monitor.promql.vector import Vector, empty_vector, merge_equal
 
 BUCKET_LABEL = "le"
@@ -40,31 +40,41 @@ class Buckets:
         return self.present[bucket]
 
 
-def histogram_quantile(quantile: FloatArray, vector: Vector, annotations: Annotations) -> Vector:
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """Where remarks go, and where in the query what they are about is."""
+
+    annotations: Annotations
+    quantile_place: str
+    vector_place: str
+
+
+def histogram_quantile(quantile: FloatArray, vector: Vector, remarks: Remarks) -> Vector:
     """Return the `quantile` (T,) of each histogram, interpolated linearly in its bucket."""
-    warn_of_quantile(quantile, annotations)
+    warn_of_quantile(quantile, remarks.annotations, remarks.quantile_place)
 
     def compute(buckets: Buckets) -> FloatArray:
         counts, was_forced = _make_monotonic(buckets)
         if was_forced:
-            annotations.inform(
+            remarks.annotations.inform(
                 "input to histogram_quantile needed to be fixed for monotonicity"
                 " (see https://prometheus.io/docs/prometheus/latest/querying/functions/"
-                "#histogram_quantile)"
+                "#histogram_quantile)",
+                remarks.vector_place,
             )
         return _quantile(quantile, buckets, counts)
 
-    return _for_each_histogram(vector, annotations, compute)
+    return _for_each_histogram(vector, remarks, compute)
 
 
 def histogram_quantiles(
-    quantiles: Sequence[FloatArray], label: str, vector: Vector, annotations: Annotations
+    quantiles: Sequence[FloatArray], label: str, vector: Vector, remarks: Sequence[Remarks]
 ) -> Vector:
     """Return several quantiles, each series with its quantile in `label`."""
     labels: list[Labels] = []
     found: list[Vector] = []
-    for quantile in quantiles:
-        result = histogram_quantile(quantile, vector, annotations)
+    for quantile, each_remarks in zip(quantiles, remarks, strict=True):
+        result = histogram_quantile(quantile, vector, each_remarks)
         name = format_open_metrics(float(quantile[0]))
         labels.extend(each.with_labels({label: name}) for each in result.visible_labels())
         found.append(result)
@@ -74,7 +84,7 @@ def histogram_quantiles(
 
 
 def histogram_fraction(
-    lower: FloatArray, upper: FloatArray, vector: Vector, annotations: Annotations
+    lower: FloatArray, upper: FloatArray, vector: Vector, remarks: Remarks
 ) -> Vector:
     """Return what fraction of each histogram lies between `lower` and `upper`, both (T,)."""
 
@@ -85,22 +95,22 @@ def histogram_fraction(
         unknown = (total == 0) | np.isnan(lower) | np.isnan(upper) | ~_is_complete(buckets)
         return np.where(unknown, np.nan, fraction)
 
-    return _for_each_histogram(vector, annotations, compute)
+    return _for_each_histogram(vector, remarks, compute)
 
 
-def warn_of_quantile(quantile: FloatArray, annotations: Annotations) -> None:
-    """Add a warning if a quantile is not between 0 and 1."""
+def warn_of_quantile(quantile: FloatArray, annotations: Annotations, place: str) -> None:
+    """Add a warning for each quantile that is not between 0 and 1."""
     for value in np.unique(quantile[~((quantile >= 0) & (quantile <= 1))]).tolist():
-        annotations.warn(f"quantile value should be between 0 and 1, got {value:g}")
+        annotations.warn(f"quantile value should be between 0 and 1, got {format_g(value)}", place)
 
 
 def _for_each_histogram(
-    vector: Vector, annotations: Annotations, compute: Callable[[Buckets], FloatArray]
+    vector: Vector, remarks: Remarks, compute: Callable[[Buckets], FloatArray]
 ) -> Vector:
     labels: list[Labels] = []
     pieces: list[FloatArray] = []
     masks: list[BoolArray] = []
-    for found, buckets in _collect(vector, annotations):
+    for found, buckets in _collect(vector, remarks):
         labels.extend(found)
         pieces.append(compute(buckets))
         present = buckets.present
@@ -115,18 +125,19 @@ def _for_each_histogram(
     return merge_equal(result.without_empty_series())
 
 
-def _collect(
-    vector: Vector, annotations: Annotations
-) -> Iterator[tuple[Sequence[Labels], Buckets]]:
+def _collect(vector: Vector, remarks: Remarks) -> Iterator[tuple[Sequence[Labels], Buckets]]:
     """Find the histograms, those with the same bounds together, a few at a time."""
     ignored = frozenset((BUCKET_LABEL, METRIC_NAME) if vector.is_nameless else (BUCKET_LABEL,))
     histograms: dict[tuple[tuple[str, str], ...], list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         bound = _parse_bound(labels.value(BUCKET_LABEL))
         if bound is None:
-            annotations.warn(
+            name = "" if vector.is_nameless else labels.metric_name
+            of_metric = f' for metric name "{name}"' if name else ""
+            remarks.annotations.warn(
                 f'bucket label "{BUCKET_LABEL}" is missing or has a malformed value of'
-                f' "{labels.value(BUCKET_LABEL)}"'
+                f' "{labels.value(BUCKET_LABEL)}"{of_metric}',
+                remarks.vector_place,
             )
             continue
         key = tuple([pair for pair in labels.pairs if pair[0] not in ignored])

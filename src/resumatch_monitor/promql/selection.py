@@ -16,7 +16,7 @@ from resumatch_monitor.metrics.samples import (
 )
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context
-from resumatch_monitor.promql.vector import Vector, empty_vector, merge_equal
+from resumatch_monitor.promql.vector import Vector, empty_vector, refuse_equal
 from resumatch_monitor.promql.windows import Samples, Window, lay_out_all, open_windows
 
 Kernel = Callable[[Window], FloatArray]
@@ -178,9 +178,9 @@ def join_pieces(pieces: Sequence[Piece], step_count: int, context: Context) -> V
 
 
 def without_names(vector: Vector, *, has_one_name: bool) -> Vector:
-    """Ignore the metric names; series that become equal are merged or an error."""
+    """Ignore the metric names; series that become equal are an error."""
     bare = Vector(vector.labels, vector.values, vector.present, is_nameless=True)
-    return bare if has_one_name else merge_equal(bare)
+    return bare if has_one_name else refuse_equal(bare)
 
 
 def _load(

@@ -113,6 +113,18 @@ def nameless(vector: Vector) -> Vector:
     return merge_equal(replace(vector, is_nameless=True))
 
 
+def refuse_equal(vector: Vector) -> Vector:
+    """Return `vector`, whose series must differ.
+
+    Raises:
+        ExecutionError: If two series have the same labels, even without a step in common.
+    """
+    labels = vector.visible_labels()
+    if len(set(labels)) != len(labels):
+        raise ExecutionError(SAME_LABELS)
+    return vector
+
+
 def merge_equal(vector: Vector) -> Vector:
     """Return `vector` with series of equal labels merged into one.
 
