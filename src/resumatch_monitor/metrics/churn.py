@@ -1,18 +1,18 @@
 """How many series a target may begin over time."""
 
-_HOUR_SECONDS = 3600.0
+_DAY_SECONDS = 86_400.0
 
 
 class ChurnAllowance:
-    """Fills up over an hour and is used up by series that begin.
+    """Fills up over a day and is used up by series that begin.
 
     A target that changes a label on every scrape has few series at any moment and yet makes ever
     more of them; this bounds how many.
     """
 
-    def __init__(self, per_hour: int, *, now_seconds: float) -> None:
-        self._per_hour = per_hour
-        self._left = float(per_hour)
+    def __init__(self, per_day: int, *, now_seconds: float) -> None:
+        self._per_day = per_day
+        self._left = float(per_day)
         self._at_seconds = now_seconds
 
     def has_room_for(self, count: int, live: int, *, now_seconds: float) -> bool:
@@ -23,9 +23,9 @@ class ChurnAllowance:
             live: How many the target has.
             now_seconds: On the monotonic clock.
         """
-        most = max(self._per_hour, 2 * live)
+        most = max(self._per_day, 2 * live)
         passed = max(0.0, now_seconds - self._at_seconds)
-        self._left = min(most, self._left + passed * most / _HOUR_SECONDS)
+        self._left = min(most, self._left + passed * most / _DAY_SECONDS)
         self._at_seconds = now_seconds
         return count <= self._left
 

@@ -49,7 +49,6 @@ _OTHER_DISCOVERIES = (
     " stackit triton uyuni vultr"
 )
 _HISTOGRAMS = "histograms are scraped in the text formats, which have only classic ones"
-_NAMES = "all names that are UTF-8 are taken as they are"
 
 
 def _one_or_many(value: object) -> object:
@@ -97,7 +96,9 @@ class ScrapeLimits(ConfigModel):
         default=None, description="How many targets that relabelling dropped are shown. 0 for 1000."
     )
     metric_name_validation_scheme: Literal["legacy", "utf8"] | None = Field(
-        default=None, description=f"Accepted; {_NAMES}."
+        default=None,
+        description="`legacy`: a scrape with a name beyond letters, digits, underscores and colons"
+        " fails. By default every name is taken as it is.",
     )
     metric_name_escaping_scheme: Literal["allow-utf-8", "underscores", "dots", "values"] | None = (
         Field(default=None, description="How a target is asked to write names beyond ASCII.")
@@ -128,7 +129,6 @@ class ScrapeLimits(ConfigModel):
 
 
 _IDLE_KEYS = {
-    "metric_name_validation_scheme": _NAMES,
     "scrape_classic_histograms": _HISTOGRAMS,
     "always_scrape_classic_histograms": _HISTOGRAMS,
     "scrape_native_histograms": _HISTOGRAMS,
@@ -268,10 +268,10 @@ class MetricsConfig(ConfigModel):
     series_per_target: int = Field(default=50_000, gt=0)
     """A target with more series is a failed scrape."""
     churn_per_target: int = Field(
-        default=200_000,
+        default=50_000,
         gt=0,
-        description="How many series a target may begin within an hour; beyond that its scrapes"
-        " fail until there is room again.",
+        description="How many series a target may begin within a day, or twice those that it has"
+        " if that is more; beyond that its scrapes fail until there is room again.",
     )
     targets_per_job: int = Field(default=10_000, gt=0)
     """A job with more targets is not scraped."""

@@ -1,13 +1,16 @@
 """What a scraped series becomes: its target's labels, `metric_relabel_configs`, limits."""
 
+import re
 from collections.abc import Mapping
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.pool import SampleLimits
-from resumatch_monitor.metrics.relabel import Relabeller
+from resumatch_monitor.metrics.relabel import Relabeller, is_legacy_name
 
 _EXPORTED = "exported_"
 _LONGEST_SHOWN = 60
+_LEGACY_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_SCHEME = "metric_name_validation_scheme is legacy"
 
 
 class LimitExceededError(Exception):
@@ -32,18 +35,20 @@ class SampleMutator:
         honor_labels: bool = False,
         relabel: Relabeller | None = None,
         limits: SampleLimits | None = None,
+        legacy_names: bool = False,
     ) -> None:
         self._target_labels = dict(target_labels)
         self._honor_labels = honor_labels
         self._relabel = relabel or None
         self._limits = limits
+        self._legacy_names = legacy_names
 
     def mutate(self, labels: Labels) -> Labels | None:
         """Return the series to store; None if relabelling drops it.
 
         Raises:
             LimitExceededError: If its labels are too many or too long.
-            ValueError: If relabelling leaves no name.
+            ValueError: If relabelling leaves no name, or a name may not be.
         """
         if self._relabel is None:
             merged = merge_target_labels(
@@ -62,6 +67,8 @@ class SampleMutator:
             merged = Labels(pairs.items())
         if self._limits is not None:
             _check(merged, self._limits)
+        if self._legacy_names:
+            _check_names(merged)
         return merged
 
 
@@ -114,6 +121,14 @@ def _check(labels: Labels, limits: SampleLimits) -> None:
                 f"{_shorten(labels.metric_name)} has the label {_shorten(name)} with a value"
                 f" longer than the {limits.value_bytes} bytes that it may have",
             )
+
+
+def _check_names(labels: Labels) -> None:
+    if _LEGACY_METRIC_NAME.fullmatch(labels.metric_name) is None:
+        raise ValueError(f"{_shorten(labels.metric_name)!r} is no name of a metric; {_SCHEME}")
+    for name in labels:
+        if not is_legacy_name(name):
+            raise ValueError(f"{_shorten(name)!r} is no name of a label; {_SCHEME}")
 
 
 def _shorten(text: str) -> str:

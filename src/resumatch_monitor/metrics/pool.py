@@ -31,7 +31,7 @@ class SampleLimits:
         body_bytes: Of an answer, unpacked.
         samples: Of a scrape, after relabelling.
         scraped_samples: Of a scrape, before relabelling.
-        series_per_hour: How many series it may begin in an hour.
+        series_per_day: How many series it may begin in a day, if it has not more than half of them.
         labels: Of a series, its target's and its name included.
         name_bytes: Of a label's name.
         value_bytes: Of a label's value.
@@ -42,7 +42,7 @@ class SampleLimits:
     body_bytes: int
     samples: int
     scraped_samples: int
-    series_per_hour: int
+    series_per_day: int
     labels: int
     name_bytes: int
     value_bytes: int
@@ -61,6 +61,7 @@ class ScrapePool:
     relabel: Relabeller
     metric_relabel: Relabeller
     accept: str
+    legacy_names: bool
 
     @property
     def name(self) -> str:
@@ -83,19 +84,22 @@ def build_pool(
             f"scrape_configs, job {config.job_name!r}: scrape_timeout is longer than"
             " scrape_interval"
         )
+    scheme = config.metric_name_validation_scheme or global_config.metric_name_validation_scheme
+    legacy_names = scheme == "legacy"
     return ScrapePool(
         config=config,
         interval=interval,
         timeout=timeout,
         limits=_work_out_limits(config, global_config, metrics),
-        relabel=Relabeller(config.relabel_configs),
-        metric_relabel=Relabeller(config.metric_relabel_configs),
+        relabel=Relabeller(config.relabel_configs, legacy_names=legacy_names),
+        metric_relabel=Relabeller(config.metric_relabel_configs, legacy_names=legacy_names),
         accept=_render_accept(
             config.scrape_protocols or global_config.scrape_protocols or list(_MEDIA_TYPES),
             config.metric_name_escaping_scheme
             or global_config.metric_name_escaping_scheme
-            or "allow-utf-8",
+            or ("underscores" if legacy_names else "allow-utf-8"),
         ),
+        legacy_names=legacy_names,
     )
 
 
@@ -115,7 +119,7 @@ def _work_out_limits(
         scraped_samples=(
             max(samples, metrics.series_per_target) * (4 if config.metric_relabel_configs else 1)
         ),
-        series_per_hour=max(metrics.churn_per_target, 2 * samples),
+        series_per_day=metrics.churn_per_target,
         labels=choose(config.label_limit, global_config.label_limit, metrics.labels_per_series),
         name_bytes=choose(
             config.label_name_length_limit,

@@ -21,6 +21,7 @@ _LONGEST_REGEX = 10_000
 # Go's `Regexp.Expand`: `$$`, `$name` as long as it goes, `${name}`.
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
+_LEGACY_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NEEDS_TARGET = frozenset(
     ("replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal")
 )
@@ -30,6 +31,11 @@ _ONLY_KEYS = {
     "keepequal": frozenset(("action", "source_labels", "target_label")),
     "dropequal": frozenset(("action", "source_labels", "target_label")),
 }
+
+
+def is_legacy_name(name: str) -> bool:
+    """Tell whether a label may have this name where it is letters, digits and underscores only."""
+    return _LEGACY_NAME.fullmatch(name) is not None
 
 
 class RelabelConfig(ConfigModel):
@@ -140,6 +146,7 @@ class _Rule:
     regex: Regex
     target: _Template
     replacement: _Template
+    legacy_names: bool
 
     def source(self, labels: Mapping[str, str]) -> str:
         config = self.config
@@ -150,7 +157,8 @@ def _replace(rule: _Rule, labels: dict[str, str]) -> bool:
     match = rule.regex.fullmatch(rule.source(labels))
     if match is not None:
         target = rule.target.expand(match)
-        if target:
+        # As in Prometheus, a label that cannot be is left out without a word.
+        if target and (not rule.legacy_names or is_legacy_name(target)):
             _set(labels, target, rule.replacement.expand(match))
     return True
 
@@ -246,7 +254,13 @@ _ACTIONS: Mapping[str, Callable[[_Rule, dict[str, str]], bool]] = {
 class Relabeller:
     """Applies a list of `relabel_config`s, in order."""
 
-    def __init__(self, configs: Sequence[RelabelConfig]) -> None:
+    def __init__(self, configs: Sequence[RelabelConfig], *, legacy_names: bool = False) -> None:
+        """Compile.
+
+        Args:
+            configs: What is done.
+            legacy_names: Whether labels are letters, digits and underscores only.
+        """
         self._steps = [
             (
                 _ACTIONS[config.action],
@@ -255,6 +269,7 @@ class Relabeller:
                     Regex(config.regex, dot_matches_newline=True),
                     _Template(config.target_label),
                     _Template(config.replacement),
+                    legacy_names,
                 ),
             )
             for config in configs

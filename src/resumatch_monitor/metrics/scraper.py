@@ -110,7 +110,7 @@ class TargetScraper:
         self._find_pool_error = find_pool_error
         self._limits = limits
         self._parser = ExpositionParser(keep_empty_labels=target.config.honor_labels)
-        self._churn = ChurnAllowance(limits.series_per_hour, now_seconds=clock.monotonic())
+        self._churn = ChurnAllowance(limits.series_per_day, now_seconds=clock.monotonic())
         self._secrets = frozenset(target.secrets)
         self._writer = TargetWriter(
             sink=sink,
@@ -121,6 +121,7 @@ class TargetScraper:
                 honor_labels=target.config.honor_labels,
                 relabel=target.pool.metric_relabel,
                 limits=limits,
+                legacy_names=target.pool.legacy_names,
             ),
             track_own_times=target.config.track_timestamps_staleness,
         )
@@ -264,9 +265,9 @@ class TargetScraper:
         if not self._churn.has_room_for(begun, live, now_seconds=now_seconds):
             raise LimitExceededError(
                 "metrics.churn_per_target",
-                f"{begun} of the target's {live} series are new again, and it began more than the"
-                f" {self._limits.series_per_hour} within the hour that it may: some label changes"
-                " from scrape to scrape; remove it with metric_relabel_configs",
+                f"{begun} of the target's {live} series are new again, and within the last day it"
+                f" began as many as it may ({self._limits.series_per_day} or twice those it has):"
+                " some label changes from scrape to scrape; remove it with metric_relabel_configs",
             )
         self._churn.use(begun)
 
