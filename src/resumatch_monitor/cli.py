@@ -16,7 +16,7 @@ from resumatch_monitor.app import (
     reset_password,
     serve,
 )
-from resumatch_monitor.config.check import check_config
+from resumatch_monitor.config.check import check_config, find_idle_keys
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
 from resumatch_monitor.config.tree import MonitorConfig
@@ -120,6 +120,8 @@ def _check_config(options: argparse.Namespace) -> int:
     if problems:
         _complain(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {options.file}")
         return _FAILED
+    for warning in find_idle_keys(options.file):
+        _complain(f"warning: {warning}")
     _say(f"{options.file} is fine.")
     return _OK
 

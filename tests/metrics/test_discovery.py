@@ -195,19 +195,19 @@ async def test_more_targets_than_the_limit_fail_with_a_reason(clock: FakeClock) 
     assert discovery.pools()[0].error == "the job has 3 targets, more than the 2 of target_limit"
 
 
-@pytest.mark.parametrize(
-    ("groups", "message"),
-    [
-        ({}, "it is not a list of groups of targets"),
-        ([1], "group 1: is not an object"),
-        ([{"targets": []}, {"target": []}], "group 2: there is no key 'target'"),
-        ([{"targets": "a:80"}], "group 1: targets is not a list of texts"),
-        ([{"targets": [80]}], "group 1: targets is not a list of texts"),
-        ([{"targets": [], "labels": {"a": []}}], "group 1: the label 'a' is not a text"),
-        ([{"targets": [], "labels": []}], None),
-        ([{"targets": ["a"] * 100_001}], "group 1: it names more than 100000 targets"),
-    ],
-)
+NO_LISTS: list[tuple[object, str | None]] = [
+    ({}, "it is not a list of groups of targets"),
+    ([1], "group 1: is not an object"),
+    ([{"targets": []}, {"target": []}], "group 2: there is no key 'target'"),
+    ([{"targets": "a:80"}], "group 1: targets is not a list of texts"),
+    ([{"targets": [80]}], "group 1: targets is not a list of texts"),
+    ([{"targets": [], "labels": {"a": []}}], "group 1: the label 'a' is not a text"),
+    ([{"targets": [], "labels": []}], None),
+    ([{"targets": ["a"] * 100_001}], "group 1: it names more than 100000 targets"),
+]
+
+
+@pytest.mark.parametrize(("groups", "message"), NO_LISTS)
 def test_a_list_that_makes_no_sense_names_the_group(groups: object, message: str | None) -> None:
     if message is None:
         assert parse_groups(groups, {}) == []

@@ -18,7 +18,8 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.samples import SampleSink, StoreFullError
 from resumatch_monitor.metrics.scrape import ScrapeManager
-from resumatch_monitor.metrics.scraper import ScrapeTelemetry, TargetScraper
+from resumatch_monitor.metrics.scrape_telemetry import ScrapeTelemetry
+from resumatch_monitor.metrics.scraper import TargetScraper
 from resumatch_monitor.metrics.targets import Target, build_targets
 from tests.metrics.support import Answer, RowRecorder, respond, serve
 from tests.metrics.test_writer import stale_in

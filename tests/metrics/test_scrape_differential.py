@@ -271,7 +271,7 @@ def comparable(targets: list[dict[str, Any]], *keys: str) -> list[str]:
 
 def assert_same(ours: list[str], theirs: list[str]) -> None:
     only_ours, only_theirs = set(ours) - set(theirs), set(theirs) - set(ours)
-    assert not only_ours and not only_theirs, "\n".join((*only_ours, "but", *only_theirs))
+    assert not only_ours | only_theirs, "\n".join((*only_ours, "but", *only_theirs))
 
 
 async def test_the_same_targets_and_series_as_prometheus(target: str, tmp_path: Path) -> None:

@@ -260,6 +260,7 @@ class Monitor:
             telemetry=self.telemetry,
             metadata=self.metadata,
             build_client=self._build_tls_client,
+            exemplars=self.stores.exemplars,
             has_more_targets=True,
         )
         self.discovery = Discovery(

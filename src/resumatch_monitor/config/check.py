@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from resumatch_monitor.config.defaults import RULE_FILES
-from resumatch_monitor.config.loader import ConfigError, load_config
+from resumatch_monitor.config.loader import ConfigError, Problem, find_models, load_config
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.kit.yamltree import parse_yaml
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.rules.loader import load_rule_files
 from resumatch_monitor.rules.model import LoadedRules
@@ -28,6 +30,20 @@ def check_config(path: Path, environment: Mapping[str, str]) -> list[str]:
     except ConfigError as error:
         return [str(problem) for problem in error.problems]
     return [str(problem) for problem in load_rules(config).errors]
+
+
+def find_idle_keys(path: Path) -> list[str]:
+    """Return a line for each key of a configuration without problems that changes nothing."""
+    tree = parse_yaml(path.read_text())
+    found: list[str] = []
+    for place, position in tree.keys.items():
+        key = str(place[-1])
+        for model in find_models(MonitorConfig, place[:-1]):
+            if issubclass(model, ConfigModel) and key in model.idle_keys:
+                reason = f"has no effect: {model.idle_keys[key]}"
+                found.append(str(Problem(str(path), position.line, position.column, key, reason)))
+                break
+    return found
 
 
 def _check_expression(text: str) -> None:

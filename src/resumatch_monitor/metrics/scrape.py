@@ -14,7 +14,9 @@ from resumatch_monitor.metrics.http_config import HTTPClientConfig
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.pool import ScrapePool
 from resumatch_monitor.metrics.samples import SampleSink
-from resumatch_monitor.metrics.scraper import ScrapeTelemetry, TargetScraper
+from resumatch_monitor.metrics.scrape_exemplars import ExemplarSink
+from resumatch_monitor.metrics.scrape_telemetry import ScrapeTelemetry
+from resumatch_monitor.metrics.scraper import TargetScraper
 from resumatch_monitor.metrics.status import TargetStatus
 from resumatch_monitor.metrics.targets import Target
 
@@ -41,6 +43,7 @@ class ScrapeManager:
         telemetry: Telemetry,
         metadata: MetadataStore,
         build_client: BuildClient | None = None,
+        exemplars: ExemplarSink | None = None,
         has_more_targets: bool = False,
     ) -> None:
         """Build a scraper for each target; nothing runs yet.
@@ -53,6 +56,7 @@ class ScrapeManager:
             telemetry: Counts scrapes.
             metadata: Keeps types and helps.
             build_client: Makes clients for `tls_config`.
+            exemplars: Takes what OpenMetrics tells beside samples.
             has_more_targets: Whether `replace_targets` will bring others before the first round
                 is over.
         """
@@ -62,6 +66,7 @@ class ScrapeManager:
         self._telemetry = ScrapeTelemetry(telemetry)
         self._metadata = metadata
         self._build_client = build_client
+        self._exemplars = exemplars
         self._has_more_targets = has_more_targets
         self._pool_errors: Mapping[ScrapePool, str] = {}
         self._access: dict[int, tuple[HTTPClientConfig, AccessProvider]] = {}
@@ -199,6 +204,7 @@ class ScrapeManager:
             clock=self._clock,
             telemetry=self._telemetry,
             metadata=self._metadata,
+            exemplars=self._exemplars,
             find_pool_error=lambda: self._pool_errors.get(target.pool, ""),
         )
 

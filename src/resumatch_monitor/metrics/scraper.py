@@ -7,12 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-from prometheus_client import Counter
 
 from resumatch_monitor.kit.cadence import find_phase
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.network import scrub
-from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.churn import ChurnAllowance
 from resumatch_monitor.metrics.exposition import (
@@ -27,6 +25,8 @@ from resumatch_monitor.metrics.fetch import FetchError, fetch_target
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.mutate import LimitExceededError, SampleMutator
 from resumatch_monitor.metrics.samples import SampleSink, SamplesRejectedError, StoreFullError
+from resumatch_monitor.metrics.scrape_exemplars import ExemplarSink, list_exemplars
+from resumatch_monitor.metrics.scrape_telemetry import ScrapeTelemetry
 from resumatch_monitor.metrics.status import TargetStatus
 from resumatch_monitor.metrics.targets import Target
 from resumatch_monitor.metrics.writer import PreparedRow, TargetWriter
@@ -37,34 +37,6 @@ _TOLERANCE_MS = 2
 _LARGEST_PARSED_AT_ONCE = 128 * 1024
 _MOST_PREPARED_AT_ONCE = 500
 _NOTHING = Exposition((), np.empty(0), None)
-
-
-class ScrapeTelemetry:
-    """The scraper's own metrics."""
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        prefix = "resumatch_monitor_"
-        self.scrapes = Counter(
-            prefix + "scrapes_total", "Scrapes.", ["outcome"], registry=telemetry.registry
-        )
-        self.duplicates = Counter(
-            prefix + "scrape_duplicate_samples_total",
-            "Samples left out because the same scrape has the series twice.",
-            registry=telemetry.registry,
-        )
-        self.missed = Counter(
-            prefix + "scrapes_missed_total",
-            "Scrapes left out because the one before took too long.",
-            registry=telemetry.registry,
-        )
-        self.over_limit = Counter(
-            prefix + "scrapes_over_limit_total",
-            "Scrapes that failed because of a limit.",
-            ["limit"],
-            registry=telemetry.registry,
-        )
-        for outcome in ("ok", "failed", "not_stored"):
-            self.scrapes.labels(outcome)
 
 
 class _ScrapeError(Exception):
@@ -88,6 +60,7 @@ class TargetScraper:
         telemetry: ScrapeTelemetry,
         metadata: MetadataStore,
         find_pool_error: Callable[[], str] | None = None,
+        exemplars: ExemplarSink | None = None,
     ) -> None:
         """Build what the target needs.
 
@@ -99,6 +72,7 @@ class TargetScraper:
             telemetry: Counts scrapes.
             metadata: Keeps types and helps.
             find_pool_error: Says why no target of its pool is scraped; empty if they are.
+            exemplars: Takes what OpenMetrics tells beside samples.
         """
         limits = target.pool.limits
         self._target = target
@@ -108,6 +82,7 @@ class TargetScraper:
         self._telemetry = telemetry
         self._metadata = metadata
         self._find_pool_error = find_pool_error
+        self._exemplars = exemplars
         self._limits = limits
         self._parser = ExpositionParser(keep_empty_labels=target.config.honor_labels)
         self._churn = ChurnAllowance(limits.series_per_day, now_seconds=clock.monotonic())
@@ -303,3 +278,5 @@ class TargetScraper:
             self.status, samples_after_relabelling=counts.kept, series_added=counts.added
         )
         self._telemetry.duplicates.inc(counts.duplicates)
+        if exposition.exemplars and self._exemplars is not None:
+            await self._exemplars.append(list_exemplars(exposition, prepared, at_ms))
