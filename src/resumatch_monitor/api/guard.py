@@ -1,5 +1,6 @@
 """Who is asking: session cookies, bearer tokens, roles, and protection against forged requests."""
 
+import base64
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -57,11 +58,29 @@ class Guard:
         scheme, _, credential = header.partition(" ")
         if scheme.lower() == "bearer":
             return await self._authenticator.authenticate_bearer(credential.strip())
+        if scheme.lower() == "basic":
+            return await self._identify_basic(request, credential.strip())
         token = request.cookies.get(self.cookie_name)
         if not token:
             return None
         principal = await self._authenticator.authenticate_session(token)
         if principal is not None and request.method not in _SAFE_METHODS:
+            refuse_foreign_origin(request)
+        return principal
+
+    async def _identify_basic(self, request: Request, credential: str) -> Principal | None:
+        """Return the principal whose API token is the password; the user's name does not matter.
+
+        Some programs can send nothing but a name and a password: promtool, older agents.
+        """
+        try:
+            _, _, token = base64.b64decode(credential, validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        principal = await self._authenticator.authenticate_bearer(token) if token else None
+        is_of_browser = "sec-fetch-site" in request.headers or "origin" in request.headers
+        if principal is not None and is_of_browser and request.method not in _SAFE_METHODS:
+            # A browser sends a password that it knows with other sites' requests, too.
             refuse_foreign_origin(request)
         return principal
 
