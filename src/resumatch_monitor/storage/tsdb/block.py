@@ -30,6 +30,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
 from resumatch_monitor.storage.tsdb.chunk import ChunkError, decode_chunk, decode_times
 from resumatch_monitor.storage.tsdb.index import IdArray, intersect
+from resumatch_monitor.storage.tsdb.page_cache import PageCache
 from resumatch_monitor.storage.tsdb.tombstones import (
     Period,
     TombstoneError,
@@ -122,11 +123,16 @@ class Block:
 
     Args:
         on_damage: Told of every chunk that cannot be read; what it held is then absent.
+        cache: Keeps what has been decoded; block numbers must not be used again.
     """
 
-    def __init__(self, path: Path, *, on_damage: Callable[[Path, str], None]) -> None:
+    def __init__(
+        self, path: Path, *, on_damage: Callable[[Path, str], None], cache: PageCache
+    ) -> None:
         self.path = path
+        self.number = int(path.name)
         self._on_damage = on_damage
+        self._cache = cache
         meta = _read_meta(path / "meta.json")
         self.meta = BlockMeta(
             seal_ids=tuple(meta["seal_ids"]),
@@ -251,23 +257,31 @@ class Block:
             begin = number * CHUNK_SAMPLES
             length = min(CHUNK_SAMPLES, entry.rows - begin)
             low, high = max(first - begin, 0), min(last - begin, length)
-            chunk = np.empty(series * length)
-            self._read_chunk(table, page * entry.chunks_per_page + number, chunk)
+            chunk = self._read_chunk(table, page * entry.chunks_per_page + number, series * length)
             values = chunk.reshape(series, length)[:, low:high]
             out[:, begin + low - first : begin + high - first] = (
                 values if is_whole else values[rows]
             )
 
-    def _read_chunk(self, table: Table, number: int, out: FloatArray) -> None:
-        size, checksum = self._chunks[table.entry.first_chunk + number].item()
+    def _read_chunk(self, table: Table, number: int, count: int) -> FloatArray:
+        """Return the `count` values of a table's chunk, only for reading."""
+        position = table.entry.first_chunk + number
+        known = self._cache.get((self.number, position))
+        if known is not None:
+            return known
+        size, checksum = self._chunks[position].item()
         stop = int(table.stops[number])
         data = self._data[stop - size : stop]
+        values = np.empty(count)
         try:
             _check(data, checksum)
-            decode_chunk(data, out)
+            decode_chunk(data, values)
         except ChunkError as error:
-            out.fill(ABSENT)
+            values.fill(ABSENT)
             self._on_damage(self.path, f"table {table.entry.key!r}, before byte {stop}: {error}")
+            return values
+        self._cache.put((self.number, position), values)
+        return values
 
     def _section(self, name: str) -> memoryview:
         offset, size = self._sections[name]

@@ -75,7 +75,7 @@ def open_blocks(
     paths = sorted(path for path in folder.iterdir() if path.name.isdecimal())
     for path in paths:
         try:
-            block = Block(path, on_damage=on_damage)
+            block = Block(path, on_damage=on_damage, cache=state.cache)
             assign_ids(block, known, add)
         # Damage that the checksums miss may raise anything; one block must not stop the start.
         except Exception as error:

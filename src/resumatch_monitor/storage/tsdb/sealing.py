@@ -111,7 +111,7 @@ class Sealer:
             raise
         if written is not None:
             path, ids = written
-            block = Block(path, on_damage=self._on_damage)
+            block = Block(path, on_damage=self._on_damage, cache=self._state.cache)
             block.assign(ids)
             self._publish((*self._state.blocks, block))
             self._telemetry.seals.labels("sealed").inc()
@@ -135,6 +135,7 @@ class Sealer:
         self._publish([block for block in self._state.blocks if block in kept])
         for block in doomed:
             remove_block(block.path)
+            self._state.cache.forget(block.number)
             logger.info("Deleted block %s, which is past the retention", block.path.name)
         self._appender.call(self._forget_dead_series).result()
 
@@ -230,12 +231,13 @@ class Sealer:
         kept = [block for block in self._state.blocks if block not in old]
         if written is not None:
             path, ids = written
-            block = Block(path, on_damage=self._on_damage)
+            block = Block(path, on_damage=self._on_damage, cache=self._state.cache)
             block.assign(ids)
             kept.append(block)
         self._publish(kept)
         for block in old:
             remove_block(block.path)
+            self._state.cache.forget(block.number)
         self._telemetry.compactions.inc()
         logger.info("Joined %d blocks into block %010d", len(old), number)
 

@@ -16,6 +16,7 @@ from resumatch_monitor.storage.tsdb.merge import (
     join_pieces,
     sample_count,
 )
+from resumatch_monitor.storage.tsdb.page_cache import PageCache
 
 
 class StoreState:
@@ -26,7 +27,8 @@ class StoreState:
     the head: so a sample on its way from one to the other is seen once or twice, never not at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cache_bytes: int = 0) -> None:
+        self.cache = PageCache(cache_bytes)
         self.index = SeriesIndex()
         self.head = Head()
         self.blocks: tuple[Block, ...] = ()

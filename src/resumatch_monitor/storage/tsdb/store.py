@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 _PAUSE_SECONDS = 10.0
 _PAUSE_AFTER_FAILURE_SECONDS = 120.0
 _HARD_LIMIT_FACTOR = 2
+DEFAULT_PAGE_CACHE_BYTES = 96 * 1024 * 1024
 
 ResultT = TypeVar("ResultT")
 
@@ -73,6 +74,7 @@ class TimeSeriesStore:
         max_series: int = 1_000_000,
         select_max_samples: int = 0,
         segment_bytes: int = 16 * 1024 * 1024,
+        page_cache_bytes: int = DEFAULT_PAGE_CACHE_BYTES,
         disk: Disk | None = None,
     ) -> None:
         self._folder = folder
@@ -88,7 +90,8 @@ class TimeSeriesStore:
             max_head_samples=_HARD_LIMIT_FACTOR * max_head_samples,
             retention_ms=round(retention.total_seconds() * 1000),
         )
-        self._state = StoreState()
+        self._page_cache_bytes = page_cache_bytes
+        self._state = StoreState(cache_bytes=page_cache_bytes)
         self._maintenance = threading.Lock()
         self._seal_not_before = float("-inf")
         self._lock_descriptor: int | None = None
@@ -107,7 +110,7 @@ class TimeSeriesStore:
         for folder in (blocks_folder, wal_folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock_descriptor = _lock(self._folder / "lock")
-        self._state = state = StoreState()
+        self._state = state = StoreState(cache_bytes=self._page_cache_bytes)
         blocks = open_blocks(
             blocks_folder,
             state,
