@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import ssl
 from collections.abc import Awaitable, Callable
@@ -247,6 +248,7 @@ class Monitor:
             timeout=metrics.query_timeout,
             max_samples=metrics.query_max_samples,
             subquery_step=config.global_.evaluation_interval,
+            helpers=(os.cpu_count() or 1) - 1,
         )
         self._rule_selections = SharedSelections(
             self.stores.samples, monotonic=self.clock.monotonic

@@ -317,19 +317,48 @@ class Folder:
         self._is_exact = True
 
     def add(self, labels: Sequence[Labels], values: FloatArray, present: BoolArray | None) -> None:
-        """Add (S, T) values of S series, a block's worth."""
+        """Add (S, T) values of S series, a block's worth.
+
+        `present` is None, (S, T), or (1, T) if it is the same for all.
+        """
         members = self._grouper.assign(labels)
         self._grow()
-        if present is None:
-            self._steady += np.bincount(members, minlength=len(self._steady))
-        else:
-            combine_into(np.add, self._counts, present.astype(np.float64), members)
+        self._count(members, present)
         if self._operator in ("count", "group"):
             return
-        filled = _fill(values, present, self._start)
+        filled = self._fill(values, present)
         if self._operator in ("sum", "avg"):
             self._watch_signs(filled)
         combine_into(self._combine, self._results, filled, members)
+
+    def merge(self, other: "Folder") -> None:
+        """Add what another one of the same kind was given."""
+        members = self._grouper.assign(other._grouper.labels)
+        self._grow()
+        self._steady[members] += other._steady
+        self._counts[members] += other._counts
+        self._results[members] = self._combine(self._results[members], other._results)
+        self._signs |= other._signs
+        self._is_exact = self._is_exact and other._is_exact and len(self._signs) < 2
+
+    def _count(self, members: IndexArray, present: BoolArray | None) -> None:
+        if present is not None and len(present) == len(members):
+            combine_into(np.add, self._counts, present.astype(np.float64), members)
+            return
+        sizes = np.bincount(members, minlength=len(self._steady))
+        if present is None:
+            self._steady += sizes
+        else:
+            self._counts += sizes[:, np.newaxis] * present
+
+    def _fill(self, values: FloatArray, present: BoolArray | None) -> FloatArray:
+        if present is None:
+            return values
+        if len(present) < len(values) and values.flags.owndata:
+            # Mostly a few steps at the beginning, and the array is nobody else's.
+            values[:, ~present[0]] = self._start
+            return values
+        return np.where(present, values, self._start)
 
     def finish(self) -> Vector | None:
         """Return the result, or None if adding up in pieces may have been too inaccurate."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from resumatch_monitor.metrics.samples import Queryable, TimeArray
 from resumatch_monitor.promql.ast import AtEdge
+from resumatch_monitor.promql.crew import ALONE, Crew
 from resumatch_monitor.promql.value import QueryLimitError
 
 DEFAULT_LOOKBACK_MS = 5 * 60 * 1000
@@ -75,7 +76,9 @@ class Context:
         step_ms: int = 0,
         options: Options,
         checkpoint: Callable[[], None] = no_checkpoint,
+        crew: Crew = ALONE,
     ) -> None:
+        self.crew = crew
         self.queryable = queryable
         self.options = options
         self.annotations = Annotations()

@@ -11,6 +11,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, Queryable, TimeArray
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context, Options, no_checkpoint
+from resumatch_monitor.promql.crew import ALONE, Crew
 from resumatch_monitor.promql.durations import QuerySpan
 from resumatch_monitor.promql.evaluator import Evaluator
 from resumatch_monitor.promql.parse import parse
@@ -56,6 +57,7 @@ def evaluate_instant(
     *,
     options: Options,
     checkpoint: Callable[[], None] = no_checkpoint,
+    crew: Crew = ALONE,
 ) -> Answer[InstantValue]:
     """Evaluate `query` at one moment.
 
@@ -66,7 +68,7 @@ def evaluate_instant(
     node = parse(query, features=options.features)
     watch.end_preparation()
     context = Context(
-        queryable, start_ms=at_ms, end_ms=at_ms, options=options, checkpoint=checkpoint
+        queryable, start_ms=at_ms, end_ms=at_ms, options=options, checkpoint=checkpoint, crew=crew
     )
     steps = np.array([at_ms], dtype=np.int64)
     with np.errstate(all="ignore"):
@@ -90,6 +92,7 @@ def evaluate_range(
     step_ms: int,
     options: Options,
     checkpoint: Callable[[], None] = no_checkpoint,
+    crew: Crew = ALONE,
 ) -> Answer[Matrix]:
     """Evaluate `query` at `start_ms`, `start_ms + step_ms`, … up to `end_ms` inclusive.
 
@@ -108,6 +111,7 @@ def evaluate_range(
         step_ms=step_ms,
         options=options,
         checkpoint=checkpoint,
+        crew=crew,
     )
     steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     with np.errstate(all="ignore"):

@@ -1,6 +1,6 @@
 """Evaluates a syntax tree, all steps at once. An instant query is a range query of one step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +34,7 @@ from resumatch_monitor.promql.vector import (
     empty_vector,
     nameless,
 )
-from resumatch_monitor.promql.windows import Window
+from resumatch_monitor.promql.windows import Slab, Window
 
 _INT64_END = 2.0**63
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
@@ -155,15 +155,18 @@ class Evaluator:
         return function(self, node)
 
     def _range_call(self, node: ast.Call, function: RangeFunction) -> Vector:
-        ranges, pieces = self._range_pieces(node, function)
-        vector = join_pieces(list(pieces), self.step_count, self.context)
+        ranges, compute = self._range_pieces(node, function)
+        shares = self.context.crew.share(lambda slabs: list(compute(slabs)), ranges.slabs)
+        pieces = [piece for share in shares for piece in share]
+        vector = join_pieces(pieces, self.step_count, self.context)
         if function.keeps_name:
             return replace(vector, is_nameless=ranges.is_nameless)
         return without_names(vector, has_one_name=ranges.has_one_name or ranges.is_nameless)
 
     def _range_pieces(
         self, node: ast.Call, function: RangeFunction
-    ) -> tuple[Ranges, Iterator[Piece]]:
+    ) -> tuple[Ranges, Callable[[Sequence[Slab]], Iterator[Piece]]]:
+        """Return what a range function looks at, and what it makes of some of that."""
         arguments = [
             self.scalar(argument)
             for index, argument in enumerate(node.args)
@@ -173,10 +176,16 @@ class Evaluator:
             function.check(self.context, node, arguments)
         ranges = self.ranges(node.args[function.range_argument])
         kernel = _bind(function, arguments)
-        pieces = apply_kernel(self.context, ranges, kernel, min_samples=function.min_samples)
-        if function.is_for_counters and not ranges.is_nameless:
-            pieces = self._watch_counters(pieces, ranges, node.place_of(function.range_argument))
-        return ranges, pieces
+
+        def compute(slabs: Sequence[Slab]) -> Iterator[Piece]:
+            pieces = apply_kernel(
+                self.context, ranges, kernel, min_samples=function.min_samples, slabs=slabs
+            )
+            if function.is_for_counters and not ranges.is_nameless:
+                return self._watch_counters(pieces, ranges, node.place_of(function.range_argument))
+            return pieces
+
+        return ranges, compute
 
     def _watch_counters(
         self, pieces: Iterator[Piece], ranges: Ranges, place: str
@@ -233,14 +242,21 @@ class Evaluator:
         function = RANGE_FUNCTIONS.get(call.function) if isinstance(call, ast.Call) else None
         if function is None or function.keeps_name or not isinstance(call, ast.Call):
             return None
-        ranges, pieces = self._range_pieces(call, function)
+        ranges, compute = self._range_pieces(call, function)
         if not ranges.has_one_name and not ranges.is_nameless:
             return None
-        grouper = grouping.Grouper(node.grouping, is_without=node.is_without, is_nameless=True)
-        folder = aggregation.Folder(node.operator, grouper, self.step_count)
-        for piece in pieces:
-            folder.add(piece.labels, piece.values, piece.present)
-        return folder.finish()
+
+        def fold(slabs: Sequence[Slab]) -> aggregation.Folder:
+            grouper = grouping.Grouper(node.grouping, is_without=node.is_without, is_nameless=True)
+            folder = aggregation.Folder(node.operator, grouper, self.step_count)
+            for piece in compute(slabs):
+                folder.add(piece.labels, piece.values, piece.present)
+            return folder
+
+        first, *others = self.context.crew.share(fold, ranges.slabs)
+        for other in others:
+            first.merge(other)
+        return first.finish()
 
     def _param(self, node: ast.Aggregation) -> FloatArray:
         assert node.param is not None

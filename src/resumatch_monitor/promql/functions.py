@@ -211,7 +211,7 @@ def _absent(evaluation: Evaluation, node: ast.Call) -> Vector:
 def _absent_over_time(evaluation: Evaluation, node: ast.Call) -> Vector:
     ranges = evaluation.ranges(node.args[0])
     there = np.zeros(len(evaluation.steps), dtype=np.bool_)
-    for samples in ranges.blocks:
+    for samples in ranges.samples():
         counts = samples.count_until(ranges.end_ms) - samples.count_until(ranges.start_ms)
         there |= (np.atleast_2d(counts) > 0).any(axis=0)
     return _absence(node, np.logical_not(there))

@@ -15,6 +15,7 @@ from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import Queryable
 from resumatch_monitor.promql.context import DEFAULT_MAX_SAMPLES, Options
+from resumatch_monitor.promql.crew import Crew
 from resumatch_monitor.promql.deadline import Deadline
 from resumatch_monitor.promql.engine import Answer, check_range, evaluate_instant, evaluate_range
 from resumatch_monitor.promql.explain import explain
@@ -76,6 +77,7 @@ class QueryRunner(Querier):
         subquery_step: timedelta = timedelta(minutes=1),
         features: frozenset[str] = frozenset(),
         metrics: "QueryMetrics | None" = None,
+        helpers: int = 0,
     ) -> None:
         """Start no thread yet.
 
@@ -89,6 +91,7 @@ class QueryRunner(Querier):
             subquery_step: The step of subqueries that name none: `global.evaluation_interval`.
             features: Prometheus' names of the experimental features to allow.
             metrics: What another runner has registered already.
+            helpers: How many threads besides help whichever query has much to do.
         """
         self._queryable = queryable
         self._clock = clock
@@ -100,6 +103,7 @@ class QueryRunner(Querier):
             features=features,
         )
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="query")
+        self._crew = Crew(helpers)
         self._waiting = 0
         self._is_stopping = threading.Event()
         self._metrics = metrics or QueryMetrics(telemetry)
@@ -162,7 +166,12 @@ class QueryRunner(Querier):
 
         def work(deadline: Deadline) -> ResultT:
             answer = evaluate_instant(
-                self._queryable, query, at_ms, options=options, checkpoint=deadline.check
+                self._queryable,
+                query,
+                at_ms,
+                options=options,
+                checkpoint=deadline.check,
+                crew=self._crew,
             )
             return render(deadline.add_waiting(answer))
 
@@ -198,6 +207,7 @@ class QueryRunner(Querier):
                 step_ms=step_ms,
                 options=options,
                 checkpoint=deadline.check,
+                crew=self._crew,
             )
             return render(deadline.add_waiting(answer))
 
@@ -238,6 +248,7 @@ class QueryRunner(Querier):
         """Refuse further queries, and end those that run at their next checkpoint."""
         self._is_stopping.set()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._crew.stop()
 
     async def _run(
         self,

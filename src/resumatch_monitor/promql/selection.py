@@ -1,5 +1,6 @@
 """Reads what selectors name from the store."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,17 +18,24 @@ from resumatch_monitor.metrics.samples import (
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.vector import Vector, empty_vector, refuse_equal
-from resumatch_monitor.promql.windows import Samples, Window, lay_out_all, open_windows
+from resumatch_monitor.promql.windows import (
+    Samples,
+    Slab,
+    Window,
+    cut_slabs,
+    lay_out,
+    open_windows,
+)
 
 Kernel = Callable[[Window], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """The laid-out samples that a range selector sees.
+    """The samples that a range selector sees.
 
     Attributes:
-        blocks: In pieces that fit the cache.
+        slabs: In pieces that fit the cache; they are read when they are worked on.
         start_ms: (T,) the left, open ends.
         end_ms: (T,) the right, closed ends.
         eval_ms: (T,) the steps themselves.
@@ -35,17 +43,27 @@ class Ranges:
         is_nameless: Whether the metric names are to be ignored.
     """
 
-    blocks: Iterator[Samples]
+    slabs: Sequence[Slab]
     start_ms: TimeArray
     end_ms: TimeArray
     eval_ms: TimeArray
     has_one_name: bool
     is_nameless: bool = False
 
+    def samples(self) -> Iterator[Samples]:
+        """Read everything, piece by piece."""
+        for slab in self.slabs:
+            yield from lay_out(slab, drop_stale=True)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Some of the series of a vector: `values` (S, T) and where they hold."""
+    """Some of the series of a vector.
+
+    Attributes:
+        values: (S, T)
+        present: Where they hold: (S, T), or (1, T) if that is the same for all, or None if always.
+    """
 
     labels: Sequence[Labels]
     values: FloatArray
@@ -72,16 +90,21 @@ def _select(
     ends = context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)
     starts = ends - context.options.lookback_ms
     blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
-    pieces: list[Piece] = []
-    for samples, window in _open(
-        context, lay_out_all(blocks, drop_stale=False), starts, ends, steps
-    ):
-        present = _presence(window, 1)
-        if np.isnan(samples.values.min(initial=0.0)) and is_stale(samples.values).any():
-            fresh = ~is_stale(window.last_values())
-            present = fresh if present is None else present & fresh
-        pieces.append(Piece(samples.labels, read(window), present))
-    return join_pieces(pieces, len(steps), context)
+
+    def select(slabs: Sequence[Slab]) -> list[Piece]:
+        opened = _open(context, slabs, starts, ends, steps, drop_stale=False)
+        return [_read_piece(samples, window, read) for samples, window in opened]
+
+    shares = context.crew.share(select, cut_slabs(blocks))
+    return join_pieces([piece for pieces in shares for piece in pieces], len(steps), context)
+
+
+def _read_piece(samples: Samples, window: Window, read: Kernel) -> Piece:
+    present = _presence(window, 1)
+    if np.isnan(samples.values.min(initial=0.0)) and is_stale(samples.values).any():
+        fresh = ~is_stale(window.last_values())
+        present = fresh if present is None else present & fresh
+    return Piece(samples.labels, read(window), present)
 
 
 def select_ranges(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -> Ranges:
@@ -91,7 +114,7 @@ def select_ranges(context: Context, matrix: ast.MatrixSelector, steps: TimeArray
     starts = ends - matrix.range_ms
     blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
     return Ranges(
-        lay_out_all(blocks, drop_stale=True),
+        cut_slabs(blocks),
         starts,
         ends,
         steps,
@@ -108,7 +131,9 @@ def select_raw(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -
     end_ms = int(context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)[0])
     found = _load(context, selector, end_ms - matrix.range_ms + 1, end_ms)
     blocks: list[SeriesBlock] = []
-    for samples in lay_out_all(found, drop_stale=True):
+    for samples in itertools.chain.from_iterable(
+        lay_out(slab, drop_stale=True) for slab in cut_slabs(found)
+    ):
         if samples.offsets is None:
             if len(samples.times):
                 blocks.append(SeriesBlock(samples.labels, samples.times, samples.values))
@@ -137,7 +162,7 @@ def vector_as_ranges(
     block = SeriesBlock(vector.labels, times, values)
     ends = context.look_at(steps, offset_ms=query.offset_ms, at=query.at)
     return Ranges(
-        lay_out_all([block], drop_stale=True),
+        cut_slabs([block]),
         ends - query.range_ms,
         ends,
         steps,
@@ -147,14 +172,19 @@ def vector_as_ranges(
 
 
 def apply_kernel(
-    context: Context, ranges: Ranges, kernel: Kernel, *, min_samples: int
+    context: Context,
+    ranges: Ranges,
+    kernel: Kernel,
+    *,
+    min_samples: int,
+    slabs: Sequence[Slab],
 ) -> Iterator[Piece]:
-    """Evaluate `kernel` on one cache-sized block after the other.
+    """Evaluate `kernel` on one slab of `ranges` after the other.
 
     Yields:
         The results; series with fewer than `min_samples` in a window are absent at that step.
     """
-    opened = _open(context, ranges.blocks, ranges.start_ms, ranges.end_ms, ranges.eval_ms)
+    opened = _open(context, slabs, ranges.start_ms, ranges.end_ms, ranges.eval_ms, drop_stale=True)
     for samples, window in opened:
         yield Piece(samples.labels, kernel(window), _presence(window, min_samples))
 
@@ -194,13 +224,17 @@ def _load(
 
 def _open(
     context: Context,
-    blocks: Iterator[Samples],
+    slabs: Sequence[Slab],
     starts: TimeArray,
     ends: TimeArray,
     steps: TimeArray,
+    *,
+    drop_stale: bool,
 ) -> Iterator[tuple[Samples, Window]]:
     window: Window | None = None
-    for samples in blocks:
+    for samples in itertools.chain.from_iterable(
+        lay_out(slab, drop_stale=drop_stale) for slab in slabs
+    ):
         context.checkpoint()
         # Blocks of one target share their timestamps: look the windows up once for all.
         shared = window if samples.offsets is None else None
@@ -219,7 +253,8 @@ def _open(
 
 
 def _presence(window: Window, min_samples: int) -> BoolArray | None:
+    """Return where there are enough samples: (S, T), (1, T) if it is the same for all series."""
     enough = window.counts >= min_samples
     if enough.all():
         return None
-    return np.broadcast_to(enough, window.shape)
+    return enough if enough.ndim == 2 else enough[np.newaxis]

@@ -205,18 +205,51 @@ def fold(
     return result
 
 
-def lay_out(block: SeriesBlock, *, drop_stale: bool) -> Iterator[Samples]:
-    """Cut a stored block into pieces that fit the cache and have no absent samples.
+@dataclass(frozen=True, slots=True, eq=False)
+class Slab:
+    """Some rows of some stored blocks that together fit the cache.
+
+    Attributes:
+        parts: A block, its first row, and one past its last.
+    """
+
+    parts: Sequence[tuple[SeriesBlock, int, int]]
+
+
+def cut_slabs(blocks: Sequence[SeriesBlock]) -> list[Slab]:
+    """Cut blocks into slabs of up to `DENSE_ROWS` rows, putting small blocks together."""
+    slabs: list[Slab] = []
+    parts: list[tuple[SeriesBlock, int, int]] = []
+    rows = 0
+    for block in blocks:
+        for first in range(0, len(block.labels), DENSE_ROWS):
+            last = min(first + DENSE_ROWS, len(block.labels))
+            if rows + last - first > DENSE_ROWS:
+                slabs.append(Slab(parts))
+                parts, rows = [], 0
+            parts.append((block, first, last))
+            rows += last - first
+    if parts:
+        slabs.append(Slab(parts))
+    return slabs
+
+
+def lay_out(slab: Slab, *, drop_stale: bool) -> Iterator[Samples]:
+    """Read a slab from the store into pieces that have no absent samples.
 
     Args:
-        block: As a store returns it.
+        slab: One of `cut_slabs`.
         drop_stale: Whether staleness markers are left out too, as range vectors do.
     """
     ragged = _RaggedBuilder()
-    for begin in range(0, len(block.labels), DENSE_ROWS):
-        values = np.ascontiguousarray(block.rows(begin, begin + DENSE_ROWS), dtype=np.float64)
-        labels = block.labels[begin : begin + DENSE_ROWS]
-        yield from _lay_out_rows(labels, block.timestamps, values, ragged, drop_stale)
+    for block, first, last in slab.parts:
+        values = np.ascontiguousarray(block.rows(first, last), dtype=np.float64)
+        labels, times = block.labels[first:last], block.timestamps
+        if len(labels) > 1:
+            yield from _lay_out_rows(labels, times, values, ragged, drop_stale)
+        elif len(times):
+            there = ~_missing(values[0], drop_stale)
+            yield from ragged.add(labels[0], times[there], values[0][there])
     yield from ragged.flush()
 
 
@@ -233,9 +266,7 @@ def _lay_out_rows(
     if not np.isnan(values.min()):
         yield Samples(labels, times, values, None)
         return
-    missing = is_absent(values)
-    if drop_stale:
-        missing |= is_stale(values)
+    missing = _missing(values, drop_stale)
     if not missing.any():
         yield Samples(labels, times, values, None)
         return
@@ -252,6 +283,13 @@ def _lay_out_rows(
     for row in np.flatnonzero(holes).tolist():
         there = ~missing[row]
         yield from ragged.add(labels[row], times[there], values[row][there])
+
+
+def _missing(values: FloatArray, drop_stale: bool) -> BoolArray:
+    missing = is_absent(values)
+    if drop_stale:
+        missing |= is_stale(values)
+    return missing
 
 
 class _RaggedBuilder:
@@ -282,21 +320,3 @@ class _RaggedBuilder:
             self._labels, np.concatenate(self._times), np.concatenate(self._values), offsets
         )
         self._labels, self._times, self._values, self._size = [], [], [], 0
-
-
-def lay_out_all(blocks: Sequence[SeriesBlock], *, drop_stale: bool) -> Iterator[Samples]:
-    """Lay out all of `blocks`, joining the blocks of a single series into ragged pieces."""
-    ragged = _RaggedBuilder()
-    for block in blocks:
-        if len(block.labels) != 1:
-            yield from lay_out(block, drop_stale=drop_stale)
-            continue
-        values = block.rows(0, 1)[0]
-        times = block.timestamps
-        if np.isnan(values.min(initial=0.0)):
-            missing = is_absent(values)
-            if drop_stale:
-                missing |= is_stale(values)
-            times, values = times[~missing], values[~missing]
-        yield from ragged.add(block.labels[0], times, values)
-    yield from ragged.flush()
