@@ -58,7 +58,7 @@ def list_ratios(found: Result, peer: str, *, is_range: bool) -> dict[str, float]
     return {
         name: query["systems"][peer]["median_seconds"] / query["systems"][OURS]["median_seconds"]
         for name, query in found["queries"]["queries"].items()
-        if query["is_range"] == is_range
+        if query["is_range"] == is_range and {peer, OURS} <= query["systems"].keys()
     }
 
 

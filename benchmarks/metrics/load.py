@@ -36,6 +36,7 @@ def load(system: System, bodies: Sequence[Body]) -> Result:
     spent = meter.read()
     client.close()
     samples = sum(body.samples for body in bodies)
+    print(f"  {system.name} has taken {samples:,} samples in {spent.wall:.0f} s", flush=True)
     return {
         "samples": samples,
         "wall_seconds": spent.wall,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.metrics.answers import compare
-from benchmarks.metrics.client import Client
+from benchmarks.metrics.client import Client, RefusedError
 from benchmarks.metrics.data import BUCKETS, COUNTERS, GAUGES, KINDS, MINUTE_MS, make_dataset
 from benchmarks.metrics.load import encode_bulk, load, now_ms, read_own_state, settle
 from benchmarks.metrics.plan import Plan, Result
@@ -81,6 +81,7 @@ def measure(plan: Plan) -> Result:
                 if query.kind == kind:
                     parameters = _build(query, start_ms=end_ms - plan.span_ms, end_ms=end_ms)
                     result = _measure_query(query, systems, parameters, plan.repeats)
+                    print(f"  {query.name}", flush=True)
                     found["queries"][query.name] = result
     return found
 
@@ -115,7 +116,16 @@ def _measure_query(
 ) -> Result:
     path = "/api/v1/query_range" if query.is_range else "/api/v1/query"
     clients = {each.name: each.connect() for each in systems}
-    bodies = {each.name: _ask(clients[each.name], each, path, parameters) for each in systems}
+    bodies: dict[str, bytes] = {}
+    refusals: dict[str, str] = {}
+    for system in systems:
+        try:
+            bodies[system.name] = _ask(clients[system.name], system, path, parameters)
+        except RefusedError as error:
+            # The other systems and queries can be measured all the same.
+            refusals[system.name] = str(error)
+            print(f"  {system.name} REFUSES {query.name}: {error}", flush=True)
+    systems = [system for system in systems if system.name in bodies]
     walls: dict[str, list[float]] = {each.name: [] for each in systems}
     cpus: dict[str, list[float]] = {each.name: [] for each in systems}
     for number in range(repeats):
@@ -130,6 +140,7 @@ def _measure_query(
     for client in clients.values():
         client.close()
     result: Result = {"text": query.text, "is_range": query.is_range, "systems": {}}
+    result["refusals"] = refusals
     for name in walls:
         result["systems"][name] = {
             "median_seconds": statistics.median(walls[name]),
@@ -148,8 +159,13 @@ def _measure_query(
 
 
 def find_disagreements(found: Result) -> list[str]:
-    """Return the queries that we answer otherwise than Prometheus does."""
-    return [
+    """Return the queries that we answer otherwise than Prometheus does, or not at all."""
+    refused = [
+        f"{name}: {result['refusals'][OURS]}"
+        for name, result in found["queries"].items()
+        if OURS in result["refusals"]
+    ]
+    return refused + [
         f"{name}: {agreement['problem']}"
         for name, result in found["queries"].items()
         if (agreement := result["agreement"].get(PROMETHEUS)) and agreement["problem"]

@@ -60,31 +60,35 @@ def _render_machine(machine: Result) -> list[str]:
 
 def _render_queries(section: Result) -> list[str]:
     lines = ["## Queries", "", "Milliseconds of wall time, median (least), and of CPU, mean.", ""]
-    names = _present(next(iter(section["queries"].values()))["systems"])
+    names = _present(section["loads"]["counters"])
     head = ["query", *(_TITLES[name] for name in names)]
-    head += [f"{_TITLES[name]} ÷ ours" for name in names[1:]]
+    head += [f"{_TITLES[name]} ÷ ours" for name in names if name != OURS]
     rows: list[list[str]] = []
     for title, query in section["queries"].items():
         systems = query["systems"]
-        cells = [title]
-        cells += [
-            f"{systems[name]['median_seconds'] * 1000:.1f}"
-            f" ({systems[name]['least_seconds'] * 1000:.1f}),"
-            f" CPU {systems[name]['cpu_seconds'] * 1000:.0f}"
-            for name in names
-        ]
-        cells += [
-            f"{systems[name]['median_seconds'] / systems[OURS]['median_seconds']:.2f}"
-            if OURS in systems
-            else ""
-            for name in names[1:]
-        ]
-        rows.append(cells)
+        times = [_render_time(systems.get(name)) for name in names]
+        ratios = [_render_ratio(systems, name) for name in names if name != OURS]
+        rows.append([title, *times, *ratios])
     lines += _table(head, rows)
     lines += ["", *_render_agreement(section["queries"]), "", *_render_loads(section["loads"])]
     lines += ["", "The queries:", ""]
     lines += [f"- {title}: `{query['text']}`" for title, query in section["queries"].items()]
     return lines
+
+
+def _render_time(measured: Result | None) -> str:
+    if measured is None:
+        return "refused"
+    median, least, cpu = (
+        measured[key] * 1000 for key in ("median_seconds", "least_seconds", "cpu_seconds")
+    )
+    return f"{median:.1f} ({least:.1f}), CPU {cpu:.0f}"
+
+
+def _render_ratio(systems: Result, peer: str) -> str:
+    if OURS not in systems or peer not in systems:
+        return ""
+    return f"{systems[peer]['median_seconds'] / systems[OURS]['median_seconds']:.2f}"
 
 
 def _render_agreement(queries: Result) -> list[str]:
