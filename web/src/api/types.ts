@@ -139,15 +139,39 @@ export interface ChartAnswer extends Range {
 }
 
 export interface Target {
+  /** The scrape configuration by its job_name. */
+  pool: string;
   job: string;
   instance: string;
   url: string;
   health: 'up' | 'down' | 'unknown';
   last_scrape_at: Iso | null;
   last_error: string | null;
+  exceeded_limit: string | null;
   scrape_duration_seconds: number | null;
+  interval_seconds: number | null;
+  timeout_seconds: number | null;
   samples_scraped: number | null;
+  samples_after_relabelling: number | null;
+  series_added: number | null;
   labels: Record<string, string>;
+  discovered_labels: Record<string, string>;
+}
+
+export interface DroppedTarget {
+  pool: string;
+  discovered_labels: Record<string, string>;
+}
+
+export interface Pool {
+  pool: string;
+  up: number;
+  down: number;
+  unknown: number;
+  dropped: number;
+  target_limit: number | null;
+  error: string | null;
+  discoveries: { kind: 'static' | 'file' | 'http'; name: string; targets: number; last_refresh_at: Iso | null; last_error: string | null }[];
 }
 
 export type IssueStatus = 'unresolved' | 'resolved' | 'ignored';
