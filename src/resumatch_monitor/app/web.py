@@ -13,6 +13,7 @@ from resumatch_monitor.api import (
     cardinality,
     charts,
     dashboards,
+    exemplars,
     explain,
     health,
     issues,
@@ -106,6 +107,9 @@ def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             receiver=monitor.remote_write,
             bodies=BodyReader(max_bytes=config.body_size_limit_bytes, only_coding="snappy"),
             guard=guard,
+        ),
+        exemplars.build_router(
+            exemplars=monitor.stores.exemplars, guard=guard, clock=monitor.clock
         ),
         otlp.build_router(
             metrics=monitor.otlp,
