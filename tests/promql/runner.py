@@ -12,6 +12,7 @@ from resumatch_monitor.metrics.samples import is_absent
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import Answer, evaluate_instant, evaluate_range
 from resumatch_monitor.promql.parse import FEATURES
+from resumatch_monitor.promql.remarks import TYPE_AND_UNIT_LABELS
 from resumatch_monitor.promql.value import (
     InstantValue,
     InstantVector,
@@ -24,7 +25,8 @@ from resumatch_monitor.promql.value import (
 from tests.promql.script import Clear, Eval, Load, is_close, parse_script
 from tests.support.memory_store import MemoryStore
 
-OPTIONS = Options(features=FEATURES)
+OPTIONS = Options(features=FEATURES - {TYPE_AND_UNIT_LABELS})
+_OPTIONS_BY_TYPE = Options(features=FEATURES)
 _AROUND_MS = 60_000
 _ASKS_FOR_THE_RANGE = re.compile(r"\b(start|end|step|range)\s*\(")
 
@@ -45,6 +47,7 @@ class Outcome:
 def run_script(path: Path, *, is_matrix: bool) -> list[Outcome]:
     """Run all cases of a script, named `file.test:line`."""
     store = MemoryStore(is_matrix=is_matrix)
+    options = _OPTIONS_BY_TYPE if path.name.startswith("type_and_unit") else OPTIONS
     outcomes: list[Outcome] = []
     for command in parse_script(path.read_text()):
         match command:
@@ -60,17 +63,17 @@ def run_script(path: Path, *, is_matrix: bool) -> list[Outcome]:
                     store.add(labels, points)
             case Eval():
                 name = f"{path.name}:{command.line}"
-                outcomes.append(Outcome(name, command.query, _try(command, store)))
+                outcomes.append(Outcome(name, command.query, _try(command, store, options)))
     return outcomes
 
 
-def _try(case: Eval, store: MemoryStore) -> str | None:
+def _try(case: Eval, store: MemoryStore, options: Options) -> str | None:
     if case.has_histograms:
         return "expects native histograms"
     try:
-        _check(case, store)
+        _check(case, store, options)
         if case.is_instant and not case.is_ordered and case.text is None:
-            _check_in_range(case, store)
+            _check_in_range(case, store, options)
     except QueryError as error:
         return f"{type(error).__name__}: {error}"
     except MismatchError as error:
@@ -78,11 +81,11 @@ def _try(case: Eval, store: MemoryStore) -> str | None:
     return None
 
 
-def _check(case: Eval, store: MemoryStore) -> None:
+def _check(case: Eval, store: MemoryStore, options: Options) -> None:
     try:
         answer: Answer[InstantValue] | Answer[Matrix]
         if case.is_instant:
-            answer = evaluate_instant(store, case.query, case.start_ms, options=OPTIONS)
+            answer = evaluate_instant(store, case.query, case.start_ms, options=options)
         else:
             answer = evaluate_range(
                 store,
@@ -90,7 +93,7 @@ def _check(case: Eval, store: MemoryStore) -> None:
                 start_ms=case.start_ms,
                 end_ms=case.end_ms,
                 step_ms=case.step_ms,
-                options=OPTIONS,
+                options=options,
             )
     except QueryError as error:
         if not case.fails:
@@ -198,7 +201,7 @@ def _compare_range_vector(case: Eval, value: RangeVector) -> None:
     _expect(found == wanted, f"is {found}")
 
 
-def _check_in_range(case: Eval, store: MemoryStore) -> None:
+def _check_in_range(case: Eval, store: MemoryStore, options: Options) -> None:
     """Check the same result as the middle step of a range query."""
     if case.has_range_vector or case.fails or _ASKS_FOR_THE_RANGE.search(case.query):
         return
@@ -208,7 +211,7 @@ def _check_in_range(case: Eval, store: MemoryStore) -> None:
         start_ms=case.start_ms - _AROUND_MS,
         end_ms=case.start_ms + _AROUND_MS,
         step_ms=_AROUND_MS,
-        options=OPTIONS,
+        options=options,
     ).value
     middle = Matrix(
         matrix.timestamps[1:2], matrix.labels, np.ascontiguousarray(matrix.values[:, 1:2])

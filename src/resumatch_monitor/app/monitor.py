@@ -249,6 +249,7 @@ class Monitor:
             max_samples=metrics.query_max_samples,
             subquery_step=config.global_.evaluation_interval,
             helpers=(os.cpu_count() or 1) - 1,
+            features=frozenset(metrics.promql_features),
         )
         self._rule_selections = SharedSelections(
             self.stores.samples, monotonic=self.clock.monotonic

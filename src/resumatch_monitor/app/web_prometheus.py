@@ -58,6 +58,7 @@ def _build_status(monitor: Monitor, folder: Path) -> StatusSources:
         config=lambda: render_config(config),
         # What these are set by here stands in the configuration; clients know them by these names.
         flags={
+            "enable-feature": ",".join(metrics.promql_features),
             "query.lookback-delta": format_duration(timedelta(milliseconds=DEFAULT_LOOKBACK_MS)),
             "query.max-samples": str(metrics.query_max_samples),
             "query.timeout": format_duration(metrics.query_timeout),

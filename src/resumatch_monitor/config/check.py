@@ -16,9 +16,14 @@ from resumatch_monitor.rules.model import LoadedRules
 def load_rules(config: MonitorConfig) -> LoadedRules:
     """Read the shipped rule files, if they apply, and those that the configuration names."""
     shipped = RULE_FILES if config.default_rules else ()
+    features = frozenset(config.metrics.promql_features)
+
+    def check_expression(text: str) -> None:
+        parse(text, features=features)
+
     return load_rule_files(
         [*shipped, *config.rule_files],
-        check_expression=_check_expression,
+        check_expression=check_expression,
         default_interval=config.global_.evaluation_interval,
     )
 
@@ -44,7 +49,3 @@ def find_idle_keys(path: Path) -> list[str]:
                 found.append(str(Problem(str(path), position.line, position.column, key, reason)))
                 break
     return found
-
-
-def _check_expression(text: str) -> None:
-    parse(text)

@@ -259,6 +259,14 @@ class ScrapeConfig(HTTPClientConfig, ScrapeLimits):
         return self
 
 
+PromQLFeature = Literal[
+    "promql-experimental-functions",
+    "promql-binop-fill-modifiers",
+    "promql-duration-expr",
+    "type-and-unit-labels",
+]
+
+
 class MetricsConfig(ConfigModel):
     """How long samples are kept and how much a target may send."""
 
@@ -285,4 +293,8 @@ class MetricsConfig(ConfigModel):
     """How long a query may take."""
     query_max_samples: int = Field(default=20_000_000, gt=0)
     """How many samples a query may load and make; each takes 8 bytes, for a while several times."""
+    promql_features: list[PromQLFeature] = Field(
+        default=[],
+        description="Experimental parts of PromQL to allow, by Prometheus' names; see promql.md.",
+    )
     push: PushConfig = Field(default_factory=PushConfig)

@@ -11,6 +11,7 @@ from resumatch_monitor.promql.ast import Binary, Cardinality, Matching
 from resumatch_monitor.promql.fill import fill_missing
 from resumatch_monitor.promql.value import ExecutionError
 from resumatch_monitor.promql.vector import (
+    METADATA_LABELS,
     IndexArray,
     Scalar,
     Vector,
@@ -95,10 +96,12 @@ def match_keys(vector: Vector, matching: Matching) -> list[tuple[object, ...]]:
     """Return each series' match group."""
     names = matching.labels
     if matching.is_on:
-        if METRIC_NAME in names and vector.is_nameless:
-            names = tuple(name for name in names if name != METRIC_NAME)
+        if vector.is_nameless:
+            names = tuple(name for name in names if name not in METADATA_LABELS)
         return [tuple(labels.value(name) for name in names) for labels in vector.labels]
     ignored = frozenset((METRIC_NAME, *names))
+    if vector.is_nameless:
+        ignored |= METADATA_LABELS
     return [
         tuple(pair for pair in labels.pairs if pair[0] not in ignored) for labels in vector.labels
     ]

@@ -12,6 +12,7 @@ from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.format import format_g
 from resumatch_monitor.promql.functions import FUNCTIONS, RANGE_FUNCTIONS, RangeFunction
 from resumatch_monitor.promql.histogram import warn_of_quantile
+from resumatch_monitor.promql.remarks import TYPE_AND_UNIT_LABELS, remark_on_counter
 from resumatch_monitor.promql.sampling import select_ratio
 from resumatch_monitor.promql.selection import (
     Kernel,
@@ -37,7 +38,6 @@ from resumatch_monitor.promql.vector import (
 from resumatch_monitor.promql.windows import Slab, Window
 
 _INT64_END = 2.0**63
-_COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
 class Evaluator:
@@ -161,7 +161,11 @@ class Evaluator:
         vector = join_pieces(pieces, self.step_count, self.context)
         if function.keeps_name:
             return replace(vector, is_nameless=ranges.is_nameless)
-        return without_names(vector, has_one_name=ranges.has_one_name or ranges.is_nameless)
+        has_one_name = ranges.has_one_name or ranges.is_nameless
+        if TYPE_AND_UNIT_LABELS in self.context.options.features:
+            # Series of one name may differ by their types.
+            has_one_name = ranges.is_nameless
+        return without_names(vector, has_one_name=has_one_name)
 
     def _range_pieces(
         self, node: ast.Call, function: RangeFunction
@@ -191,19 +195,17 @@ class Evaluator:
         self, pieces: Iterator[Piece], ranges: Ranges, place: str
     ) -> Iterator[Piece]:
         """Pass pieces on, and remark on metrics whose names are not those of counters."""
+        by_type = TYPE_AND_UNIT_LABELS in self.context.options.features
         for piece in pieces:
             yield piece
             if not len(piece.labels) or (piece.present is not None and not piece.present.any()):
                 continue
             # Where all have one name, one look is enough.
-            members = piece.labels[:1] if ranges.has_one_name else piece.labels
-            for name in {labels.metric_name for labels in members}:
-                if name and not name.endswith(_COUNTER_SUFFIXES):
-                    self.context.annotations.inform(
-                        "metric might not be a counter, name does not end in"
-                        f' _total/_sum/_count/_bucket: "{name}"',
-                        place,
-                    )
+            one_will_do = ranges.has_one_name and not by_type
+            members = piece.labels[:1] if one_will_do else piece.labels
+            remarks = {remark_on_counter(labels, by_type=by_type) for labels in members}
+            for remark in sorted(remarks - {""}):
+                self.context.annotations.inform(remark, place)
 
     def _aggregation(self, node: ast.Aggregation) -> Value:
         if node.operator in aggregation.Folder.OPERATORS:

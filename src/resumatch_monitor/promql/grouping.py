@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
-from resumatch_monitor.promql.vector import IndexArray
+from resumatch_monitor.promql.vector import METADATA_LABELS, IndexArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +41,9 @@ class Grouper:
 
     def __init__(self, names: Sequence[str], *, is_without: bool, is_nameless: bool) -> None:
         if is_nameless and not is_without:
-            names = [name for name in names if name != METRIC_NAME]
+            names = [name for name in names if name not in METADATA_LABELS]
         self._names = tuple(names)
-        self._ignored = frozenset((METRIC_NAME, *names))
+        self._ignored = frozenset((*(METADATA_LABELS if is_nameless else (METRIC_NAME,)), *names))
         self._is_without = is_without
         self._numbers: dict[object, int] = {}
         self.labels: list[Labels] = []

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
+from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import BoolArray, FloatArray
 from resumatch_monitor.promql.context import Annotations
 from resumatch_monitor.promql.format import format_g, format_open_metrics
-from resumatch_monitor.promql.vector import Vector, empty_vector, merge_equal
+from resumatch_monitor.promql.vector import METADATA_LABELS, Vector, empty_vector, merge_equal
 
 BUCKET_LABEL = "le"
 _TOLERANCE = 1e-12
@@ -127,7 +127,7 @@ def _for_each_histogram(
 
 def _collect(vector: Vector, remarks: Remarks) -> Iterator[tuple[Sequence[Labels], Buckets]]:
     """Find the histograms, those with the same bounds together, a few at a time."""
-    ignored = frozenset((BUCKET_LABEL, METRIC_NAME) if vector.is_nameless else (BUCKET_LABEL,))
+    ignored = frozenset((BUCKET_LABEL, *(METADATA_LABELS if vector.is_nameless else ())))
     histograms: dict[tuple[tuple[str, str], ...], list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         bound = _parse_bound(labels.value(BUCKET_LABEL))
@@ -146,7 +146,7 @@ def _collect(vector: Vector, remarks: Remarks) -> Iterator[tuple[Sequence[Labels
     for key, buckets in histograms.items():
         buckets.sort()
         bounds = tuple(bound for bound, _ in buckets)
-        labels = Labels.from_sorted(tuple(pair for pair in key if pair[0] != METRIC_NAME))
+        labels = Labels.from_sorted(tuple(pair for pair in key if pair[0] not in METADATA_LABELS))
         same_bounds.setdefault(bounds, []).append((labels, [row for _, row in buckets]))
     for bounds, members in same_bounds.items():
         for begin in range(0, len(members), _CHUNK_GROUPS):

@@ -17,11 +17,11 @@ from resumatch_monitor.promql.adaptor import EXPERIMENTAL_FUNCTIONS, FILL_MODIFI
 from resumatch_monitor.promql.durations import QuerySpan
 from resumatch_monitor.promql.lexer import Token, TokenKind, render_position, tokenize
 from resumatch_monitor.promql.places import find_calls
+from resumatch_monitor.promql.remarks import TYPE_AND_UNIT_LABELS
 from resumatch_monitor.promql.rewrite import Rewritten, rewrite
 from resumatch_monitor.promql.value import QueryError, QueryTooLongError, UnsupportedError
 
 DURATION_EXPRESSIONS = "promql-duration-expr"
-TYPE_AND_UNIT_LABELS = "type-and-unit-labels"
 FEATURES = frozenset(
     {EXPERIMENTAL_FUNCTIONS, FILL_MODIFIERS, DURATION_EXPRESSIONS, TYPE_AND_UNIT_LABELS}
 )

@@ -37,7 +37,8 @@ class Vector:
         labels: The S label sets.
         values: (S, T); meaningless where `present` is false.
         present: (S, T), or None where every series has a value at every step.
-        is_nameless: Whether the metric's name is to be ignored although `labels` may have it;
+        is_nameless: Whether the metric's name is to be ignored although `labels` may have it, and
+            its type and unit with it;
             taking it out of thousands of label sets is put off until somebody looks at them.
     """
 
@@ -87,15 +88,30 @@ def empty_vector(step_count: int) -> Vector:
     return Vector((), np.empty((0, step_count)))
 
 
+METADATA_LABELS = frozenset({METRIC_NAME, "__type__", "__unit__"})
+"""What says what a metric is, and goes together when it is no longer that."""
+_LAST_OF_METADATA = max(METADATA_LABELS)
+
+
 def drop_name(labels: Labels) -> Labels:
-    """Return `labels` without the metric's name."""
+    """Return `labels` without the metric's name, type and unit."""
     pairs = labels.pairs
+    # They stand together in the order of names, nearly always at the very beginning.
     for index, (name, _) in enumerate(pairs):
-        if name == METRIC_NAME:
-            return Labels.from_sorted(pairs[:index] + pairs[index + 1 :])
-        if name > METRIC_NAME:
+        if name in METADATA_LABELS:
+            end = index + 1
+            while end < len(pairs) and pairs[end][0] <= _LAST_OF_METADATA:
+                end += 1
+            rest = [pair for pair in pairs[index:end] if pair[0] not in METADATA_LABELS]
+            return Labels.from_sorted((*pairs[:index], *rest, *pairs[end:]))
+        if name > _LAST_OF_METADATA:
             break
     return labels
+
+
+def _metadata_of(labels: Labels) -> tuple[str, ...]:
+    value = labels.value
+    return tuple([value(name) for name in METADATA_LABELS])
 
 
 def nameless(vector: Vector) -> Vector:
@@ -106,7 +122,7 @@ def nameless(vector: Vector) -> Vector:
     """
     if vector.is_nameless:
         return vector
-    names = {labels.metric_name for labels in vector.labels}
+    names = {_metadata_of(labels) for labels in vector.labels}
     # Series that differ and have one name in common still differ without it.
     if len(names) <= 1:
         return replace(vector, is_nameless=True)

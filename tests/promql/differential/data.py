@@ -4,6 +4,7 @@ No time of a sample has a millisecond part of 0 or 500, and all queries end on s
 does not matter whether a range holds the sample at its very beginning (see `differences.py`).
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,8 +105,8 @@ def _end_for_a_while(random: Random, points: dict[int, float]) -> dict[int, floa
 
 def _may_reset(times: list[int], index: int) -> bool:
     """Tell whether the last samples came regularly: see the zero of a counter in `differences`."""
-    before = times[max(0, index - 10) : index + 1]
-    return len(before) == 11 and before[-1] - before[0] <= 10.5 * (before[-1] - before[-2])
+    intervals = [after - time for time, after in itertools.pairwise(times[: index + 1][-11:])]
+    return len(intervals) == 10 and max(intervals) < 1.5 * min(intervals)
 
 
 def _count_up(random: Random, points: dict[int, float]) -> dict[int, float]:

@@ -26,6 +26,9 @@ KEPT_OUT = {
     "which of equal values topk keeps is left to chance in either": (
         "topk is asked about values that differ"
     ),
+    "a dot in a regular expression stands for a newline too; in 2.42 only with (?s)": (
+        "values with a newline are matched with (?s)"
+    ),
     "the calendar of NaN depends on the machine in Prometheus": "it is not asked",
     "the variance of an infinite value is NaN, in 2.42 only if there are others": "it is not asked",
     "holt_winters is called double_exponential_smoothing": "each is asked by its own name",
@@ -63,6 +66,11 @@ KNOWN = (
     Difference(
         "2.42 loses samples in predict_linear under @",
         lambda query, ours, theirs: "predict_linear" in query.text and " @ " in query.text,
+    ),
+    Difference(
+        "Prometheus looks at another moment for an @ inside a subquery whose first step is the"
+        " query's own",
+        lambda query, ours, theirs: re.search(r" @ .*\[[^\]]+:[^\]]*\]", query.text) is not None,
     ),
     Difference("a k of NaN is an error", _only_ours_fails_with("Parameter value is NaN")),
 )

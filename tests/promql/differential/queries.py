@@ -44,7 +44,26 @@ class Query:
 
 # What may stand in a matcher: label, values that occur, a pattern or two.
 _LABELS = {
-    "job": ("api", "web", "none", "", "a.*|web", "api|web", ".+", "(?:ap|we).?", "^api$", "a"),
+    "job": (
+        "api",
+        "web",
+        "none",
+        "",
+        "a.*|web",
+        "api|web",
+        ".+",
+        "(?:ap|we).?",
+        "^api$",
+        "a",
+        "(?i)API",
+        "[^w]..",
+        "a{1}p*i",
+        "(?:api)|(?:web)",
+        "api|",
+        "\\\\w+",
+        "w?e.*b?",
+        "ap",
+    ),
     "instance": ("a:1", "b:1", "c:1", "a:2", "a:.", ".*1", "[bc]:1", ""),
     "method": ("get", "post", "", "g.t", ".*", "(get|post)"),
     "code": ("200", "404", "500", "4..", "[45].*", "", "200|404"),
@@ -55,6 +74,14 @@ _LABELS = {
     "zone": ("z0", "z1", "z."),
     "version": ("1.0", "1.1", "1..", "1\\\\.."),
     "missing": ("", "x", ".*", ".+"),
+    "text": (
+        "(?s).*",
+        'quo\\"te\\nline\\\\back ä',
+        "(?s)quo.*",
+        "(?s:.*)ä",
+        "[^ä]*",
+        "x|quo[^x]+",
+    ),
 }
 _METRICS = {
     "requests_total": ("job", "instance", "method", "code"),
@@ -72,7 +99,9 @@ _METRICS = {
     "odd": ("text",),
     "no_such_metric": ("job",),
 }
-_OFTEN = ("requests_total", "requests_total", "errors_total", "temperature", "temperature")
+_OFTEN = (
+    "requests_total", "requests_total", "errors_total", "temperature", "temperature", "wild",
+)  # fmt: skip
 _SLACKS = {"memory_bytes": 1e-1, "pushed": 1e-6, "temperature": 1e-6}
 
 _ELEMENTWISE_EXACT = ("abs", "ceil", "floor", "sgn", "round", "timestamp")
@@ -104,7 +133,7 @@ class QueryMaker:
     def make(self) -> Query:
         """Return another query."""
         random = self._random
-        depth = random.choice((1, 2, 2, 3, 3, 4))
+        depth = random.choice((1, 2, 2, 3, 3, 4, 6))
         is_scalar = random.random() < 0.04
         expr = self._scalar(depth) if is_scalar else self._vector(depth)
         start_ms = BEGIN_MS + random.randrange(-2, MINUTES + 8) * 60_000
@@ -129,7 +158,7 @@ class QueryMaker:
 
     def _number(self) -> str:
         return self._random.choice(
-            ("0", "1", "2", "-1", "0.5", "10", "100", "1e3", "-7.25", "3", "0x10", "-0")
+            ("0", "1", "2", "-1", "0.5", "10", "100", "1e3", "-7.25", "3", "0x10", "-0", "1e18")
         )
 
     def _scalar(self, depth: int) -> Expr:
@@ -221,7 +250,7 @@ class QueryMaker:
             inner = self._vector(depth - 1)
             step = random.choice(("", "1m", "15s", "7s", "2m30s"))
             # Half a second more, so that no inner step is at the very beginning.
-            length = random.choice(("1m500ms", "5m500ms", "10m500ms", "30m500ms"))
+            length = random.choice(("1m500ms", "5m500ms", "10m500ms", "30m500ms", "7m1s500ms"))
             text = f"({inner.text})[{length}:{step}]{self._modifiers()}"
             return replace(inner, text=text)
         text, metric = self._bare_selector(metrics)
@@ -310,7 +339,8 @@ class QueryMaker:
             return replace(inner, text=self._grouped(name, grouping, f"{k}, {inner.text}"))
         if name == "count_values":
             label = random.choice(("value", "job", "code"))
-            text = self._grouped(name, grouping, f'"{label}", {inner.text}')
+            # Of two zeros, which min() returns is left to chance.
+            text = self._grouped(name, grouping, f'"{label}", 0 + {inner.text}')
             return Expr(text)
         if name == "quantile":
             quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2"))
