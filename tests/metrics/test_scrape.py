@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,12 @@ from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.config import GlobalConfig, ScrapeConfig
+from resumatch_monitor.metrics.exemplars import Exemplar, SeriesExemplars
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.samples import SampleSink, StoreFullError
 from resumatch_monitor.metrics.scrape import ScrapeManager
+from resumatch_monitor.metrics.scrape_exemplars import ExemplarSink
 from resumatch_monitor.metrics.scrape_telemetry import ScrapeTelemetry
 from resumatch_monitor.metrics.scraper import TargetScraper
 from resumatch_monitor.metrics.targets import Target, build_targets
@@ -63,6 +65,8 @@ def make_scraper(
     *,
     metadata: MetadataStore | None = None,
     clock: FakeClock | None = None,
+    exemplars: ExemplarSink | None = None,
+    pool_error: str = "",
 ) -> TargetScraper:
     return TargetScraper(
         target=target,
@@ -71,6 +75,8 @@ def make_scraper(
         clock=clock or FakeClock(),
         telemetry=ScrapeTelemetry(Telemetry()),
         metadata=metadata or MetadataStore(),
+        exemplars=exemplars,
+        find_pool_error=lambda: pool_error,
     )
 
 
@@ -305,6 +311,97 @@ async def test_a_full_store_is_told_apart_from_a_target_that_is_down(
     assert "not stored: only 5 bytes" in scraper.status.last_error
 
 
+async def test_relabelling_costs_nothing_while_the_series_stay(
+    sink: RowRecorder, client: httpx.AsyncClient
+) -> None:
+    rules = [
+        {"source_labels": ["__name__"], "regex": "go_.*", "action": "drop"},
+        {"source_labels": ["path"], "regex": "/(.*)", "target_label": "path"},
+    ]
+    async with serve(respond('a{path="/x"} 1\ngo_threads 2\n')) as server:
+        target = make_target(server.address, metric_relabel_configs=rules)
+        scraper = make_scraper(target, sink, client)
+        await scraper.scrape(0)
+        server.answer = respond('a{path="/x"} 7\ngo_threads 3\n')
+        await scraper.scrape(1)
+
+    labels = {"job": "app", "instance": server.address}
+    assert sink.row()[Labels.of(labels, __name__="a", path="x")] == 7
+    assert value_of(sink, "scrape_samples_scraped") == 2
+    assert value_of(sink, "scrape_samples_post_metric_relabeling") == 1
+    assert sink.rows[0][1] is sink.rows[1][1], "an unchanged layout is the same object"
+    status = scraper.status
+    assert (status.samples_scraped, status.samples_after_relabelling) == (2, 1)
+    assert status.pool == "app"
+
+
+async def test_an_empty_label_keeps_the_targets_away_where_labels_are_honored(
+    sink: RowRecorder, client: httpx.AsyncClient
+) -> None:
+    text = 'pushed{instance="",job="batch"} 1\n'
+    await scrape_once(respond(text), sink, client, honor_labels=True)
+    assert Labels.of(__name__="pushed", job="batch") in sink.row()
+
+    scraper = await scrape_once(respond(text), sink, client)
+    labels = {"job": "app", "instance": scraper.status.instance, "exported_job": "batch"}
+    assert Labels.of(labels, __name__="pushed") in sink.row()
+
+
+async def test_a_series_with_its_own_times_is_marked_only_on_request(
+    sink: RowRecorder, client: httpx.AsyncClient
+) -> None:
+    for is_tracked in (False, True):
+        async with serve(respond("a 1 1700000000000\na 2 1700000001000\n")) as server:
+            target = make_target(server.address, track_timestamps_staleness=is_tracked)
+            scraper = make_scraper(target, sink, client)
+            await scraper.scrape(0)
+            server.answer = respond("")
+            await scraper.scrape(1)
+
+        assert [t for _, t, _ in sink.samples[-2:]] == [[1700000000000], [1700000001000]]
+        marked = {labels.metric_name for labels in stale_in(sink.row())}
+        assert marked == ({"a"} if is_tracked else set())
+
+
+async def test_exemplars_go_to_the_series_that_samples_become(
+    sink: RowRecorder, client: httpx.AsyncClient
+) -> None:
+    kept: list[SeriesExemplars] = []
+
+    class Keeper:
+        async def append(self, found: Sequence[SeriesExemplars]) -> None:
+            kept.extend(found)
+
+    text = 'a_total 1 # {trace_id="x"} 0.5 1700000000\nb_total 2 # {trace_id="y"} 1\n# EOF\n'
+    answer = respond(text, content_type="application/openmetrics-text; version=1.0.0")
+    async with serve(answer) as server:
+        rules = [{"source_labels": ["__name__"], "regex": "b_.*", "action": "drop"}]
+        target = make_target(server.address, metric_relabel_configs=rules)
+        scraper = make_scraper(target, sink, client, exemplars=Keeper())
+        await scraper.scrape(0)
+        await scraper.scrape(1)
+
+    (only,) = kept
+    assert only.series == Labels.of(__name__="a_total", **target.labels)
+    assert only.exemplars == [Exemplar((("trace_id", "x"),), 0.5, 1_700_000_000_000)]
+
+
+async def test_a_pool_over_its_limit_is_not_asked(
+    sink: RowRecorder, client: httpx.AsyncClient
+) -> None:
+    async with serve(respond("a 1\n")) as server:
+        target = make_target(server.address)
+        scraper = make_scraper(target, sink, client, pool_error="too many targets")
+        await scraper.scrape(0)
+
+    assert server.requests == []
+    assert (scraper.status.last_error, scraper.status.exceeded_limit) == (
+        "too many targets",
+        "target_limit",
+    )
+    assert value_of(sink, "up") == 0.0
+
+
 def make_manager(
     targets: list[Target], sink: RowRecorder, client: httpx.AsyncClient, clock: FakeClock
 ) -> ScrapeManager:
@@ -384,6 +481,48 @@ async def test_a_removed_target_ends_and_an_added_one_begins(
 
     assert [status.instance for status in manager.statuses()] == ["new:80"]
     assert manager.statuses()[0].health == "up"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_target_at_another_pace_goes_on(sink: RowRecorder, clock: FakeClock) -> None:
+    manager = make_manager([make_target("host:80")], sink, mock_client(), clock)
+    running = asyncio.create_task(manager.run())
+    await clock.advance(1)
+    rows = len(sink.rows)
+    await manager.replace_targets([make_target("host:80", scrape_interval="5s")])
+    assert len(sink.rows) == rows, "nothing has ended"
+    await clock.advance(10)
+
+    assert manager.statuses()[0].interval_seconds == 5
+    assert len(sink.rows) >= rows + 3
+    assert manager.statuses()[0].next_scrape_at is not None
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_first_round_waits_for_what_is_still_looked_for(
+    sink: RowRecorder, clock: FakeClock
+) -> None:
+    manager = ScrapeManager(
+        targets=(),
+        sink=sink,
+        client=mock_client(),
+        clock=clock,
+        telemetry=Telemetry(),
+        metadata=MetadataStore(),
+        has_more_targets=True,
+    )
+    waiting = asyncio.create_task(manager.wait_until_first_round(30))
+    running = asyncio.create_task(manager.run())
+    await clock.advance(1)
+    await manager.replace_targets([], is_complete=False)
+    await clock.advance(1)
+    assert not waiting.done()
+    await manager.replace_targets([make_target("host:80")])
+    await clock.advance(1)
+
+    assert await waiting
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

@@ -1,5 +1,7 @@
 """How many series a target may begin over time."""
 
+import math
+
 _DAY_SECONDS = 86_400.0
 
 
@@ -12,7 +14,8 @@ class ChurnAllowance:
 
     def __init__(self, per_day: int, *, now_seconds: float) -> None:
         self._per_day = per_day
-        self._left = float(per_day)
+        # As much as there may be, which the number of its series says.
+        self._left = math.inf
         self._at_seconds = now_seconds
 
     def has_room_for(self, count: int, live: int, *, now_seconds: float) -> bool:

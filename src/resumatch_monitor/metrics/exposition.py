@@ -18,6 +18,7 @@ import orjson
 
 from resumatch_monitor.metrics.exposition_lines import (
     EXEMPLAR_MARK,
+    LONGEST_LINE,
     Format,
     LineError,
     Metadata,
@@ -261,6 +262,10 @@ def _parse_all(
     exemplars: dict[int, ParsedExemplar] = {}
     metadata = MetadataBuilder(form)
     for number, line in enumerate(lines):
+        if len(line) > LONGEST_LINE:
+            raise ExpositionError(
+                f"line {number + 1}: it is longer than the {LONGEST_LINE} bytes that it may be"
+            )
         text = line.lstrip(b" \t")
         if not text:
             continue

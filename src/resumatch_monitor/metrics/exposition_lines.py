@@ -9,18 +9,18 @@ from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 
 _NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(
-    rb'[ \t]*(?:"((?:[^"\\]|\\.)*)"|([a-zA-Z_][a-zA-Z0-9_]*))'
-    rb'[ \t]*(?:(=)[ \t]*"((?:[^"\\]|\\.)*)")?[ \t]*(,|\})',
+    rb'[ \t]*(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([a-zA-Z_][a-zA-Z0-9_]*))'
+    rb'[ \t]*(?:(=)[ \t]*"([^"\\]*+(?:\\.[^"\\]*+)*+)")?[ \t]*(,|\})',
     re.DOTALL,
 )
 _CLOSE = re.compile(rb"[ \t]*\}")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
 _META = re.compile(
     rb"#[ \t]+(HELP|TYPE|UNIT)[ \t]+"
-    rb'("(?:[^"\\]|\\.)*"|[a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]+(.*))?',
+    rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"|[a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+LONGEST_LINE = 1024 * 1024
+"""Bytes; what one label or text takes to parse is many times its size."""
 EXEMPLAR_MARK = b" # "
 _LONGEST_HELP = 1024
 _LONGEST_EXCERPT = 60
@@ -132,7 +132,9 @@ def parse_series(line: bytes, *, keep_empty_labels: bool = False) -> tuple[Label
         if not name:
             raise LineError(f"expected a metric's name, found {_excerpt(line)}")
         if line[end : end + 1] not in (b" ", b"\t"):
-            raise LineError(f"expected a value after {name}, found {_excerpt(line[end:])}")
+            raise LineError(
+                f"expected a value after {_shorten(name)}, found {_excerpt(line[end:])}"
+            )
         return Labels(((METRIC_NAME, name),)), end
     pairs, end = _parse_labels(line, brace + 1, name)
     if not pairs.get(METRIC_NAME):
@@ -156,12 +158,12 @@ def _parse_labels(line: bytes, position: int, name: str) -> tuple[dict[str, str]
         if equals is None:
             # `{"metric.name", label="…"}` is how names in UTF-8 are written.
             if quoted is None:
-                raise LineError(f"label {key} has no value")
+                raise LineError(f"label {_shorten(key)} has no value")
             key, text = METRIC_NAME, key
         else:
             text = _unescape(_decode(value))
         if key in pairs:
-            what = "the name" if key == METRIC_NAME else f"label {key}"
+            what = "the name" if key == METRIC_NAME else f"label {_shorten(key)}"
             raise LineError(f"{what} is given twice")
         pairs[key] = text
         position = match.end()
@@ -240,7 +242,13 @@ def _decode(raw: bytes) -> str:
 def _unescape(text: str) -> str:
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), text)
+    # Between two backslashes that stand for one, every other begins an escape.
+    parts = text.split("\\\\")
+    return "\\".join(part.replace("\\n", "\n").replace('\\"', '"') for part in parts)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LONGEST_EXCERPT else name[:_LONGEST_EXCERPT] + "…"
 
 
 def _excerpt(raw: bytes) -> str:
