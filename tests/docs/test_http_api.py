@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 
 PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
-ROUTE = re.compile(r"`((?:GET|POST|PUT|PATCH|DELETE)(?:\|(?:GET|POST|HEAD))*) (/[^`?\s]*)")
+ROUTE = re.compile(r"`((?:GET|POST|PUT|PATCH|DELETE)(?:\|(?:GET|POST|PUT|HEAD))*) (/[^`?\s]*)")
 
 
 def served_routes(app: FastAPI) -> set[str]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from resumatch_monitor.api import (
     prometheus,
+    prometheus_admin,
     prometheus_federate,
     prometheus_status,
     rules,
@@ -33,6 +34,9 @@ def build_prometheus(monitor: Monitor, guard: Guard, *, folder: Path) -> list[AP
     return [
         prometheus_status.build_router(
             sources=_build_status(monitor, folder), guard=guard, clock=monitor.clock
+        ),
+        prometheus_admin.build_router(
+            admin=monitor.stores.samples, guard=guard, clock=monitor.clock
         ),
         prometheus_federate.build_router(
             queries=monitor.queries,
