@@ -29,7 +29,7 @@ from resumatch_monitor.storage.tsdb.conflicts import (
     put_in_order,
 )
 from resumatch_monitor.storage.tsdb.disk import Disk
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.state import StoreState
 from resumatch_monitor.storage.tsdb.telemetry import StoreTelemetry
 from resumatch_monitor.storage.tsdb.wal import WalWriter
@@ -260,7 +260,7 @@ class Appender:
         ids = target.ids_of(row.layout)
         if ids is None:
             ids = self._resolve(row.layout.labels)
-            if len(np.unique(ids)) != len(ids):
+            if len(distinct(ids)) != len(ids):
                 raise ValueError(f"a row of {row.target_key} names a series twice")
             target.remember(row.layout, ids)
         last_ms = max(target.last_ms, group.rows.get(row.target_key, target.last_ms))
@@ -328,7 +328,7 @@ class Appender:
         """Leave out samples that the store has; those that it has otherwise are rejected."""
         old = pushed.keep(is_old)
         first, last = int(old.times.min()), int(old.times.max())
-        existing = self._state.read(np.unique(old.ids), first, last)
+        existing = self._state.read(distinct(old.ids), first, last)
         if not existing:
             return pushed
         return leave_out_known(labels, pushed, existing, rejections)

@@ -25,7 +25,7 @@ from resumatch_monitor.storage.tsdb.block import (
 from resumatch_monitor.storage.tsdb.chunk import encode_chunk, encode_times
 from resumatch_monitor.storage.tsdb.disk import sync_folder
 from resumatch_monitor.storage.tsdb.head import HeadCut, MatrixChunk
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.pushed import Grid, merge_grids
 
 _SERIES_AT_ONCE = 256
@@ -103,7 +103,7 @@ class GridTable:
 def tables_of(cut: HeadCut) -> Iterator[TableSource]:
     """Yield what a cut of the head holds as tables."""
     for key, parts in cut.rows:
-        ids = np.unique(np.concatenate([chunk.ids for chunk, _, _ in parts]))
+        ids = distinct(np.concatenate([chunk.ids for chunk, _, _ in parts]))
         yield MatrixTable(key, np.concatenate([times for _, _, times in parts]), ids, parts)
     if cut.grids:
         yield from map(GridTable, merge_grids(cut.grids))
@@ -230,7 +230,7 @@ def write_block(
         if not data.samples:
             shutil.rmtree(temporary)
             return None
-        ids = np.unique(np.concatenate(data.ids))
+        ids = distinct(np.concatenate(data.ids))
         sections, index = _build_index(data, ids, labels)
         _write(temporary / "index", index)
         _write(temporary / "meta.json", _build_meta(data, sections, index, seal_ids or [seal_id]))

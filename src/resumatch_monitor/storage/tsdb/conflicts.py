@@ -15,7 +15,7 @@ from resumatch_monitor.metrics.samples import (
     TimeArray,
     is_absent,
 )
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.merge import JoinedSeries
 from resumatch_monitor.storage.tsdb.telemetry import StoreTelemetry
 
@@ -108,7 +108,7 @@ def put_in_order(batch: SampleBatch, ids: IdArray, rejections: Rejections) -> Pu
 
 def _is_in_order(found: PushedSeries, ids: IdArray) -> bool:
     """Tell whether every series has one place only, and there its times ascend."""
-    if len(np.unique(ids)) != len(ids):
+    if len(distinct(ids)) != len(ids):
         return False
     goes_on = found.positions[1:] == found.positions[:-1]
     return bool((~goes_on | (found.times[1:] > found.times[:-1])).all())
@@ -131,7 +131,7 @@ def leave_out_known(
         hits = np.flatnonzero((part.ids[rows] == found.ids) & (part.times[columns] == found.times))
         if not len(hits):
             continue
-        for first in np.unique(rows[hits] // _ROWS_AT_ONCE * _ROWS_AT_ONCE).tolist():
+        for first in distinct(rows[hits] // _ROWS_AT_ONCE * _ROWS_AT_ONCE).tolist():
             stored = part.read(first, first + _ROWS_AT_ONCE)
             near = hits[(rows[hits] >= first) & (rows[hits] < first + _ROWS_AT_ONCE)]
             values = stored[rows[near] - first, columns[near]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.merge import intersect_sorted
 from resumatch_monitor.storage.tsdb.pushed import Grid, PushedSamples
 
@@ -326,7 +326,7 @@ class Head:
         for target in self.targets.values():
             parts.extend(chunk.ids for chunk in target.chunks)
             parts.extend(target.remembered_ids())
-        return np.unique(np.concatenate([np.empty(0, dtype=np.int32), *parts]))
+        return distinct(np.concatenate([np.empty(0, dtype=np.int32), *parts]))
 
     def _make_room(self, largest: int) -> None:
         if largest >= len(self._last_seen):

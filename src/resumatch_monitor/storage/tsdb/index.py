@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 
 IdArray = npt.NDArray[np.int32]
 """Series ids, ascending and distinct unless said otherwise."""
+
+IntT = TypeVar("IntT", bound=np.signedinteger[Any])
 
 _NONE: IdArray = np.empty(0, dtype=np.int32)
 _SPECIAL = frozenset(".^$*+?{}[]\\|()")
@@ -93,6 +95,32 @@ class SeriesIndex:
         labels = self.labels
         return cast("list[Labels]", [labels[each] for each in ids])
 
+    def values_among(self, name: str, ids: IdArray) -> set[str]:
+        """Return the values that label `name` has among the series `ids`."""
+        values = list(self._postings.get(name, {}).items())
+        if len(values) > len(ids):
+            return {value for labels in self.labels_of(ids) if (value := labels.value(name))}
+        is_among = self._mark(ids)
+        return {value for value, posting in values if _has_any(posting, is_among)}
+
+    def names_among(self, ids: IdArray) -> list[str]:
+        """Return the names of the labels that any of the series `ids` has, in no order."""
+        is_among = self._mark(ids)
+        found: list[str] = []
+        for name, values in list(self._postings.items()):
+            if len(values) > len(ids):
+                has_it = any(labels.value(name) for labels in self.labels_of(ids))
+            else:
+                has_it = any(_has_any(posting, is_among) for posting in list(values.values()))
+            if has_it:
+                found.append(name)
+        return found
+
+    def _mark(self, ids: IdArray) -> npt.NDArray[np.bool_]:
+        marks = np.zeros(self.size, dtype=np.bool_)
+        marks[ids] = True
+        return marks
+
     def keep_only(self, ids: IdArray) -> "SeriesIndex":
         """Return an index of `ids` alone, under the same numbers."""
         fresh = SeriesIndex()
@@ -151,6 +179,18 @@ class SeriesIndex:
         ]
 
 
+def distinct(values: npt.NDArray[IntT]) -> npt.NDArray[IntT]:
+    """Return what is in `values`, ascending and each once.
+
+    As `np.unique`, which puts whole numbers into a hash table and takes a hundred times as long.
+    """
+    ordered = np.sort(values)
+    is_first = np.empty(len(ordered), dtype=np.bool_)
+    is_first[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return ordered[is_first]
+
+
 def intersect(left: IdArray, right: IdArray) -> IdArray:
     """Return the ids in both."""
     if len(left) > len(right):
@@ -167,12 +207,20 @@ def contains(haystack: IdArray, needles: IdArray) -> npt.NDArray[np.bool_]:
     return haystack[positions] == needles
 
 
+def _has_any(posting: Posting, is_among: npt.NDArray[np.bool_]) -> bool:
+    ids = posting.view()
+    # Series that were added meanwhile have larger ids.
+    if int(ids[-1]) >= len(is_among):
+        ids = ids[: int(np.searchsorted(ids, len(is_among)))]
+    return bool(is_among[ids].any())
+
+
 def _union(parts: list[IdArray]) -> IdArray:
     if not parts:
         return _NONE
     if len(parts) == 1:
         return parts[0]
-    return np.unique(np.concatenate(parts))
+    return distinct(np.concatenate(parts))
 
 
 def _literals(matcher: Matcher) -> list[str] | None:

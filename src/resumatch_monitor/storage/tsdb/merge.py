@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray, is_absent
-from resumatch_monitor.storage.tsdb.index import IdArray, contains
+from resumatch_monitor.storage.tsdb.index import IdArray, contains, distinct
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MIX_MORE = np.uint64(0xBF58476D1CE4E5B9)
@@ -158,7 +158,7 @@ def _join(pieces: Sequence[Piece], ids: IdArray) -> JoinedSeries:
     times = np.concatenate([piece.times for piece in ordered])
     if is_disjoint:
         return JoinedSeries(times, ids, ordered, is_disjoint=True)
-    return JoinedSeries(np.unique(times), ids, pieces, is_disjoint=False)
+    return JoinedSeries(distinct(times), ids, pieces, is_disjoint=False)
 
 
 def intersect_sorted(ids: IdArray, wanted: IdArray) -> tuple[IdArray, IdArray]:

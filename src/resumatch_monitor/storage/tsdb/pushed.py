@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray, is_absent
-from resumatch_monitor.storage.tsdb.index import IdArray
+from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.merge import Piece, hash_runs, intersect_sorted, join_pieces
 
 _TAIL_SAMPLES = 1 << 16
@@ -240,7 +240,7 @@ def _spread(grids: Sequence[Grid]) -> float:
     """Return in how many grids a series is, on average."""
     if not grids:
         return 0.0
-    return sum(len(grid.ids) for grid in grids) / len(np.unique(_all_ids(grids)))
+    return sum(len(grid.ids) for grid in grids) / len(distinct(_all_ids(grids)))
 
 
 def _all_ids(grids: Sequence[Grid]) -> IdArray:

@@ -8,7 +8,7 @@ from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.promql.value import QueryLimitError
 from resumatch_monitor.storage.tsdb.block import Block, Table
 from resumatch_monitor.storage.tsdb.head import Head, MatrixChunk
-from resumatch_monitor.storage.tsdb.index import IdArray, SeriesIndex
+from resumatch_monitor.storage.tsdb.index import IdArray, SeriesIndex, distinct
 from resumatch_monitor.storage.tsdb.merge import (
     JoinedSeries,
     Piece,
@@ -48,7 +48,8 @@ class StoreState:
         pieces.extend(self._block_pieces(ids, start_ms, end_ms))
         if max_samples and (count := sample_count(pieces)) > max_samples:
             raise QueryLimitError(
-                f"the query would load {count} samples, more than the {max_samples} allowed;"
+                "query processing would load too many samples into memory in query execution:"
+                f" {count}, where {max_samples} are allowed;"
                 " narrow the selector or the time range"
             )
         return join_pieces(pieces)
@@ -74,11 +75,11 @@ class StoreState:
                 parts.extend(
                     table.ids for table in block.tables if _overlaps(table, start_ms, end_ms)
                 )
-        return np.unique(np.concatenate(parts))
+        return distinct(np.concatenate(parts))
 
     def live_ids(self) -> IdArray:
         """Return every series that something refers to; call on the appending thread."""
-        return np.unique(
+        return distinct(
             np.concatenate([self.head.live_ids(), *(block.ids for block in self.blocks)])
         )
 

@@ -32,7 +32,7 @@ from resumatch_monitor.storage.tsdb.appender import (
 )
 from resumatch_monitor.storage.tsdb.cardinality import count_metric, count_series
 from resumatch_monitor.storage.tsdb.disk import Disk, LocalDisk
-from resumatch_monitor.storage.tsdb.index import IdArray, intersect
+from resumatch_monitor.storage.tsdb.index import IdArray, SeriesIndex, intersect
 from resumatch_monitor.storage.tsdb.recovery import open_blocks, replay_wal
 from resumatch_monitor.storage.tsdb.sealing import Sealer, SealPolicy
 from resumatch_monitor.storage.tsdb.state import StoreState
@@ -316,21 +316,22 @@ class TimeSeriesStore:
 
     def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """See `Queryable`."""
-        return sorted(self._find(matchers, start_ms, end_ms))
+        index, ids = self._find_ids(matchers, start_ms, end_ms)
+        return sorted(index.labels_of(ids))
 
     def find_label_names(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
     ) -> list[str]:
         """See `Queryable`."""
-        found = self._find(matchers, start_ms, end_ms)
-        return sorted({name for labels in found for name, _ in labels.pairs})
+        index, ids = self._find_ids(matchers, start_ms, end_ms)
+        return sorted(index.names_among(ids))
 
     def find_label_values(
         self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int
     ) -> list[str]:
         """See `Queryable`."""
-        found = self._find(matchers, start_ms, end_ms)
-        return sorted({value for labels in found if (value := labels.get(name))})
+        index, ids = self._find_ids(matchers, start_ms, end_ms)
+        return sorted(index.values_among(name, ids))
 
     def cardinality(self, limit: int) -> Cardinality:
         """See `CardinalitySource`."""
@@ -340,12 +341,13 @@ class TimeSeriesStore:
         """See `CardinalitySource`."""
         return count_metric(self._state, metric, limit)
 
-    def _find(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+    def _find_ids(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> tuple[SeriesIndex, IdArray]:
         state = self._state
         index = state.index
         matched = index.match(matchers)
-        ids: IdArray = intersect(matched, state.ids_in_range(self._clamp(start_ms), end_ms))
-        return index.labels_of(ids)
+        return index, intersect(matched, state.ids_in_range(self._clamp(start_ms), end_ms))
 
     def _clamp(self, start_ms: int) -> int:
         # A block goes when its last sample is past the retention; until then its first ones hide.
