@@ -188,3 +188,17 @@ def test_nearest_names_share_words_or_letters() -> None:
 
     assert find_nearest("htpp_requests", names)[0] == "http_requests_total"
     assert find_nearest("zzz", names) == []
+
+
+def test_of_very_many_series_the_last_moment_is_looked_at() -> None:
+    store = MemoryStore()
+    for index in range(200):
+        store.add(Labels.of({"__name__": "many"}, index=str(index)), {_NOW - _MINUTE: 1.0})
+    options = Options(max_samples=2_000)
+
+    [found] = explain(store, "many > 5", start_ms=_NOW - 60 * _MINUTE, end_ms=_NOW, options=options)
+    tight = Options(max_samples=100)
+    [beyond] = explain(store, "many > 5", start_ms=_NOW, end_ms=_NOW, options=tight)
+
+    assert "(200 series) is always 1" in found.text
+    assert "too many series" in beyond.text

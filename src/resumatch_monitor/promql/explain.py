@@ -55,17 +55,20 @@ def explain(
     count = _MOST_STEPS if end_ms > start_ms else 1
     steps = np.unique(np.linspace(start_ms, end_ms, count).astype(np.int64))
     step_ms = int(steps[1] - steps[0]) if len(steps) > 1 else 0
-    context = Context(
-        queryable,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        step_ms=step_ms,
-        options=options,
-        checkpoint=checkpoint,
-    )
+
+    def make_context() -> Context:
+        return Context(
+            queryable,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=step_ms,
+            options=options,
+            checkpoint=checkpoint,
+        )
+
     finder = AbsenceFinder(queryable, query, checkpoint)
     with np.errstate(all="ignore"):
-        found = _Explainer(context, steps, finder).explain(node)
+        found = _Explainer(make_context, steps, finder).explain(node)
     return list(dict.fromkeys(found))[:MAX_FINDINGS]
 
 
@@ -73,9 +76,14 @@ def explain(
 class _Explainer:
     """Explains expressions at `steps`, (T,) ascending milliseconds."""
 
-    context: Context
+    make_context: Callable[[], Context]
     steps: TimeArray
     finder: AbsenceFinder
+
+    @property
+    def context(self) -> Context:
+        """A context with the query's limits, none of which is used up."""
+        return self.make_context()
 
     def explain(self, node: ast.Expr) -> list[Finding]:
         match node:
@@ -88,10 +96,9 @@ class _Explainer:
             case _:
                 pass
         try:
-            is_empty = _is_empty(self._evaluate(node))
+            return self._explain_empty(node) if _is_empty(self._evaluate(node)) else []
         except QueryLimitError:
-            return []
-        return self._explain_empty(node) if is_empty else []
+            return [_empty("It reads too many series to be looked into as a whole.")]
 
     def _explain_empty(self, node: ast.Expr) -> list[Finding]:
         match node:
@@ -136,9 +143,9 @@ class _Explainer:
     def _subquery(self, node: ast.Subquery) -> list[Finding]:
         ends = self.context.look_at(self.steps, offset_ms=node.offset_ms, at=node.at)
         steps = np.linspace(int(ends.min()) - node.range_ms, int(ends.max()), _MOST_STEPS)
-        return _Explainer(self.context, np.unique(steps.astype(np.int64)), self.finder).explain(
-            node.expr
-        )
+        return _Explainer(
+            self.make_context, np.unique(steps.astype(np.int64)), self.finder
+        ).explain(node.expr)
 
     def _selector(
         self, node: ast.VectorSelector, range_ms: int, *, min_samples: int
@@ -194,7 +201,11 @@ class _Explainer:
         return [_empty(f"Both sides of {node.operator} exist, but it yields nothing.")]
 
     def _evaluate(self, node: ast.Expr) -> Value:
-        return Evaluator(self.context, self.steps).evaluate(node)
+        try:
+            return Evaluator(self.context, self.steps).evaluate(node)
+        except QueryLimitError:
+            # Of very many series, the last moment alone has to do.
+            return Evaluator(self.context, self.steps[-1:]).evaluate(node)
 
 
 def _explain_comparison(node: ast.Binary, vector: Vector) -> Finding:
