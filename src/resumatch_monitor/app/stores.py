@@ -55,6 +55,8 @@ def build_stores(
             retention=config.metrics.retention,
             retention_size_bytes=config.metrics.retention_size_bytes,
             min_free_bytes=config.storage.min_free_bytes,
+            max_series=config.metrics.max_series,
+            page_cache_bytes=config.metrics.page_cache_bytes,
             select_max_samples=config.metrics.query_max_samples,
         ),
         errors_spool=Spool(

@@ -289,6 +289,10 @@ class MetricsConfig(ConfigModel):
     """A longer name of a label is a failed scrape."""
     label_value_bytes: int = Field(default=16 * 1024, gt=0)
     """A longer value of a label is a failed scrape."""
+    max_series: int = Field(default=1_000_000, gt=0)
+    """How many series there may be at all; each takes about 1 kB of memory."""
+    page_cache_bytes: int = Field(default=96 * 1024 * 1024, ge=0)
+    """How much memory decoded samples of sealed blocks may take, so that the next query is fast."""
     query_timeout: Duration = timedelta(seconds=30)
     """How long a query may take."""
     query_max_samples: int = Field(default=20_000_000, gt=0)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -174,7 +175,8 @@ from tests.storage.tsdb.support import series
 
 async def main():
     store = TimeSeriesStore(Path(sys.argv[1]), clock=SystemClock(), telemetry=Telemetry(),
-                            retention=timedelta(days=9999), segment_bytes=20_000)
+                            retention=timedelta(days=9999), segment_bytes=20_000,
+                            seal_window=timedelta(milliseconds=64))
     store.open()
     base = int(sys.argv[2])
 
@@ -196,6 +198,7 @@ async def main():
         for step in itertools.count():
             await asyncio.sleep(0.05)
             await asyncio.to_thread(store.seal, base + step * 20)
+            await asyncio.to_thread(store.compact)
 
     layouts = [RowLayout([series("m", id=str(n)) for n in range(40 + k)]) for k in range(2)]
     await asyncio.gather(rows(), samples(), seals())
@@ -233,7 +236,13 @@ def test_a_process_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Pat
         assert len(acknowledged[kind]) > 50
         assert acknowledged[kind] <= set(found[labels])
         assert all(bits == bits_of(float(at)) for at, bits in found[labels].items())
-    assert any((tmp_path / "blocks").iterdir()), "seals took part"
+    blocks = list((tmp_path / "blocks").iterdir())
+    assert blocks, "seals took part"
+    assert any(len(seals_of(block)) > 1 for block in blocks), "compaction took part"
+
+
+def seals_of(block: Path) -> list[int]:
+    return orjson.loads((block / "meta.json").read_bytes().splitlines()[0])["seal_ids"]
 
 
 class FailingDisk(LocalDisk):

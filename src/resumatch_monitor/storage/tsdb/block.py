@@ -31,6 +31,7 @@ from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
 from resumatch_monitor.storage.tsdb.chunk import ChunkError, decode_chunk, decode_times
 from resumatch_monitor.storage.tsdb.index import IdArray, intersect
 from resumatch_monitor.storage.tsdb.page_cache import PageCache
+from resumatch_monitor.storage.tsdb.records import restore_labels
 from resumatch_monitor.storage.tsdb.tombstones import (
     Period,
     TombstoneError,
@@ -158,8 +159,7 @@ class Block:
 
     def read_labels(self) -> list[Labels]:
         """Return the label sets in the order of `hashes`."""
-        pairs = orjson.loads(_unzip(self._section("labels")))
-        return [Labels((name, value) for name, value in each) for each in pairs]
+        return [restore_labels(each) for each in orjson.loads(_unzip(self._section("labels")))]
 
     def assign(self, ids: IdArray) -> None:
         """Give the series their ids, in the order of `hashes`."""

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from sys import intern
 
 import numpy as np
 import numpy.typing as npt
@@ -110,8 +111,12 @@ def pack_series(series: Sequence[Labels], compressor: zstandard.ZstdCompressor) 
 
 def unpack_series(payload: memoryview) -> list[Labels]:
     """Return the label sets that a record names."""
-    pairs = orjson.loads(_decompress(payload))
-    return [Labels((name, value) for name, value in each) for each in pairs]
+    return [restore_labels(each) for each in orjson.loads(_decompress(payload))]
+
+
+def restore_labels(pairs: Sequence[tuple[str, str]]) -> Labels:
+    """Return a label set whose sorted pairs were written as JSON; equal texts share memory."""
+    return Labels.from_sorted(tuple([(intern(name), intern(value)) for name, value in pairs]))
 
 
 def pack_layout(
@@ -196,7 +201,7 @@ def pack_delete(series: Sequence[Labels], start_ms: int, end_ms: int) -> bytes:
 def unpack_delete(payload: memoryview) -> tuple[list[Labels], int, int]:
     """Return the label sets, and the first and the last millisecond."""
     content = orjson.loads(_decompress(payload))
-    series = [Labels((name, value) for name, value in each) for each in content["series"]]
+    series = [restore_labels(each) for each in content["series"]]
     return series, content["from"], content["to"]
 
 
