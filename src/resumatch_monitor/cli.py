@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from resumatch_monitor.kit.eventloop import MonitorLoop
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
 from resumatch_monitor.kit.memory import keep_memory_small
+from resumatch_monitor.rules.testing.command import render_junit, run_rule_tests
 
 DEFAULT_CONFIG = Path("monitor.yaml")
 DEFAULT_DATA = Path("data")
@@ -83,6 +86,22 @@ def _build_parser() -> argparse.ArgumentParser:
     checking.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
     checking.set_defaults(run=_check_config)
 
+    testing = commands.add_parser(
+        "test-rules", help="run tests of rules, in the format of promtool"
+    )
+    testing.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    testing.add_argument(
+        "--run",
+        dest="patterns",
+        type=_parse_pattern,
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="only tests whose name matches; may be given several times",
+    )
+    testing.add_argument("--junit", type=Path, metavar="FILE", help="also write a JUnit report")
+    testing.set_defaults(run=_test_rules)
+
     starting = commands.add_parser("init", help="write a commented configuration to start from")
     starting.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
     starting.set_defaults(run=_init)
@@ -124,6 +143,28 @@ def _check_config(options: argparse.Namespace) -> int:
         _complain(f"warning: {warning}")
     _say(f"{options.file} is fine.")
     return _OK
+
+
+def _test_rules(options: argparse.Namespace) -> int:
+    # What a rule logs is among the failures.
+    logging.getLogger("resumatch_monitor").addHandler(logging.NullHandler())
+    outcomes = run_rule_tests(
+        options.files, name_patterns=options.patterns, say=_say, complain=_complain
+    )
+    if options.junit is not None:
+        try:
+            options.junit.write_bytes(render_junit(outcomes))
+        except OSError as error:
+            _complain(f"{options.junit} cannot be written: {error.strerror}")
+            return _FAILED
+    return _OK if all(outcome.has_passed for outcome in outcomes) else _FAILED
+
+
+def _parse_pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -170,6 +211,7 @@ def _parse_listen(text: str) -> tuple[str, int]:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _complain(text: str) -> None:

@@ -1,20 +1,28 @@
 """Reads Prometheus rule files; what is wrong in one rule costs only that rule."""
 
-import difflib
 import glob
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
-from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.kit.yamltree import YamlError, YamlTree, parse_yaml
 from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.rules.fields import (
+    InvalidError,
+    Pairs,
+    Steps,
+    find_unknown_keys,
+    take_count,
+    take_duration,
+    take_labels,
+    take_list,
+    take_mapping,
+    take_text,
+)
 from resumatch_monitor.rules.model import (
     AlertingRule,
     LoadedRules,
-    Pairs,
     RecordingRule,
     Rule,
     RuleFileError,
@@ -33,10 +41,7 @@ _FILE_KEYS = ("groups",)
 _GROUP_KEYS = ("name", "interval", "limit", "query_offset", "labels", "rules")
 _ALERT_KEYS = ("alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 _RECORD_KEYS = ("record", "expr", "labels")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-
-_Steps = tuple[str | int, ...]
 
 
 def find_rule_files(patterns: Sequence[Path]) -> tuple[list[Path], list[RuleFileError]]:
@@ -113,16 +118,6 @@ def _load_file(
     )
 
 
-class _InvalidError(Exception):
-    """The value at `steps` cannot be used."""
-
-    def __init__(self, message: str, *steps: str | int, at_key: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.steps = steps
-        self.at_key = at_key
-
-
 class _Reader:
     """Reads one parsed file and collects what is wrong with it."""
 
@@ -145,11 +140,11 @@ class _Reader:
             return []
         groups: list[RuleGroup] = []
         try:
-            root = _take_mapping(self._tree.value)
-            for problem in _find_unknown_keys(root, _FILE_KEYS):
+            root = take_mapping(self._tree.value)
+            for problem in find_unknown_keys(root, _FILE_KEYS):
                 self._report(problem, ())
-            items = _take_list(root.get("groups"), "groups")
-        except _InvalidError as error:
+            items = take_list(root.get("groups"), "groups")
+        except InvalidError as error:
             self._report(error, ())
             return []
         names: set[str] = set()
@@ -159,21 +154,21 @@ class _Reader:
                 groups.append(group)
         return groups
 
-    def _read_group(self, item: object, at: _Steps, names: set[str]) -> RuleGroup | None:
+    def _read_group(self, item: object, at: Steps, names: set[str]) -> RuleGroup | None:
         name: str | None = None
         try:
-            mapping = _take_mapping(item)
-            name = _take_text(mapping, "name", is_required=True)
+            mapping = take_mapping(item)
+            name = take_text(mapping, "name", is_required=True)
             _check_unique(name, names)
-            for problem in _find_unknown_keys(mapping, _GROUP_KEYS):
+            for problem in find_unknown_keys(mapping, _GROUP_KEYS):
                 self._report(problem, at, group=name)
-            labels = _take_labels(mapping, "labels")
+            labels = take_labels(mapping, "labels")
             _check_template_texts("labels", labels)
             interval = _take_interval(mapping) or self._default_interval
-            offset = _take_duration(mapping, "query_offset")
-            limit = _take_count(mapping, "limit")
-            items = _take_list(mapping.get("rules"), "rules")
-        except _InvalidError as error:
+            offset = take_duration(mapping, "query_offset")
+            limit = take_count(mapping, "limit")
+            items = take_list(mapping.get("rules"), "rules")
+        except InvalidError as error:
             self._report(error, at, group=name)
             return None
         rules = [
@@ -190,47 +185,47 @@ class _Reader:
             query_offset=offset,
         )
 
-    def _read_rule(self, item: object, at: _Steps, group: str, group_labels: Pairs) -> Rule | None:
+    def _read_rule(self, item: object, at: Steps, group: str, group_labels: Pairs) -> Rule | None:
         name: str | None = None
         try:
             self._count_rule()
-            mapping = _take_mapping(item)
+            mapping = take_mapping(item)
             kind = _find_kind(mapping)
-            name = _take_text(mapping, kind, is_required=True)
+            name = take_text(mapping, kind, is_required=True)
             known = _ALERT_KEYS if kind == "alert" else _RECORD_KEYS
-            problems = _find_unknown_keys(mapping, known)
+            problems = find_unknown_keys(mapping, known)
             if problems:
                 # A misspelt `for` or `labels` changes whom the alert wakes: the rule does not run.
                 for problem in problems:
                     self._report(problem, at, group=group, rule=name)
                 return None
             expr = self._take_expression(mapping)
-            labels = _merge(group_labels, _take_labels(mapping, "labels"))
+            labels = _merge(group_labels, take_labels(mapping, "labels"))
             line = self._tree.position(at).line
             if kind == "record":
                 return _build_recording_rule(name, expr, labels, line)
             return _build_alerting_rule(name, expr, labels, line, mapping)
-        except _InvalidError as error:
+        except InvalidError as error:
             self._report(error, at, group=group, rule=name)
             return None
 
     def _count_rule(self) -> None:
         self._rule_count += 1
         if self._rule_count > MOST_RULES:
-            raise _InvalidError(f"a file may hold at most {MOST_RULES} rules")
+            raise InvalidError(f"a file may hold at most {MOST_RULES} rules")
 
     def _take_expression(self, mapping: Mapping[str, object]) -> str:
-        expr = _take_text(mapping, "expr", is_required=True).strip()
+        expr = take_text(mapping, "expr", is_required=True).strip()
         try:
             self._check_expression(expr)
         except QueryError as error:
-            raise _InvalidError(f"expr: {error}", "expr") from error
+            raise InvalidError(f"expr: {error}", "expr") from error
         return expr
 
     def _report(
         self,
-        error: _InvalidError,
-        at: _Steps,
+        error: InvalidError,
+        at: Steps,
         *,
         group: str | None = None,
         rule: str | None = None,
@@ -245,21 +240,21 @@ class _Reader:
 
 def _build_recording_rule(name: str, expr: str, labels: Pairs, line: int) -> RecordingRule:
     if not _METRIC_NAME.fullmatch(name):
-        raise _InvalidError(f"record: {name!r} is not a metric name", "record")
+        raise InvalidError(f"record: {name!r} is not a metric name", "record")
     return RecordingRule(name, expr, labels, line)
 
 
 def _build_alerting_rule(
     name: str, expr: str, labels: Pairs, line: int, mapping: Mapping[str, object]
 ) -> AlertingRule:
-    annotations = _take_labels(mapping, "annotations")
+    annotations = take_labels(mapping, "annotations")
     _check_template_texts("labels", labels)
     _check_template_texts("annotations", annotations)
     return AlertingRule(
         name=name,
         expr=expr,
-        hold_duration=_take_duration(mapping, "for"),
-        keep_firing_for=_take_duration(mapping, "keep_firing_for"),
+        hold_duration=take_duration(mapping, "for"),
+        keep_firing_for=take_duration(mapping, "keep_firing_for"),
         labels=labels,
         annotations=annotations,
         line=line,
@@ -268,107 +263,26 @@ def _build_alerting_rule(
 
 def _check_unique(name: str, names: set[str]) -> None:
     if name in names:
-        raise _InvalidError(f"name: the group {name!r} is there twice in this file", "name")
+        raise InvalidError(f"name: the group {name!r} is there twice in this file", "name")
     names.add(name)
 
 
 def _take_interval(mapping: Mapping[str, object]) -> timedelta:
-    interval = _take_duration(mapping, "interval")
+    interval = take_duration(mapping, "interval")
     if timedelta(0) < interval < _SHORTEST_INTERVAL:
-        raise _InvalidError("interval: is shorter than a second", "interval")
+        raise InvalidError("interval: is shorter than a second", "interval")
     return interval
 
 
 def _find_kind(mapping: Mapping[str, object]) -> str:
     kinds = [kind for kind in ("alert", "record") if kind in mapping]
     if len(kinds) == 2:
-        raise _InvalidError("a rule has either alert or record, not both", "record", at_key=True)
+        raise InvalidError("a rule has either alert or record, not both", "record", at_key=True)
     if not kinds:
-        problems = _find_unknown_keys(mapping, (*_ALERT_KEYS, "record"))
+        problems = find_unknown_keys(mapping, (*_ALERT_KEYS, "record"))
         hint = f"; {problems[0].message}" if problems else ""
-        raise _InvalidError(f"a rule needs alert or record{hint}")
+        raise InvalidError(f"a rule needs alert or record{hint}")
     return kinds[0]
-
-
-def _find_unknown_keys(
-    mapping: Mapping[str, object], known: Collection[str]
-) -> list[_InvalidError]:
-    return [
-        _InvalidError(f"{key}: unknown key{_suggest(key, known)}", key, at_key=True)
-        for key in mapping
-        if key not in known
-    ]
-
-
-def _suggest(key: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
-
-
-def _take_mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise _InvalidError("keys and values are expected here")
-    return cast("dict[str, object]", value)
-
-
-def _take_list(value: object, key: str) -> list[object]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _InvalidError(f"{key}: a list is expected", key)
-    return cast("list[object]", value)
-
-
-def _take_text(mapping: Mapping[str, object], key: str, *, is_required: bool = False) -> str:
-    value = mapping.get(key)
-    if isinstance(value, dict | list):
-        raise _InvalidError(f"{key}: a text is expected", key)
-    text = _render_scalar(value)
-    if is_required and not text.strip():
-        raise _InvalidError(f"{key}: is missing or empty", key)
-    return text
-
-
-def _render_scalar(value: object) -> str:
-    # YAML's own forms of what the file's author wrote as text.
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _take_duration(mapping: Mapping[str, object], key: str) -> timedelta:
-    text = _take_text(mapping, key)
-    if not text:
-        return timedelta(0)
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise _InvalidError(f"{key}: {error}", key) from None
-
-
-def _take_count(mapping: Mapping[str, object], key: str) -> int:
-    value = mapping.get(key, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _InvalidError(f"{key}: a whole number from 0 is expected", key)
-    return value
-
-
-def _take_labels(mapping: Mapping[str, object], key: str) -> Pairs:
-    value = mapping.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise _InvalidError(f"{key}: names and texts are expected", key)
-    pairs: list[tuple[str, str]] = []
-    for name, text in cast("dict[str, object]", value).items():
-        if not _LABEL_NAME.fullmatch(name) or name == "__name__":
-            raise _InvalidError(f"{key}.{name}: not a name for a label", key, name, at_key=True)
-        if isinstance(text, dict | list):
-            raise _InvalidError(f"{key}.{name}: a text is expected", key, name)
-        pairs.append((name, _render_scalar(text)))
-    return tuple(pairs)
 
 
 def _check_template_texts(key: str, pairs: Pairs) -> None:
@@ -376,7 +290,7 @@ def _check_template_texts(key: str, pairs: Pairs) -> None:
         try:
             parse_template(text)
         except TemplateError as error:
-            raise _InvalidError(f"{key}.{name}: {error}", key, name) from error
+            raise InvalidError(f"{key}.{name}: {error}", key, name) from error
 
 
 def _merge(group_labels: Pairs, labels: Pairs) -> Pairs:

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from resumatch_monitor.metrics.labels import Labels
-
-Pairs = tuple[tuple[str, str], ...]
-"""Names and texts in the order of the file; the texts may be templates."""
+from resumatch_monitor.rules.fields import Pairs
 
 
 @dataclass(frozen=True, slots=True)
