@@ -72,3 +72,27 @@ def test_aliases_cannot_unfold_without_end() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(YamlError):
         parse_yaml(text)
+
+
+def test_leaves_scalars_as_they_are_written_where_texts_are_wanted() -> None:
+    tree = parse_yaml(
+        "{a: 0x10, b: 1.10, c: yes, d: ~, e: null, f: 2026-01-31, g: '5', h: , i: [010, true]}",
+        as_text=True,
+    )
+
+    assert tree.value == {
+        "a": "0x10",
+        "b": "1.10",
+        "c": "yes",
+        "d": None,
+        "e": None,
+        "f": "2026-01-31",
+        "g": "5",
+        "h": None,
+        "i": ["010", "true"],
+    }
+
+
+def test_refuses_a_tag_also_where_texts_are_wanted() -> None:
+    with pytest.raises(YamlError):
+        parse_yaml("a: !!python/name:os.system x", as_text=True)

@@ -172,3 +172,16 @@ def test_no_two_rules_have_the_same_key() -> None:
     keys = [key for keys in assign_rule_keys([*loaded.groups, *loaded.groups]) for key in keys]
 
     assert len(set(keys)) == 12
+
+
+def test_texts_stay_as_they_are_written() -> None:
+    loaded = parse_rule_file(
+        "groups: [{name: 1.10, rules: [{alert: A, expr: 1, labels: {version: 1.10, on: yes}}]}]",
+        file="rules.yml",
+        check_expression=refuse_nonsense,
+        default_interval=timedelta(seconds=15),
+    )
+
+    (group,) = loaded.groups
+    assert group.name == "1.10"
+    assert group.rules[0].labels == (("version", "1.10"), ("on", "yes"))

@@ -11,6 +11,10 @@ _LARGEST_DOCUMENT_NODES = 200_000
 _DEEPEST_NESTING = 100
 _PLAIN_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
+_SCALAR_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "timestamp")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -55,8 +59,13 @@ class YamlTree:
         return self.keys.get(tuple(path)) or self.position(path)
 
 
-def parse_yaml(text: str) -> YamlTree:
+def parse_yaml(text: str, *, as_text: bool = False) -> YamlTree:
     """Parse one YAML document of plain values.
+
+    Args:
+        text: The document.
+        as_text: Whether every scalar but null stays the text that was written, as it does where
+            a text is expected of it: `1.10`, `0x10` and `yes` are no numbers and no boolean then.
 
     Raises:
         YamlError: For bad syntax, a key that occurs twice, a tag, or a document whose aliases
@@ -69,7 +78,7 @@ def parse_yaml(text: str) -> YamlTree:
             root = loader.get_single_node()
             tree = YamlTree(None)
             if root is not None:
-                tree.value = _Builder(loader, tree).build(root, ())
+                tree.value = _Builder(loader, tree, as_text=as_text).build(root, ())
             return tree
         finally:
             loader.dispose()
@@ -113,7 +122,8 @@ def _to_position(mark: _Mark | None) -> Position:
 class _Builder:
     """Turns composed nodes into plain values and notes their positions."""
 
-    def __init__(self, loader: yaml.CSafeLoader, tree: YamlTree) -> None:
+    def __init__(self, loader: yaml.CSafeLoader, tree: YamlTree, *, as_text: bool) -> None:
+        self._as_text = as_text
         self._construct = cast(
             "Callable[[yaml.Node], object]", cast("Any", loader).construct_object
         )
@@ -133,6 +143,8 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             items = cast("list[yaml.Node]", node.value)
             return [self.build(item, (*path, index)) for index, item in enumerate(items)]
+        if self._as_text and node.tag in _SCALAR_TAGS:
+            return str(node.value)
         return self._construct(node)
 
     def _build_mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:

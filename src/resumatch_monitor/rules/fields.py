@@ -1,4 +1,4 @@
-"""Takes typed values out of a parsed YAML document; what is wrong names the key and its place."""
+"""Takes values out of a YAML document parsed `as_text`; an error names the key and its place."""
 
 import difflib
 import re
@@ -70,7 +70,7 @@ def take_list(value: object, key: str) -> list[object]:
 
 
 def take_text(mapping: Mapping[str, object], key: str, *, is_required: bool = False) -> str:
-    """Return the text at `key`, numbers and booleans as text; empty if there is none.
+    """Return the text at `key`; empty if there is none.
 
     Raises:
         InvalidError: If it is no text, or is missing although it is required.
@@ -85,13 +85,8 @@ def take_text(mapping: Mapping[str, object], key: str, *, is_required: bool = Fa
 
 
 def render_scalar(value: object) -> str:
-    """Return a YAML scalar as text."""
-    # YAML's own forms of what the file's author wrote as text.
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    """Return a scalar of a document that was parsed `as_text`; nothing is an empty text."""
+    return "" if value is None else str(value)
 
 
 def take_duration(mapping: Mapping[str, object], key: str) -> timedelta:
@@ -115,10 +110,10 @@ def take_count(mapping: Mapping[str, object], key: str) -> int:
     Raises:
         InvalidError: If it is negative or no whole number.
     """
-    value = mapping.get(key, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    text = take_text(mapping, key) or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise InvalidError(f"{key}: a whole number from 0 is expected", key)
-    return value
+    return int(text)
 
 
 def take_labels(mapping: Mapping[str, object], key: str) -> Pairs:

@@ -87,7 +87,7 @@ def parse_rule_file(
 ) -> LoadedRules:
     """Parse the text of one rule file."""
     try:
-        tree = parse_yaml(text)
+        tree = parse_yaml(text, as_text=True)
     except YamlError as error:
         place = error.position
         broken = RuleFileError(file, place.line, None, None, error.message, place.column)

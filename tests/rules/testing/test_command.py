@@ -97,7 +97,7 @@ def test_shows_how_alerts_differ() -> None:
 def test_shows_how_samples_differ() -> None:
     complaint = fail("failing-extra-sample.yml")
 
-    assert "failing-extra-sample.yml:6: expr: 'a', time: 0s" in complaint
+    assert "failing-extra-sample.yml:5: expr: 'a', time: 0s" in complaint
     assert '+ a{b="2"} 1' in complaint
 
 
@@ -133,7 +133,7 @@ def test_names_everything_that_is_wrong_in_a_file_with_its_place(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tests: [", "tests.yml:1"),
+        ("tests: [", "tests.yml:2:1"),
         ("tests: 5", "a list is expected"),
         ("- a", "keys and values are expected"),
         ("tests: [{alert_rule_test: [{alertname: A, eval_time: 10y}]}]", "evaluations away"),

@@ -84,7 +84,7 @@ def load_test_file(path: Path) -> RuleTestDocument:
     except UnicodeDecodeError as error:
         raise _broken(path, f"is not UTF-8 text (byte {error.start})") from None
     try:
-        tree = parse_yaml(text)
+        tree = parse_yaml(text, as_text=True)
     except YamlError as error:
         place = error.position
         raise RuleTestFileError(
@@ -192,7 +192,7 @@ class _Reader:
             message = "histogram: native histograms are not supported"
             raise InvalidError(message, "histogram", at_key=True)
         self._refuse_unknown(mapping, _SAMPLE_KEYS, at)
-        value = _parse(mapping, "value", float) if "value" in mapping else 0.0
+        value = _parse(mapping, "value", _parse_number) if "value" in mapping else 0.0
         return ExpectedSample(_parse(mapping, "labels", parse_series), value)
 
     def _read_each(
@@ -245,20 +245,26 @@ def _parse(mapping: _Mapping, key: str, parse: Callable[[str], ItemT]) -> ItemT:
         raise InvalidError(f"{key}: {error}", key) from None
 
 
+def _parse_number(text: str) -> float:
+    # YAML writes `.inf` and `.nan`.
+    bare = text.replace(".", "", 1) if text.lower().lstrip("+-") in (".inf", ".nan") else text
+    return float(bare)
+
+
 def _take_flag(mapping: _Mapping, key: str) -> bool:
-    value = mapping.get(key, False)
-    if not isinstance(value, bool):
+    text = take_text(mapping, key) or "false"
+    if text not in ("true", "false"):
         raise InvalidError(f"{key}: true or false is expected", key)
-    return value
+    return text == "true"
 
 
 def _take_moment(mapping: _Mapping, key: str) -> datetime:
     """Return the moment at `key`: RFC 3339 or seconds since the epoch, which is the default."""
-    value = mapping.get(key)
-    if value is None:
+    text = take_text(mapping, key)
+    if not text:
         return _EPOCH
     try:
-        moment = value if isinstance(value, datetime) else _parse_moment(render_scalar(value))
+        moment = _parse_moment(text)
     except (ValueError, OverflowError):
         message = f"{key}: write 2026-01-31T12:00:00Z or seconds since the epoch"
         raise InvalidError(message, key) from None
