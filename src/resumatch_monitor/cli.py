@@ -18,6 +18,13 @@ from resumatch_monitor.app import (
     reset_password,
     serve,
 )
+from resumatch_monitor.app.query import (
+    RENDERERS,
+    QueryFailedError,
+    fetch,
+    parse_question,
+    read_store,
+)
 from resumatch_monitor.config.check import check_config, find_idle_keys
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
@@ -32,6 +39,7 @@ from resumatch_monitor.rules.testing.command import render_junit, run_rule_tests
 DEFAULT_CONFIG = Path("monitor.yaml")
 DEFAULT_DATA = Path("data")
 DEFAULT_LISTEN = "127.0.0.1:9700"
+TOKEN_VARIABLE = "RESUMATCH_MONITOR_TOKEN"  # noqa: S105 - the name of a variable
 
 _OK, _FAILED, _USAGE = 0, 1, 2
 
@@ -102,6 +110,28 @@ def _build_parser() -> argparse.ArgumentParser:
     testing.add_argument("--junit", type=Path, metavar="FILE", help="also write a JUnit report")
     testing.set_defaults(run=_test_rules)
 
+    asking = commands.add_parser("query", help="evaluate an expression and show the result")
+    asking.add_argument("expr", metavar="EXPR")
+    asking.add_argument(
+        "--url",
+        default=f"http://{DEFAULT_LISTEN}",
+        help="a monitor or another server with Prometheus' API; default: %(default)s",
+    )
+    asking.add_argument(
+        "--token", help=f"a token that may read; better given in {TOKEN_VARIABLE}", default=None
+    )
+    asking.add_argument(
+        "--data", type=Path, metavar="DIR", help="ask the data of a stopped monitor instead"
+    )
+    asking.add_argument("--time", help="when: now, now-1h, RFC 3339 or seconds; default: now")
+    asking.add_argument("--from", dest="from_", metavar="TIME", help="ask for a range from here")
+    asking.add_argument("--to", metavar="TIME", help="to here; default: now")
+    asking.add_argument("--step", metavar="DURATION", help="from one moment to the next")
+    asking.add_argument(
+        "--format", choices=tuple(RENDERERS), default="table", help="default: %(default)s"
+    )
+    asking.set_defaults(run=_query)
+
     starting = commands.add_parser("init", help="write a commented configuration to start from")
     starting.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
     starting.set_defaults(run=_init)
@@ -158,6 +188,38 @@ def _test_rules(options: argparse.Namespace) -> int:
             _complain(f"{options.junit} cannot be written: {error.strerror}")
             return _FAILED
     return _OK if all(outcome.has_passed for outcome in outcomes) else _FAILED
+
+
+def _query(options: argparse.Namespace) -> int:
+    clock = SystemClock()
+    try:
+        question = parse_question(
+            options.expr,
+            time=options.time,
+            from_=options.from_,
+            to=options.to,
+            step=options.step,
+            now=clock.now(),
+        )
+    except ValueError as error:
+        _complain(str(error))
+        return _USAGE
+    try:
+        if options.data is not None:
+            result = read_store(question, data=options.data, clock=clock)
+        else:
+            token = options.token or os.environ.get(TOKEN_VARIABLE, "")
+            result = asyncio.run(fetch(question, url=options.url, token=token))
+    except AlreadyRunningError as error:
+        _complain(f"{error} Ask it with --url.")
+        return _FAILED
+    except (QueryFailedError, NoDataError, OSError) as error:
+        _complain(str(error))
+        return _FAILED
+    for remark in result.remarks:
+        _complain(remark)
+    _say(RENDERERS[options.format](result))
+    return _OK
 
 
 def _parse_pattern(text: str) -> re.Pattern[str]:
