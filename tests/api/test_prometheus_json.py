@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ NAN, INF = math.nan, math.inf
 
 
 def go_format(value: float) -> str:
-    """Return `value` as Go's strconv.FormatFloat does in the API, made from exact digits."""
+    """Return `value` as Go's strconv.FormatFloat does in the API.
+
+    The shortest digits that read back the same are what Python's `repr` has, too.
+    """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -27,9 +31,10 @@ def go_format(value: float) -> str:
     sign = "-" if math.copysign(1, value) < 0 else ""
     if value == 0:
         return f"{sign}0"
-    shortest = next(text for n in range(17) if float(text := f"{abs(value):.{n}e}") == abs(value))
-    mantissa, _, exponent = shortest.partition("e")
-    digits, power = mantissa.replace(".", ""), int(exponent)
+    _, numerals, exponent = Decimal(repr(abs(value))).normalize().as_tuple()
+    digits = "".join(map(str, numerals))
+    power = int(exponent) + len(digits) - 1
+    mantissa = f"{digits[0]}.{digits[1:]}" if digits[1:] else digits
     if not 1e-6 <= abs(value) < 1e21:
         return f"{sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
     if power < 0:

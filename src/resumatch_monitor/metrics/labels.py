@@ -44,6 +44,11 @@ class Labels(Mapping[str, str]):
         return self._map.get(name, "")
 
     @property
+    def mapping(self) -> dict[str, str]:
+        """The labels as what JSON is made of soonest; not to be changed."""
+        return self._map
+
+    @property
     def metric_name(self) -> str:
         """The metric's name, empty if there is none."""
         return self._map.get(METRIC_NAME, "")
