@@ -350,7 +350,7 @@ async def test_passes_annotations_on(client: httpx.AsyncClient) -> None:
     response = await client.get("/api/v1/query", params={"query": "quantile(2, odd)"})
 
     assert response.json()["warnings"] == [
-        "PromQL warning: quantile value should be between 0 and 1, got 2"
+        "PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"
     ]
 
 
