@@ -1,4 +1,4 @@
-"""From a target's text to samples on disk: rates, bytes, start-up, memory.
+"""From a target's text to samples on disk, relabelled or not: rates, bytes, start-up, memory.
 
 Run with `python -m benchmarks.scrape_to_stored`. One target of 10,000 series in which two thirds
 of the values change from scrape to scrape; medians over all scrapes.
@@ -23,6 +23,8 @@ from resumatch_monitor.kit.clock import SystemClock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.exposition import ExpositionParser
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
+from resumatch_monitor.metrics.mutate import SampleMutator
+from resumatch_monitor.metrics.relabel import RelabelConfig, Relabeller
 from resumatch_monitor.metrics.writer import TargetWriter
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 
@@ -58,13 +60,38 @@ def open_store(folder: Path) -> TimeSeriesStore:
     return store
 
 
+# None of them drops a series, so that both ways store as many samples.
+RULES = (
+    {"source_labels": ["__name__"], "regex": "go_.*|process_.*", "action": "drop"},
+    {"source_labels": ["handler"], "regex": "/api/v1/(.*)", "target_label": "resource"},
+    {"regex": "unused_.*", "action": "labeldrop"},
+)
+
+
+def build_writer(store: TimeSeriesStore, *, is_relabelled: bool) -> TargetWriter:
+    labels = {"job": "bench", "relabelled": str(is_relabelled)}
+    rules = [RelabelConfig.model_validate(rule) for rule in RULES] if is_relabelled else []
+    return TargetWriter(
+        sink=store,
+        target_key=f"bench {is_relabelled}",
+        target_labels=labels,
+        mutator=SampleMutator(labels, relabel=Relabeller(rules)),
+    )
+
+
 async def scrape(
-    store: TimeSeriesStore, *, series: int, scrapes: int, start_ms: int, report: Callable[..., None]
+    store: TimeSeriesStore,
+    *,
+    series: int,
+    scrapes: int,
+    start_ms: int,
+    is_relabelled: bool,
+    report: Callable[..., None],
 ) -> None:
     rng = np.random.default_rng(5)
     values = np.zeros(series, dtype=np.int64)
     parser = ExpositionParser()
-    writer = TargetWriter(sink=store, target_key="bench", target_labels={"job": "bench"})
+    writer = build_writer(store, is_relabelled=is_relabelled)
     wall: list[float] = []
     cpu: list[float] = []
     parse: list[float] = []
@@ -84,7 +111,8 @@ async def scrape(
         wall.append(time.perf_counter() - wall_began)
         cpu.append(time.process_time() - cpu_began)
         parse.append(parsed - wall_began)
-    report("scrape to durable, median wall ms", statistics.median(wall) * 1e3)
+    way = "with metric_relabel_configs" if is_relabelled else "without metric_relabel_configs"
+    report(f"scrape to durable, {way}, median wall ms", statistics.median(wall) * 1e3)
     report("  of which parsing, ms", statistics.median(parse) * 1e3)
     report("samples per wall second", series / statistics.median(wall))
     report("samples per CPU second", series / statistics.median(cpu))
@@ -126,7 +154,7 @@ def query_ms(store: TimeSeriesStore, end_ms: int) -> float:
 
 def run(series: int, scrapes: int) -> None:
     def report(name: str, value: float) -> None:
-        print(f"{name:<45}{value:>16,.2f}", flush=True)
+        print(f"{name:<65}{value:>16,.2f}", flush=True)
 
     now_ms = to_milliseconds(datetime.now(UTC))
     start_ms = now_ms - scrapes * STEP_MS
@@ -135,8 +163,18 @@ def run(series: int, scrapes: int) -> None:
         report("series", series)
         report("scrapes", scrapes)
         store = open_store(folder)
-        asyncio.run(scrape(store, series=series, scrapes=scrapes, start_ms=start_ms, report=report))
-        samples = series * scrapes
+        for is_relabelled in (False, True):
+            asyncio.run(
+                scrape(
+                    store,
+                    series=series,
+                    scrapes=scrapes,
+                    start_ms=start_ms,
+                    is_relabelled=is_relabelled,
+                    report=report,
+                )
+            )
+        samples = 2 * series * scrapes
         report("log, bytes a sample", folder_size(folder / "wal") / samples)
         report("select of everything from the head, ms", query_ms(store, now_ms))
         store.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from resumatch_monitor.kit.http import build_client
+from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
 from resumatch_monitor.metrics.discovery import Discovery
@@ -60,7 +61,9 @@ async def discovering(told: Told, clock: FakeClock, **config: Any) -> AsyncGener
 
         scrape = ScrapeConfig.model_validate({"job_name": "app", **config})
         pool = build_pool(scrape, GlobalConfig(), MetricsConfig())
-        discovery = Discovery([pool], apply=told.apply, get_access=get_access, clock=clock)
+        discovery = Discovery(
+            [pool], apply=told.apply, get_access=get_access, clock=clock, telemetry=Telemetry()
+        )
         running = asyncio.create_task(discovery.run())
         try:
             yield discovery
@@ -182,6 +185,22 @@ async def test_says_what_relabelling_dropped_and_what_makes_no_target(clock: Fak
     (dropped,) = discovery.dropped()
     assert dropped.discovered_labels["__address__"] == "a:80"
     assert SECRET not in repr(discovery.dropped())
+
+
+async def test_a_password_in_an_address_is_shown_nowhere(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Told()
+    groups = [{"targets": [f"https://user:{SECRET}@a/", f"user:{SECRET}@b:80", "c:80"]}]
+    relabel = [{"action": "drop", "source_labels": ["__address__"], "regex": "https.*"}]
+    async with discovering(
+        told, clock, static_configs=groups, relabel_configs=relabel
+    ) as discovery:
+        await told.wait_for(lambda: told.is_complete)
+
+    assert SECRET not in repr((discovery.pools(), discovery.dropped()))
+    assert "***@b:80" in discovery.pools()[0].error
+    assert SECRET not in caplog.text
 
 
 async def test_more_targets_than_the_limit_fail_with_a_reason(clock: FakeClock) -> None:

@@ -57,7 +57,7 @@ HAND_WRITTEN: dict[str, dict[str, Any]] = {
             {"target_label": "__metrics_path__", "replacement": "/elsewhere"},
             {"source_labels": ["__scheme__", "__scrape_interval__", "__scrape_timeout__"],
              "target_label": "how", "separator": "/"},
-            {"target_label": "__scrape_timeout__", "replacement": "700ms"},
+            {"target_label": "__scrape_timeout__", "replacement": "4s"},
         ],
     },
     "probing": {
@@ -173,8 +173,8 @@ def make_configs(address: str) -> list[dict[str, Any]]:
     configs = [
         {
             "job_name": name,
-            "scrape_interval": "1s",
-            "scrape_timeout": "900ms",
+            "scrape_interval": "5s",
+            "scrape_timeout": "5s",
             "static_configs": [{"targets": ["ADDRESS"], "labels": {"env": "Test"}}],
             **config,
         }
@@ -243,7 +243,11 @@ async def scrape_here(
             for each in configs
         ]
         discovery = Discovery(
-            pools, apply=manager.replace_targets, get_access=manager.get_access, clock=clock
+            pools,
+            apply=manager.replace_targets,
+            get_access=manager.get_access,
+            clock=clock,
+            telemetry=Telemetry(),
         )
         running = [asyncio.create_task(loop()) for loop in (manager.run, discovery.run)]
         assert await manager.wait_until_first_round(30)

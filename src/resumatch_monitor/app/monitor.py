@@ -271,6 +271,7 @@ class Monitor:
             apply=self.scraper.replace_targets,
             get_access=self.scraper.get_access,
             clock=self.clock,
+            telemetry=self.telemetry,
         )
         self.collectors = CollectorManager(
             collectors=build_collectors(config.collectors, allowed_hosts=self._allowed_hosts),

@@ -110,8 +110,10 @@ class AccessProvider:
 
     async def _get_client(self) -> httpx.AsyncClient:
         tls = self._config.tls_config
-        if tls is None or self._build_client is None:
+        if tls is None:
             return self._shared
+        if self._build_client is None:
+            raise AccessError("tls_config: there is nothing here that could speak it")
         async with self._lock:
             stamp = await asyncio.to_thread(_stamp, tls)
             if self._own is None or stamp != self._stamp:

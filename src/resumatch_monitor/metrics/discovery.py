@@ -4,7 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from prometheus_client import Counter
+
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.discovery_sources import (
     Discovered,
@@ -80,7 +83,23 @@ class Discovery:
         apply: Apply,
         get_access: GetAccess,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
+        """Build every source; those that never change are looked at.
+
+        Args:
+            pools: The scrape configurations.
+            apply: Takes the targets, again whenever they change.
+            get_access: Gives credentials and TLS for HTTP endpoints.
+            clock: For pauses.
+            telemetry: Counts looks that failed.
+        """
+        self._failures = Counter(
+            "resumatch_monitor_target_discovery_failures_total",
+            "Looks at a source of targets that kept its targets as they were.",
+            ["job", "kind"],
+            registry=telemetry.registry,
+        )
         self._apply = apply
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -92,6 +111,8 @@ class Discovery:
             for at, source in enumerate(state.sources):
                 if isinstance(source, StaticSource):
                     state.found[at] = source.list_targets()
+                else:
+                    self._failures.labels(state.pool.name, source.status.kind)
             state.build()
         self._unseen = {
             (state.pool, at)
@@ -131,6 +152,8 @@ class Discovery:
         while source.pause is not None:
             before = source.status.last_error
             found = await source.look()
+            if source.status.last_error:
+                self._failures.labels(state.pool.name, source.status.kind).inc()
             self._log_change(state, source, before)
             is_first = (state.pool, at) in self._unseen
             self._unseen.discard((state.pool, at))

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import orjson
 
 from resumatch_monitor.kit.clock import Clock
-from resumatch_monitor.kit.network import scrub
+from resumatch_monitor.kit.network import find_url_secrets, scrub
 from resumatch_monitor.kit.yamltree import YamlError, parse_yaml
 from resumatch_monitor.metrics.access import AccessProvider
 from resumatch_monitor.metrics.discovery_config import FileSDConfig, HTTPSDConfig, StaticConfig
@@ -164,7 +164,8 @@ class HTTPSource:
         try:
             self._targets = await self._ask()
         except (FetchError, DiscoveryError) as error:
-            self.status = replace(self.status, last_error=str(error))
+            said = scrub(str(error), find_url_secrets(self._config.url))
+            self.status = replace(self.status, last_error=said)
         else:
             self.status = replace(
                 self.status,

@@ -217,6 +217,9 @@ def _cut_exemplars(
     tails: list[bytes], at: list[int], exemplars: dict[int, ParsedExemplar]
 ) -> list[bytes]:
     """Return the tails without their exemplars, which are added to `exemplars`."""
+    # Most expositions have none at all.
+    if EXEMPLAR_MARK not in b"\n".join(tails):
+        return tails
     cut: list[bytes] = []
     for position, tail in zip(at, tails, strict=True):
         value, mark, exemplar = tail.partition(EXEMPLAR_MARK)

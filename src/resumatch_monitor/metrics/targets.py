@@ -111,7 +111,7 @@ def build_pool_targets(pool: ScrapePool, discovered: Iterable[Mapping[str, str]]
         except ValueError as error:
             count_problems += 1
             if len(problems) < _MOST_PROBLEMS:
-                problems.append(f"{before.get('__address__', '')!r}: {error}")
+                problems.append(f"{_mask_address(before.get('__address__', ''))!r}: {error}")
             continue
         if target is None:
             count_dropped += 1
@@ -172,7 +172,12 @@ def _mask_label(name: str, value: str) -> str:
         return _MASK
     if name in _URL_LABELS:
         return mask_url(value)
-    return value
+    return _mask_address(value) if name == "__address__" else value
+
+
+def _mask_address(address: str) -> str:
+    # What stands before an @ is likely a password.
+    return f"{_MASK}@{address.rpartition('@')[2]}" if "@" in address else address
 
 
 def _may_be_secret(name: str) -> bool:
