@@ -357,7 +357,7 @@ class Appender:
                 raise StoreFullError(
                     f"{missing} further series would exceed the {self._limits.max_series} allowed"
                 )
-        return np.fromiter((index.add(each) for each in labels), np.int32, len(labels))
+        return index.resolve(labels)
 
     def _commit(self, group: _Group) -> None:
         started = perf_counter()
