@@ -6,7 +6,7 @@ from resumatch_monitor.metrics.labels import Matcher, MatchOp
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
-from resumatch_monitor.promql.parse import EXPERIMENTAL_FUNCTIONS, format_query, parse
+from resumatch_monitor.promql.parse import EXPERIMENTAL_FUNCTIONS, FEATURES, format_query, parse
 from resumatch_monitor.promql.value import QueryError, UnsupportedError
 from tests.support.memory_store import MemoryStore
 
@@ -100,19 +100,20 @@ def test_formats() -> None:
 
 _WORDS = """
 a b sum rate topk by on ( ) [5m] [5m:1m] { } a= + - / == bool and or offset 1m @ 0 1 NaN ,
-=~ group_left ignoring start() 1e300 -1 label_replace histogram_quantile
+=~ group_left ignoring start() 1e300 -1 label_replace histogram_quantile fill( info( [1+1s] step()
+limit_ratio(0.5, "\\xff" -5 1_0 min_of( [range():]
 """
 _TOKENS = st.sampled_from(_WORDS.split())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(tokens=st.lists(_TOKENS, min_size=1, max_size=12))
 def test_any_text_gives_a_value_or_a_query_error(tokens: list[str]) -> None:
-    store, query = MemoryStore(), " ".join(tokens)
+    store, query, options = MemoryStore(), " ".join(tokens), Options(features=FEATURES)
 
     try:
-        evaluate_instant(store, query, 1_000_000, options=Options())
-        evaluate_range(store, query, start_ms=0, end_ms=9, step_ms=3, options=Options())
+        evaluate_instant(store, query, 1_000_000, options=options)
+        evaluate_range(store, query, start_ms=0, end_ms=9, step_ms=3, options=options)
     except QueryError:
         return
 
@@ -120,8 +121,25 @@ def test_any_text_gives_a_value_or_a_query_error(tokens: list[str]) -> None:
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "query",
-    ["x[" + "a" * 50_000 + ":" * 40_000, "x" + " fill" * 19_000, "offset" + " " * 90_000 + "!"],
+    [
+        "x[" + "a" * 50_000 + ":" * 40_000,
+        "x" + " fill" * 19_000,
+        "offset" + " " * 90_000 + "!",
+        "a" * 100_001,
+        "(" * 10_000 + "a" + ")" * 10_000,
+        "abs(" * 10_000 + "a" + ")" * 10_000,
+        "-" * 90_000 + "a",
+        "a" + " + a" * 20_000,
+        "a" + "[1m:1m]" * 10_000,
+        "{" * 50_000,
+        ")" * 90_000,
+        "info(a,{" * 10_000,
+        "a offset " + "(" * 40_000 + "1" + ")" * 40_000,
+        "a[" + "(" * 40_000 + "1" + ")" * 40_000 + "]",
+        '"' + "\\xff" * 20_000,
+        "1_" * 45_000,
+    ],
 )
-def test_a_long_query_that_is_none_is_refused_at_once(query: str) -> None:
+def test_a_query_beyond_all_measure_is_refused_at_once(query: str) -> None:
     with pytest.raises(QueryError):
-        parse(query)
+        parse(query, features=FEATURES)

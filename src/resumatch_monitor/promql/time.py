@@ -12,13 +12,22 @@ from resumatch_monitor.metrics.samples import FloatArray
 
 _SecondArray = npt.NDArray[np.datetime64]
 
-# Further away the calendar's own arithmetic overflows.
-_FURTHEST_SECONDS = 1e14
+# After so many seconds the calendar, week days included, begins anew.
+_CYCLE_YEARS = 400
+_CYCLE_SECONDS = 146_097 * 86_400
+_INT64_END = 2.0**63
+# What Go makes of a number that is none of 64 bits: 2**63 seconds after the epoch.
+_BEYOND_CYCLES, _BEYOND_SECONDS = divmod(2**63, _CYCLE_SECONDS)
 
 
-def _to_seconds(values: FloatArray) -> _SecondArray:
-    inside = np.clip(np.nan_to_num(values), -_FURTHEST_SECONDS, _FURTHEST_SECONDS)
-    return np.trunc(inside).astype(np.int64).astype("datetime64[s]")
+def _split(values: FloatArray) -> tuple[_SecondArray, FloatArray]:
+    """Return the moments within one cycle of the calendar, and how many years were left out."""
+    inside = np.isfinite(values) & (np.abs(values) < _INT64_END)
+    seconds = np.trunc(np.where(inside, values, 0.0)).astype(np.int64)
+    cycles, rest = np.divmod(seconds, _CYCLE_SECONDS)
+    rest = np.where(inside, rest, _BEYOND_SECONDS)
+    years = np.where(inside, cycles, _BEYOND_CYCLES) * float(_CYCLE_YEARS)
+    return rest.astype("datetime64[s]"), years
 
 
 def _since(moments: _SecondArray, larger: str, smaller: str) -> FloatArray:
@@ -80,4 +89,6 @@ CALENDAR_FUNCTIONS = frozenset(_PARTS)
 
 def calendar_part(name: str, values: FloatArray) -> FloatArray:
     """Return the part `name` of the calendar at `values`, seconds since the epoch."""
-    return _PARTS[name](_to_seconds(values))
+    moments, years = _split(values)
+    part = _PARTS[name](moments)
+    return part + years if name == "year" else part

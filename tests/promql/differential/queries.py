@@ -339,19 +339,20 @@ class QueryMaker:
             return replace(inner, text=self._grouped(name, grouping, f"{k}, {inner.text}"))
         if name == "count_values":
             label = random.choice(("value", "job", "code"))
-            # Of two zeros, which min() returns is left to chance.
-            text = self._grouped(name, grouping, f'"{label}", 0 + {inner.text}')
+            text = self._grouped(name, grouping, f'"{label}", {inner.text}')
             return Expr(text)
         if name == "quantile":
             quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2"))
             text = self._grouped(name, grouping, f"{quantile}, {inner.text}")
             slack, is_wild = max(inner.slack, 1e-6), quantile in ("-1", "2")
             return Expr(text, is_exact=False, slack=slack, is_wild=is_wild)
+        if name in ("min", "max"):
+            # Which of two zeros they return is left to chance.
+            text = self._grouped(name, grouping, f"0 + {inner.text}")
+            return replace(inner, text=text, is_distinct=False)
         text = self._grouped(name, grouping, inner.text)
         if name in ("count", "group"):
             return Expr(text)
-        if name in ("min", "max"):
-            return replace(inner, text=text, is_distinct=False)
         slack = max(inner.slack, 1e-2 if name.startswith("std") else 1e-5)
         return Expr(text, is_exact=False, slack=slack)
 
@@ -501,8 +502,6 @@ class QueryMaker:
             return Expr(f"{name}()")
         inner = self._vector(depth - 1)
         if not inner.is_exact:
-            return Expr(f"{name}(timestamp({inner.text}))")
-        if inner.is_wild:
             return Expr(f"{name}(timestamp({inner.text}))")
         return replace(inner, text=f"{name}({inner.text})", is_distinct=False)
 
