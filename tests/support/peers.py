@@ -55,14 +55,19 @@ def find_peer(name: str) -> Path | None:
 
 @contextlib.contextmanager
 def run_prometheus(
-    folder: Path, *, config: str = _PROMETHEUS_CONFIG, arguments: Sequence[str] = ()
+    folder: Path,
+    *,
+    config: str = _PROMETHEUS_CONFIG,
+    arguments: Sequence[str] = (),
+    port: int | None = None,
 ) -> Generator[Peer]:
     """Run a Prometheus with `folder` for its configuration and data, and stop it at the end.
 
     It receives remote write, has the admin API and reloads at POST /-/reload. By default it
     scrapes nothing and accepts samples of any age; those older than its head's newest block are
     seen by queries too. A configuration of one's own is reloaded after writing it to
-    `folder/prometheus.yml`. A second run on the same folder goes on with its data.
+    `folder/prometheus.yml`. A second run on the same folder goes on with its data; with `port` it
+    may have the address of the first.
 
     Raises:
         PeerError: When it is not installed, or not ready within a minute.
@@ -84,16 +89,19 @@ def run_prometheus(
             *arguments,
         ]
 
-    with _run(PROMETHEUS, build, folder, "/-/ready") as peer:
+    with _run(PROMETHEUS, build, folder, "/-/ready", port) as peer:
         yield peer
 
 
 @contextlib.contextmanager
-def run_victoria_metrics(folder: Path, *, arguments: Sequence[str] = ()) -> Generator[Peer]:
+def run_victoria_metrics(
+    folder: Path, *, arguments: Sequence[str] = (), port: int | None = None
+) -> Generator[Peer]:
     """Run a VictoriaMetrics with `folder` for its data, and stop it at the end.
 
     It keeps samples for a century and hides none of the latest. What it has acknowledged is seen
-    by queries within a second, or at once after GET /internal/force_flush.
+    by queries within a second, or at once after GET /internal/force_flush. `port` is as in
+    `run_prometheus`.
 
     Raises:
         PeerError: When it is not installed, or not ready within a minute.
@@ -111,7 +119,7 @@ def run_victoria_metrics(folder: Path, *, arguments: Sequence[str] = ()) -> Gene
             *arguments,
         ]
 
-    with _run(VICTORIA_METRICS, build, folder, "/health") as peer:
+    with _run(VICTORIA_METRICS, build, folder, "/health", port) as peer:
         yield peer
 
 
@@ -124,10 +132,14 @@ def find_free_port() -> int:
 
 @contextlib.contextmanager
 def _run(
-    name: str, build: Callable[[int], list[str]], folder: Path, ready_path: str
+    name: str,
+    build: Callable[[int], list[str]],
+    folder: Path,
+    ready_path: str,
+    wanted_port: int | None,
 ) -> Generator[Peer]:
     log = folder / f"{name}.log"
-    process, port = _start(build, log, ready_path)
+    process, port = _start(build, log, ready_path, wanted_port)
     try:
         yield Peer(name, f"http://127.0.0.1:{port}", process.pid, folder, log)
     finally:
@@ -135,11 +147,11 @@ def _run(
 
 
 def _start(
-    build: Callable[[int], list[str]], log: Path, ready_path: str
+    build: Callable[[int], list[str]], log: Path, ready_path: str, wanted_port: int | None
 ) -> tuple[subprocess.Popen[bytes], int]:
     # Another process may take the port between asking for it and listening on it.
     for attempt in range(_PORT_ATTEMPTS):
-        port = find_free_port()
+        port = wanted_port or find_free_port()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 build(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from resumatch_monitor.api.errors import NotFoundError
+from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.kit.clock import from_milliseconds, isoformat
 from resumatch_monitor.metrics.admin import (
@@ -23,11 +23,13 @@ _LONGEST_NAME = 1024
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-def build_router(*, source: CardinalitySource, metadata: MetadataStore, guard: Guard) -> APIRouter:
+def build_router(
+    *, source: CardinalitySource | None, metadata: MetadataStore, guard: Guard
+) -> APIRouter:
     """Return the routes under `/api/monitor/cardinality`.
 
     Args:
-        source: The store.
+        source: The store; None where another server keeps the samples.
         metadata: What is known of the metrics.
         guard: Lets viewers read.
     """
@@ -35,10 +37,17 @@ def build_router(*, source: CardinalitySource, metadata: MetadataStore, guard: G
     # Counting a million series takes a second of a core: one at a time.
     turn = asyncio.Lock()
 
+    def require(source: CardinalitySource | None) -> CardinalitySource:
+        if source is None:
+            raise ApiError(
+                501, "external_store", "The samples are kept by another server: ask that one."
+            )
+        return source
+
     @router.get("")
     async def read_cardinality(limit: Limit = _DEFAULT_LIMIT) -> dict[str, Any]:
         async with turn:
-            counted = await asyncio.to_thread(source.cardinality, limit)
+            counted = await asyncio.to_thread(require(source).cardinality, limit)
         return _render(counted, metadata)
 
     @router.get("/{metric:path}")
@@ -46,7 +55,7 @@ def build_router(*, source: CardinalitySource, metadata: MetadataStore, guard: G
         metric: Annotated[str, Path(max_length=_LONGEST_NAME)], limit: Limit = _DEFAULT_VALUES
     ) -> dict[str, Any]:
         async with turn:
-            counted = await asyncio.to_thread(source.metric_cardinality, metric, limit)
+            counted = await asyncio.to_thread(require(source).metric_cardinality, metric, limit)
         if counted is None:
             raise NotFoundError(f"No series has the metric name {metric!r}.")
         return _render_metric(counted, metadata)

@@ -21,6 +21,7 @@ from resumatch_monitor.promql.value import (
     Matrix,
     QueryError,
     QueryTimeoutError,
+    StoreUnavailableError,
     UnsupportedError,
 )
 
@@ -73,6 +74,8 @@ def to_api_error(error: QueryError) -> ApiError:
         return ApiError(422, "unsupported", str(error))
     if isinstance(error, QueryTimeoutError):
         return ApiError(503, "query_timeout", str(error))
+    if isinstance(error, StoreUnavailableError):
+        return ApiError(503, "metrics_store_unavailable", str(error))
     if isinstance(error, ExecutionError):
         return ApiError(422, "query_failed", str(error))
     return ApiError(400, "bad_query", str(error))

@@ -63,7 +63,7 @@ class _AdminHandlers:
     def _demand(self) -> StoreAdmin:
         if self._admin is None:
             raise PrometheusError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+                HTTPStatus.NOT_IMPLEMENTED,
                 "unavailable",
                 "the samples are kept by another server: ask that one",
             )

@@ -29,6 +29,7 @@ from resumatch_monitor.promql.value import (
     QueryError,
     QueryTimeoutError,
     QueryTooLongError,
+    StoreUnavailableError,
     UnsupportedError,
 )
 
@@ -228,6 +229,8 @@ async def _wait_for_departure(request: Request) -> None:
 def _translate(error: QueryError) -> PrometheusError:
     if isinstance(error, QueryTimeoutError):
         return PrometheusError(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", str(error))
+    if isinstance(error, StoreUnavailableError):
+        return PrometheusError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error))
     is_ill_formed = isinstance(error, QueryTooLongError)
     if isinstance(error, ExecutionError | UnsupportedError) and not is_ill_formed:
         return PrometheusError(HTTPStatus.UNPROCESSABLE_ENTITY, "execution", str(error))

@@ -19,6 +19,7 @@ from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
 from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.stores import build_stores
+from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
 from resumatch_monitor.config.check import load_rules
 from resumatch_monitor.config.tree import MonitorConfig
@@ -65,6 +66,9 @@ from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
 logger = logging.getLogger(__name__)
 
 _FIRST_ROUND_TIMEOUT_SECONDS = 30.0
+_QUERY_WORKERS = 2
+_FORWARDED_QUERIES = 8
+"""Threads for queries that another server evaluates: they mostly wait."""
 
 
 class Monitor:
@@ -99,7 +103,9 @@ class Monitor:
         self._supervisor = Supervisor(clock=clock, telemetry=self.telemetry)
         self._allowed_hosts = config.outgoing.allowed_hosts
         self._client = build_client(allowed_hosts=self._allowed_hosts)
-        self.stores = build_stores(config, folder=folder, clock=clock, telemetry=self.telemetry)
+        self.stores = build_stores(
+            config, folder=folder, client=self._client, clock=clock, telemetry=self.telemetry
+        )
         self._build_telemetry(folder)
         self._build_accounts()
         self._build_dispatch()
@@ -128,11 +134,13 @@ class Monitor:
                 "errors: alerts": self._relay.run,
                 "errors: digest": self._digest.run,
                 "errors: retention": self._error_retention.run,
-                "metrics: sealing": self.stores.samples.run,
+                "metrics: store": self.stores.samples.run,
                 "metrics: discovery": self.discovery.run,
                 "metrics: scraping": self.scraper.run,
             }
         )
+        if self._store_watch is not None:
+            self._start_loops({"metrics: store watch": self._store_watch.run})
         self.collectors.start()
         await self.probe_scheduler.start()
         await self.rules.start()
@@ -224,25 +232,34 @@ class Monitor:
         )
 
     def _build_disk_watch(self, folder: Path) -> None:
-        async def find_firing_since(fingerprint: str) -> datetime | None:
-            record = await self.alert_store.get_alert(fingerprint)
-            if record is None or record.alert.status is not AlertStatus.FIRING:
-                return None
-            return record.alert.starts_at
-
         self._disk_watch = DiskWatch(
             folder=folder,
             min_free_bytes=self.config.storage.min_free_bytes,
             alerts=self._alerts,
-            find_firing_since=find_firing_since,
+            find_firing_since=self._find_firing_since,
             clock=self.clock,
         )
+        external = self.stores.external
+        self._store_watch = external and StoreWatch(
+            lag_seconds=lambda: external.writer.lag_seconds,
+            problem=lambda: external.writer.problem,
+            alerts=self._alerts,
+            find_firing_since=self._find_firing_since,
+            clock=self.clock,
+        )
+
+    async def _find_firing_since(self, fingerprint: str) -> datetime | None:
+        record = await self.alert_store.get_alert(fingerprint)
+        if record is None or record.alert.status is not AlertStatus.FIRING:
+            return None
+        return record.alert.starts_at
 
     def _build_metrics(self) -> None:
         config, metrics = self.config, self.config.metrics
         self.metadata = MetadataStore()
+        external = self.stores.external
         self.queries = QueryRunner(
-            self.stores.samples,
+            self.stores.queryable,
             clock=self.clock,
             telemetry=self.telemetry,
             timeout=metrics.query_timeout,
@@ -250,9 +267,11 @@ class Monitor:
             subquery_step=config.global_.evaluation_interval,
             helpers=(os.cpu_count() or 1) - 1,
             features=frozenset(metrics.promql_features),
+            workers=_QUERY_WORKERS if external is None else _FORWARDED_QUERIES,
+            engine=external.reader if external is not None else None,
         )
         self._rule_selections = SharedSelections(
-            self.stores.samples, monotonic=self.clock.monotonic
+            self.stores.queryable, monotonic=self.clock.monotonic
         )
         self.rule_queries = self.queries.build_sibling(workers=1, queryable=self._rule_selections)
         self.scraper = ScrapeManager(

@@ -95,7 +95,7 @@ def _build_metrics(monitor: Monitor, guard: Guard, folder: Path) -> list[APIRout
         ),
         targets.build_router(sources=sources, pools=monitor.discovery, guard=guard),
         cardinality.build_router(
-            source=monitor.stores.samples, metadata=monitor.metadata, guard=guard
+            source=monitor.stores.embedded, metadata=monitor.metadata, guard=guard
         ),
     ]
 
@@ -171,9 +171,17 @@ def _build_health(monitor: Monitor, folder: Path) -> APIRouter:
         needed = monitor.config.storage.min_free_bytes
         return "" if free > needed else f"only {free} bytes are free; ingest has stopped"
 
+    checks = {"database": check_database, "disk": check_disk}
+    if (external := monitor.stores.external) is not None:
+
+        async def check_metrics_store() -> str:
+            return external.writer.problem
+
+        checks["metrics store"] = check_metrics_store
+
     return health.build_router(
         is_ready=lambda: monitor.is_ready,
-        checks={"database": check_database, "disk": check_disk},
+        checks=checks,
         clock=monitor.clock,
         telemetry=monitor.telemetry,
     )

@@ -36,7 +36,7 @@ def build_prometheus(monitor: Monitor, guard: Guard, *, folder: Path) -> list[AP
             sources=_build_status(monitor, folder), guard=guard, clock=monitor.clock
         ),
         prometheus_admin.build_router(
-            admin=monitor.stores.samples, guard=guard, clock=monitor.clock
+            admin=monitor.stores.embedded, guard=guard, clock=monitor.clock
         ),
         prometheus_federate.build_router(
             queries=monitor.queries,
@@ -76,7 +76,7 @@ def _build_status(monitor: Monitor, folder: Path) -> StatusSources:
         started_at=monitor.started_at,
         retention=f"{retention} or {size}B" if size else retention,
         corruptions=lambda: _count_corruptions(monitor),
-        cardinality=monitor.stores.samples,
+        cardinality=monitor.stores.embedded,
     )
 
 

@@ -28,6 +28,7 @@ from resumatch_monitor.metrics.http_config import (
 )
 from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.relabel import RelabelConfig
+from resumatch_monitor.metrics.store_config import ExternalStoreConfig
 
 ScrapeProtocol = Literal[
     "PrometheusProto",
@@ -268,10 +269,14 @@ PromQLFeature = Literal[
 
 
 class MetricsConfig(ConfigModel):
-    """How long samples are kept and how much a target may send."""
+    """Where samples are kept and how long, and how much a target may send."""
 
+    store: ExternalStoreConfig | None = Field(
+        default=None,
+        description="A server that speaks Prometheus' API, instead of the monitor's own store.",
+    )
     retention: Duration = timedelta(days=30)
-    """How long samples are kept."""
+    """How long samples are kept; a server under `store` has its own."""
     retention_size_bytes: int = Field(default=0, ge=0, description="0 for no limit.")
     series_per_target: int = Field(default=50_000, gt=0)
     """A target with more series is a failed scrape."""

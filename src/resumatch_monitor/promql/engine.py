@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+from typing_extensions import override
 
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT, Queryable, TimeArray
@@ -38,6 +39,37 @@ TOO_MANY_POINTS = (
 _FURTHEST_MS = 1 << 58
 
 ValueT = TypeVar("ValueT", covariant=True)
+
+
+class QueryEngine(Protocol):
+    """Evaluates queries. Methods block: call them in a thread."""
+
+    def evaluate_instant(
+        self, query: str, at_ms: int, *, options: Options, checkpoint: Callable[[], None]
+    ) -> "Answer[InstantValue]":
+        """Evaluate `query` at one moment.
+
+        Raises:
+            QueryError: See `promql.value` for its subclasses.
+        """
+        ...
+
+    def evaluate_range(
+        self,
+        query: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        options: Options,
+        checkpoint: Callable[[], None],
+    ) -> "Answer[Matrix]":
+        """Evaluate `query` at `start_ms`, `start_ms + step_ms`, … up to `end_ms` inclusive.
+
+        Raises:
+            QueryError: See `promql.value` for its subclasses.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +157,49 @@ def evaluate_range(
         watch.end_evaluation()
         matrix = _to_matrix(value, steps)
     return _answer(matrix, context, watch)
+
+
+class StoreEngine(QueryEngine):
+    """Evaluates here what a store has."""
+
+    def __init__(self, queryable: Queryable, *, crew: Crew = ALONE) -> None:
+        self._queryable = queryable
+        self._crew = crew
+
+    @override
+    def evaluate_instant(
+        self, query: str, at_ms: int, *, options: Options, checkpoint: Callable[[], None]
+    ) -> Answer[InstantValue]:
+        return evaluate_instant(
+            self._queryable,
+            query,
+            at_ms,
+            options=options,
+            checkpoint=checkpoint,
+            crew=self._crew,
+        )
+
+    @override
+    def evaluate_range(
+        self,
+        query: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        options: Options,
+        checkpoint: Callable[[], None],
+    ) -> Answer[Matrix]:
+        return evaluate_range(
+            self._queryable,
+            query,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            step_ms=step_ms,
+            options=options,
+            checkpoint=checkpoint,
+            crew=self._crew,
+        )
 
 
 def check_range(start_ms: int, end_ms: int, step_ms: int) -> None:

@@ -17,7 +17,7 @@ from resumatch_monitor.metrics.samples import Queryable
 from resumatch_monitor.promql.context import DEFAULT_MAX_SAMPLES, Options
 from resumatch_monitor.promql.crew import Crew
 from resumatch_monitor.promql.deadline import Deadline
-from resumatch_monitor.promql.engine import Answer, check_range, evaluate_instant, evaluate_range
+from resumatch_monitor.promql.engine import Answer, QueryEngine, StoreEngine, check_range
 from resumatch_monitor.promql.explain import explain
 from resumatch_monitor.promql.finding import Finding
 from resumatch_monitor.promql.value import (
@@ -26,6 +26,7 @@ from resumatch_monitor.promql.value import (
     QueryError,
     QueryLimitError,
     QueryTimeoutError,
+    StoreUnavailableError,
     UnsupportedError,
 )
 
@@ -33,7 +34,15 @@ _MOST_WAITING = 200
 _GRACE = timedelta(seconds=2)
 """How much later than its time-out a query that does not notice it is given up."""
 _KINDS = ("explain", "instant", "range", "read")
-_REASONS = ("bad_query", "execution", "internal", "limit", "timeout", "unsupported")
+_REASONS = (
+    "bad_query",
+    "execution",
+    "internal",
+    "limit",
+    "timeout",
+    "unavailable",
+    "unsupported",
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -78,6 +87,7 @@ class QueryRunner(Querier):
         features: frozenset[str] = frozenset(),
         metrics: "QueryMetrics | None" = None,
         helpers: int = 0,
+        engine: QueryEngine | None = None,
     ) -> None:
         """Start no thread yet.
 
@@ -92,8 +102,10 @@ class QueryRunner(Querier):
             features: Prometheus' names of the experimental features to allow.
             metrics: What another runner has registered already.
             helpers: How many threads besides help whichever query has much to do.
+            engine: Who evaluates queries; None for this process, over `queryable`.
         """
         self._queryable = queryable
+        self._given_engine = engine
         self._clock = clock
         self._telemetry = telemetry
         self._timeout = timeout
@@ -104,6 +116,7 @@ class QueryRunner(Querier):
         )
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="query")
         self._crew = Crew(helpers)
+        self._engine = engine or StoreEngine(queryable, crew=self._crew)
         self._waiting = 0
         self._is_stopping = threading.Event()
         self._metrics = metrics or QueryMetrics(telemetry)
@@ -123,6 +136,7 @@ class QueryRunner(Querier):
             subquery_step=timedelta(milliseconds=self._options.subquery_step_ms),
             features=self._options.features,
             metrics=self._metrics,
+            engine=self._given_engine,
         )
 
     @override
@@ -165,13 +179,8 @@ class QueryRunner(Querier):
         options = self._options_with(lookback)
 
         def work(deadline: Deadline) -> ResultT:
-            answer = evaluate_instant(
-                self._queryable,
-                query,
-                at_ms,
-                options=options,
-                checkpoint=deadline.check,
-                crew=self._crew,
+            answer = self._engine.evaluate_instant(
+                query, at_ms, options=options, checkpoint=deadline.check
             )
             return render(deadline.add_waiting(answer))
 
@@ -199,15 +208,13 @@ class QueryRunner(Querier):
         options = self._options_with(lookback)
 
         def work(deadline: Deadline) -> ResultT:
-            answer = evaluate_range(
-                self._queryable,
+            answer = self._engine.evaluate_range(
                 query,
                 start_ms=start_ms,
                 end_ms=end_ms,
                 step_ms=step_ms,
                 options=options,
                 checkpoint=deadline.check,
-                crew=self._crew,
             )
             return render(deadline.add_waiting(answer))
 
@@ -298,6 +305,7 @@ def _reason(error: BaseException) -> str:
     for kind, reason in (
         (QueryTimeoutError, "timeout"),
         (QueryLimitError, "limit"),
+        (StoreUnavailableError, "unavailable"),
         (UnsupportedError, "unsupported"),
     ):
         if isinstance(error, kind):

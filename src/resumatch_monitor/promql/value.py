@@ -82,5 +82,9 @@ class QueryTooLongError(QueryLimitError):
     """The text of the query is too long or too deeply nested: 400 `bad_data`."""
 
 
+class StoreUnavailableError(ExecutionError):
+    """The server that keeps the samples does not answer: 503 `unavailable`."""
+
+
 class QueryTimeoutError(ExecutionError):
     """The query took longer than is allowed: 503 `timeout`."""

@@ -8,19 +8,23 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+from pydantic import SecretStr
 
 from resumatch_monitor.kit.clock import Clock, SystemClock
 from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.access import AccessProvider
+from resumatch_monitor.metrics.http_config import HTTPClientConfig
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import RowLayout
-from resumatch_monitor.storage.remote.server import ServerConfig
+from resumatch_monitor.storage.remote.connection import Connection, ServerConfig
 from resumatch_monitor.storage.remote.store import QueueConfig, RemoteStore
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from tests.support.clock import FakeClock
 
 START_MS = 1_790_000_000_000
 SECRET = "hunter2-hunter2"
+OTHER_SECRET = "open-sesame"
 
 
 class Remote:
@@ -57,14 +61,15 @@ async def remote_store(
     async with build_client(verify=False) as client:
         store = RemoteStore(
             folder,
-            server=ServerConfig(
-                url=url,
-                write_url=f"{url}/api/v1/write",
-                headers={"Authorization": f"Bearer {SECRET}"},
-                timeout=timedelta(seconds=10),
-                secrets=frozenset({SECRET}),
+            connection=Connection(
+                ServerConfig(
+                    url=url,
+                    write_url=f"{url}/api/v1/write",
+                    headers={"X-Key": OTHER_SECRET},
+                    timeout=timedelta(seconds=10),
+                ),
+                AccessProvider(HTTPClientConfig(bearer_token=SecretStr(SECRET)), client),
             ),
-            client=client,
             queue=queue or QueueConfig(),
             clock=clock or SystemClock(),
             telemetry=telemetry,

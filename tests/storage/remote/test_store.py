@@ -11,6 +11,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import STALE, STALE_BITS, StoreFullError
 from resumatch_monitor.storage.remote.store import QueueConfig
 from tests.storage.remote.support import (
+    OTHER_SECRET,
     SECRET,
     START_MS,
     ImpatientClock,
@@ -183,7 +184,7 @@ async def test_a_refused_sample_does_not_take_its_neighbours_with_it(
 
     def judge(request: list[Series]) -> Answer | None:
         if any(labels == bad for labels, _ in request):
-            return Answer(400, f"out of order sample\nfor {SECRET}")
+            return Answer(400, f"out of order sample\nfor {SECRET} {OTHER_SECRET}")
         return None
 
     async with (
@@ -200,8 +201,9 @@ async def test_a_refused_sample_does_not_take_its_neighbours_with_it(
         assert remote.read("remote_write_samples_sent_total") == 99 * 5
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1
-    assert "HTTP 400: out of order sample for …" in told[0]
+    assert "HTTP 400: out of order sample for … …" in told[0]
     assert SECRET not in caplog.text
+    assert OTHER_SECRET not in caplog.text
 
 
 async def test_a_server_that_refuses_everything_costs_a_bounded_number_of_requests(

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.spool import SpoolBatch
+from resumatch_monitor.storage.remote.connection import ServerAwayError
 from resumatch_monitor.storage.remote.queue import SampleQueue
 from resumatch_monitor.storage.remote.records import Record, pack, parse_record
 from resumatch_monitor.storage.remote.requests import WriteRequest, plan_requests
-from resumatch_monitor.storage.remote.server import RemoteServer, ServerAwayError, WriteAnswer
+from resumatch_monitor.storage.remote.server import RemoteServer, WriteAnswer
 from resumatch_monitor.storage.remote.telemetry import RemoteTelemetry
 
 logger = logging.getLogger(__name__)

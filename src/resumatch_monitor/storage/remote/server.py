@@ -1,19 +1,14 @@
-"""The server at the other end: its addresses, credentials and answers to writes."""
+"""The server at the other end, as the sender sees it."""
 
-import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-import httpx
-
 from resumatch_monitor.kit.clock import Clock
-from resumatch_monitor.kit.network import explain_connection_error, mask_url, scrub
+from resumatch_monitor.kit.network import mask_url
+from resumatch_monitor.storage.remote.connection import Connection, ServerAwayError
 
-_WRITE_PATH = "/api/v1/write"
 _WRITE_HEADERS = {
     "Content-Encoding": "snappy",
     "Content-Type": "application/x-protobuf",
@@ -38,38 +33,6 @@ _RETRIED = frozenset(
 )
 # What a proxy answers when there is nobody behind it.
 _AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """How the server is reached.
-
-    Attributes:
-        url: The base of `/api/v1/query`, without a slash at the end.
-        write_url: Where samples are sent.
-        headers: Sent with every request; they may be secrets.
-        timeout: How long a request may take.
-        verify: How https addresses are trusted.
-        secrets: Texts that must not be told to anybody.
-    """
-
-    url: str
-    write_url: str
-    headers: Mapping[str, str] = field(repr=False)
-    timeout: timedelta
-    verify: ssl.SSLContext | bool = True
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-    @property
-    def identity_url(self) -> str | None:
-        """Where the server that takes the samples tells when it was started, if it does."""
-        if self.write_url.endswith(_WRITE_PATH):
-            return self.write_url.removesuffix(_WRITE_PATH) + "/metrics"
-        return None
-
-
-class ServerAwayError(Exception):
-    """There is no answer: the server is away, or the network. The message holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +70,14 @@ class WriteAnswer:
 class RemoteServer:
     """Writes to the server, and asks when it was started."""
 
-    def __init__(self, config: ServerConfig, *, client: httpx.AsyncClient, clock: Clock) -> None:
-        self._config = config
-        self._client = client
+    def __init__(self, connection: Connection, *, clock: Clock) -> None:
+        self._connection = connection
         self._clock = clock
 
     @property
     def name(self) -> str:
         """The address for writes, fit to be shown."""
-        return mask_url(self._config.write_url)
+        return mask_url(self._connection.config.write_url)
 
     async def write(self, body: bytes) -> WriteAnswer:
         """Send a compressed message.
@@ -123,11 +85,14 @@ class RemoteServer:
         Raises:
             ServerAwayError: If there is no answer.
         """
-        headers = {**_WRITE_HEADERS, **self._config.headers}
-        async with self._send("POST", self._config.write_url, headers, body) as response:
+        url = self._connection.config.write_url
+        async with self._connection.send(
+            "POST", url, headers=_WRITE_HEADERS, content=body
+        ) as response:
+            start = (await response.read(_LONGEST_MESSAGE_BYTES))[:_LONGEST_MESSAGE_BYTES]
             answer = WriteAnswer(
-                response.status_code,
-                self._clean(await _read_start(response)),
+                response.status,
+                response.clean(start.decode(errors="replace")),
                 _parse_retry_after(response.headers.get("retry-after", ""), self._clock.now()),
             )
         if answer.status in _AWAY:
@@ -140,61 +105,17 @@ class RemoteServer:
         Raises:
             ServerAwayError: If there is no answer.
         """
-        url = self._config.identity_url
+        url = self._connection.config.identity_url
         if url is None:
             return None
-        async with self._send("GET", url, self._config.headers) as response:
-            if response.status_code != HTTPStatus.OK:
+        async with self._connection.send("GET", url) as response:
+            if response.status != HTTPStatus.OK:
                 return None
-            return await _find_start_time(response)
-
-    @asynccontextmanager
-    async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> AsyncGenerator[httpx.Response]:
-        try:
-            async with self._client.stream(
-                method,
-                url,
-                headers=dict(headers),
-                content=body,
-                timeout=self._config.timeout.total_seconds(),
-            ) as response:
-                # It has no business setting cookies.
-                self._client.cookies.clear()
-                yield response
-        except httpx.TimeoutException as error:
-            raise ServerAwayError("no answer in time") from error
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise ServerAwayError(
-                explain_connection_error(error) or f"connection failed: {type(error).__name__}"
-            ) from error
-
-    def _clean(self, text: str) -> str:
-        return scrub(" ".join(text.split()), self._config.secrets)
-
-
-async def _read_start(response: httpx.Response) -> str:
-    parts = bytearray()
-    async for chunk in response.aiter_bytes(_LONGEST_MESSAGE_BYTES):
-        parts += chunk
-        if len(parts) >= _LONGEST_MESSAGE_BYTES:
-            break
-    return bytes(parts[:_LONGEST_MESSAGE_BYTES]).decode(errors="replace")
-
-
-async def _find_start_time(response: httpx.Response) -> str | None:
-    rest = b""
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        *lines, rest = (rest + chunk).split(b"\n")
-        found = next((line for line in lines if line.startswith(_START_TIMES)), None)
-        if found is not None:
-            return found.decode(errors="replace").strip()
-        if size > _LARGEST_METRICS_BYTES:
-            break
-    return None
+            body = await response.read(_LARGEST_METRICS_BYTES)
+        for line in body.splitlines():
+            if line.startswith(_START_TIMES):
+                return line.decode(errors="replace").strip()
+        return None
 
 
 def _parse_retry_after(text: str, now: datetime) -> timedelta | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
@@ -20,10 +19,11 @@ from resumatch_monitor.metrics.samples import (
     StoreFullError,
     TimeArray,
 )
+from resumatch_monitor.storage.remote.connection import Connection
 from resumatch_monitor.storage.remote.queue import SampleQueue
 from resumatch_monitor.storage.remote.records import build_record
 from resumatch_monitor.storage.remote.sender import Sender
-from resumatch_monitor.storage.remote.server import RemoteServer, ServerConfig
+from resumatch_monitor.storage.remote.server import RemoteServer
 from resumatch_monitor.storage.remote.telemetry import RemoteTelemetry
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 
@@ -60,8 +60,7 @@ class RemoteStore:
         self,
         folder: Path,
         *,
-        server: ServerConfig,
-        client: httpx.AsyncClient,
+        connection: Connection,
         queue: QueueConfig,
         clock: Clock,
         telemetry: Telemetry,
@@ -71,14 +70,14 @@ class RemoteStore:
 
         Args:
             folder: Where the queue is.
-            server: How the server is reached.
-            client: What requests are made with.
+            connection: To the server.
             queue: The bounds.
             clock: What the queue's times go by.
             telemetry: Gets the metrics.
             spools: The metrics that all spools share.
         """
         self._clock = clock
+        self._connection = connection
         self._encoder = RemoteWriteEncoder(
             lanes=queue.lanes, samples_per_message=queue.samples_per_request
         )
@@ -94,7 +93,7 @@ class RemoteStore:
         metrics.lag_seconds.set_function(lambda: self._queue.lag_seconds)
         self._sender = Sender(
             queue=self._queue,
-            server=RemoteServer(server, client=client, clock=clock),
+            server=RemoteServer(connection, clock=clock),
             clock=clock,
             telemetry=metrics,
             samples_per_request=queue.samples_per_request,
@@ -118,7 +117,10 @@ class RemoteStore:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        await self._sender.run()
+        try:
+            await self._sender.run()
+        finally:
+            await self._connection.aclose()
 
     @property
     def problem(self) -> str:
