@@ -324,6 +324,45 @@ async def test_takes_a_query_apart(client: httpx.AsyncClient) -> None:
     }
 
 
+async def test_a_query_over_too_much_is_refused_in_prometheus_words(
+    store: MemoryStore, clock: FakeClock, telemetry: Telemetry
+) -> None:
+    runner = QueryRunner(store, clock=clock, telemetry=telemetry, max_samples=100)
+    router = build_router(
+        queries=runner, suppliers=make_suppliers(), guard=make_guard(), clock=clock
+    )
+    async with serve(router, token=CHARLIE) as client:
+        answer = await client.get("/api/v1/query", params={"query": '{__name__=~".+"}[1h]'})
+    runner.stop()
+
+    assert answer.status_code == 422
+    assert answer.json()["errorType"] == "execution"
+    assert answer.json()["error"].startswith(
+        "query processing would load too many samples into memory in query execution"
+    )
+
+
+async def test_takes_apart_what_is_experimental_where_it_is_allowed(
+    store: MemoryStore, clock: FakeClock, telemetry: Telemetry
+) -> None:
+    allowed = frozenset({"promql-binop-fill-modifiers"})
+    runner = QueryRunner(store, clock=clock, telemetry=telemetry, features=allowed)
+    router = build_router(
+        queries=runner, suppliers=make_suppliers(), guard=make_guard(), clock=clock
+    )
+    async with serve(router, token=CHARLIE) as client:
+        tree = await ask(client, "/parse_query", query="a + on (x) fill_left (1) b")
+    runner.stop()
+
+    assert tree["matching"] == {
+        "card": "one-to-one",
+        "labels": ["x"],
+        "on": True,
+        "include": [],
+        "fillValues": {"lhs": 1.0, "rhs": None},
+    }
+
+
 async def test_finds_series_labels_and_values(client: httpx.AsyncClient) -> None:
     series = await ask(client, "/series", **{"match[]": 'requests_total{job=~"a.*"}'})
     labels = await ask(client, "/labels")

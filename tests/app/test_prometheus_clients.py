@@ -236,6 +236,27 @@ def test_answers_have_the_shape_of_prometheus(
     assert find_differences(shape_of(theirs.json()), shape_of(ours.json())) == []
 
 
+NUMBERS = ("0", "-0", "1/3", "0.1 + 0.2", "1e-5", "1e-6", "-1.25e-6", "1e-7", "5e-324", "1e15")
+LARGE_NUMBERS = ("1e16", "123456789012345678901", "1e20", "1e21", "-2.5e300", "NaN", "Inf", "-Inf")
+
+
+@pytest.mark.parametrize("number", NUMBERS + LARGE_NUMBERS)
+def test_numbers_are_written_byte_for_byte_as_prometheus_does(pair: Pair, number: str) -> None:
+    at_once = {"query": f"vector({number})", "time": "1700000000.5"}
+    over_time = {"query": f"vector({number})", "start": "1.25", "end": "3", "step": "0.6"}
+
+    for path, params in (("query", at_once), ("query_range", over_time)):
+        theirs, ours = ask_both(pair, path, params)
+        assert ours.content == theirs.content
+
+
+@pytest.mark.parametrize("query", ["1e21", "-1/0", '"a\\"ü\\n"', "-(1e-9)"])
+def test_scalars_and_strings_are_those_of_prometheus(pair: Pair, query: str) -> None:
+    theirs, ours = ask_both(pair, "query", {"query": query, "time": "1700000000.5"})
+
+    assert ours.json() == theirs.json()
+
+
 ERRORS: list[tuple[str, dict[str, Any]]] = [
     ("query", {"query": "up", "time": "x"}),
     ("query", {"query": "up", "timeout": "x"}),

@@ -71,7 +71,7 @@ class QueryHandlers:
 
     async def parse_query(self, params: Params) -> bytes:
         """Take a query apart."""
-        return render_data(describe(params.text("query")))
+        return render_data(describe(params.text("query"), features=self._queries.features))
 
 
 def _read_lookback(params: Params) -> timedelta | None:

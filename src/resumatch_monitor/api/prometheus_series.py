@@ -42,7 +42,7 @@ class SeriesHandlers:
             for each in sets:
                 found.update(store.find_series(each, start_ms, end_ms))
             kept, warnings = _cut(sorted(found), limit)
-            return render_data([dict(labels.pairs) for labels in kept], warnings)
+            return render_data([labels.mapping for labels in kept], warnings)
 
         return await self._queries.read(read)
 

@@ -139,6 +139,11 @@ class QueryRunner(Querier):
             engine=self._given_engine,
         )
 
+    @property
+    def features(self) -> frozenset[str]:
+        """Prometheus' names of the experimental features that are allowed."""
+        return self._options.features
+
     @override
     async def instant(self, query: str, at: datetime) -> InstantValue:
         return await self.run_instant(

@@ -14,13 +14,17 @@ _SET_OPERATORS = frozenset({"and", "or", "unless"})
 Node = dict[str, Any]
 
 
-def describe(text: str) -> Node:
+def describe(text: str, *, features: frozenset[str] = frozenset()) -> Node:
     """Return the tree of `text`, brackets included, as what JSON is made of.
+
+    Args:
+        text: A PromQL expression.
+        features: Prometheus' names of the experimental features to allow.
 
     Raises:
         QueryError: As `parse.parse`.
     """
-    parse(text)
+    parse(text, features=features)
     return _describe(parse_natively(text))
 
 
@@ -129,7 +133,9 @@ def _matching(operator: str, modifier: pp.BinModifier | None) -> Node:
     labels: Sequence[str] = ()
     include: Sequence[str] = ()
     is_on = False
+    fill: Node = {"lhs": None, "rhs": None}
     if modifier is not None:
+        fill = {"lhs": modifier.fill_values.lhs, "rhs": modifier.fill_values.rhs}
         if modifier.card == pp.VectorMatchCardinality.ManyToOne:
             cardinality = "many-to-one"
         elif modifier.card == pp.VectorMatchCardinality.OneToMany:
@@ -143,7 +149,7 @@ def _matching(operator: str, modifier: pp.BinModifier | None) -> Node:
         "labels": list(labels),
         "on": is_on,
         "include": list(include),
-        "fillValues": {"lhs": None, "rhs": None},
+        "fillValues": fill,
     }
 
 
