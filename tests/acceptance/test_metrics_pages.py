@@ -173,6 +173,22 @@ def test_a_query_has_its_own_error(
         expect(visited.page.locator("header .fresh")).to_contain_text("Live")
 
 
+def test_the_keyboard_alone_asks_a_question(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/explore")
+    box = desk.page.locator("[data-editor] [role=textbox]")
+    # The empty box has the focus already; away from it, a slash goes there.
+    expect(box).to_be_focused()
+    desk.page.locator("h1").click()
+    expect(box).not_to_be_focused()
+    desk.page.keyboard.press("/")
+    expect(box).to_be_focused()
+    desk.page.keyboard.type("vector(42)")
+    desk.page.keyboard.press("Control+Enter")
+
+    expect(desk.page.get_by_role("img", name="vector(42)")).to_be_visible()
+    assert _query_of(desk)["expr"] == ["vector(42)"]
+
+
 def test_names_and_functions_complete_with_what_they_are(
     desk: Visit, monitor: MonitorProcess
 ) -> None:

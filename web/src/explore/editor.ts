@@ -79,6 +79,8 @@ export function makeEditor(host: HTMLElement, text: string, label: string, onRun
       ],
     }),
   });
+  // Whoever focuses the host gets to the first thing in it that takes the focus, which is the scroller.
+  view.scrollDOM.addEventListener('focus', () => view.focus());
   return {
     read: () => view.state.doc.toString(),
     write: (next) => {
