@@ -16,7 +16,7 @@ Opening reads `index` and believes nothing that fails its checksum; chunks are c
 import itertools
 import mmap
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -237,31 +237,31 @@ class Block:
         self, table: Table, positions: IdArray, first: int, last: int, out: FloatArray
     ) -> None:
         """Fill `out` (positions, last - first) with rows `first` to `last`."""
-        entry = table.entry
         columns = positions if table.order is None else table.order[positions]
-        pages = columns // entry.page_series
-        begins = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
-        for begin, end in itertools.pairwise([*begins, len(columns)]):
-            page = int(pages[begin])
-            rows = columns[begin:end] - page * entry.page_series
-            self._read_page(table, page, rows, first, last, out[begin:end])
+        begin = 0
+        for page, rows, count in _find_rows(columns, table.entry.page_series):
+            self._read_page(table, page, rows, first, last, out[begin : begin + count])
+            begin += count
 
     def _read_page(
-        self, table: Table, page: int, rows: IdArray, first: int, last: int, out: FloatArray
+        self,
+        table: Table,
+        page: int,
+        rows: IdArray | slice,
+        first: int,
+        last: int,
+        out: FloatArray,
     ) -> None:
         """Fill `out` with rows `first` to `last` of a page's series `rows`."""
         entry = table.entry
         series = min(entry.page_series, entry.series - page * entry.page_series)
-        is_whole = np.array_equal(rows, np.arange(series))
         for number in range(first // CHUNK_SAMPLES, -(-last // CHUNK_SAMPLES)):
             begin = number * CHUNK_SAMPLES
             length = min(CHUNK_SAMPLES, entry.rows - begin)
             low, high = max(first - begin, 0), min(last - begin, length)
             chunk = self._read_chunk(table, page * entry.chunks_per_page + number, series * length)
-            values = chunk.reshape(series, length)[:, low:high]
-            out[:, begin + low - first : begin + high - first] = (
-                values if is_whole else values[rows]
-            )
+            values = chunk.reshape(series, length)[rows, low:high]
+            out[:, begin + low - first : begin + high - first] = values
 
     def _read_chunk(self, table: Table, number: int, count: int) -> FloatArray:
         """Return the `count` values of a table's chunk, only for reading."""
@@ -289,6 +289,25 @@ class Block:
 
     def _array(self, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         return np.frombuffer(self._section(name), dtype)
+
+
+def _find_rows(columns: IdArray, page_series: int) -> Iterator[tuple[int, IdArray | slice, int]]:
+    """Yield page after page, which of its series `columns` are there, and how many."""
+    if not len(columns):
+        return
+    start, stop = int(columns[0]), int(columns[-1]) + 1
+    if stop - start == len(columns) and bool((columns[1:] > columns[:-1]).all()):
+        # Neighbours, as a query for a whole metric or target has them: nothing to look up.
+        for page in range(start // page_series, -(-stop // page_series)):
+            offset = page * page_series
+            low, high = max(start - offset, 0), min(stop - offset, page_series)
+            yield page, slice(low, high), high - low
+        return
+    pages = columns // page_series
+    begins: list[int] = np.flatnonzero(np.diff(pages, prepend=-1)).tolist()
+    for begin, end in itertools.pairwise([*begins, len(columns)]):
+        page = int(pages[begin])
+        yield page, columns[begin:end] - page * page_series, end - begin
 
 
 def _check(data: bytes, checksum: int) -> None:

@@ -29,7 +29,7 @@ from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.pushed import Grid, merge_grids
 
 _SERIES_AT_ONCE = 256
-_PAGE_SERIES = 16
+_PAGE_SERIES = 32
 """Series that are compressed together: more are read faster together and slower alone."""
 TEMPORARY_SUFFIX = ".tmp"
 

@@ -28,7 +28,7 @@ _CONFIG = cast("Any", pcodec).ChunkConfig(compression_level=8)
 
 _PLAIN, _CONSTANT, _PATCHED, _RAW = range(4)
 _MOST_PAYLOADS = 255
-_LONGEST = 8192
+_LONGEST = 16384
 
 
 class ChunkError(Exception):
@@ -36,7 +36,7 @@ class ChunkError(Exception):
 
 
 def encode_chunk(values: FloatArray) -> bytes:
-    """Encode (T,) values, 0 < T <= 8192."""
+    """Encode (T,) values, 0 < T <= 16384."""
     values = np.ascontiguousarray(values, dtype=np.float64)
     bits = values.view(np.uint64)
     if bool((bits == bits[0]).all()):
