@@ -149,7 +149,10 @@ def read_own_state(system: System) -> Result:
     text = client.fetch("/metrics").decode()
     client.close()
     prefix = "resumatch_monitor_tsdb_"
-    wanted = ("head_series", "head_samples", "blocks", "block_bytes", "wal_bytes")
+    wanted = (
+        *("head_series", "head_samples", "blocks", "block_bytes", "wal_bytes"),
+        "open_duration_seconds",
+    )
     found: Result = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")

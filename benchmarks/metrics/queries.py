@@ -95,6 +95,7 @@ def _load(system: System, bodies: Sequence[Body], plan: Plan) -> Result:
     result["disk_bytes"] = measure_disk(system.data)
     result["idle_resident_bytes"] = idle_bytes
     result["resident_bytes"] = meter.resident_bytes()
+    result["peak_bytes"] = meter.peak_bytes()
     if system.name == OURS:
         result["state"] = read_own_state(system)
     return result

@@ -132,14 +132,18 @@ def _render_loads(loads: Result) -> list[str]:
             f"{each['cpu_seconds']:.1f} + {each['settling']['cpu_seconds']:.1f}",
             f"{each['wall_seconds']:.1f}",
             str(each["refusals"]),
-            f"{each['resident_bytes'] / MIB:.0f}",
+            _render_memory(each),
             f"{each['disk_bytes'] / each['samples']:.2f}",
         ]
         for kind, systems in loads.items()
         for name, each in _each(systems)
     ]
     head = ["data", "", "samples", "samples a CPU second", "CPU s, + settling", "wall s"]
-    return lines + _table([*head, "asked to wait", "resident MiB", "bytes a sample"], rows)
+    return lines + _table([*head, "asked to wait", "MiB, most", "bytes a sample"], rows)
+
+
+def _render_memory(measured: Result) -> str:
+    return f"{measured['resident_bytes'] / MIB:.0f}, {measured['peak_bytes'] / MIB:.0f}"
 
 
 def _render_write(section: Result) -> list[str]:
@@ -197,7 +201,7 @@ def _render_scrape(section: Result) -> list[str]:
             f"{each['scrapes']} in {each['wall_seconds']:.0f} s",
             f"{each['idle_cpu_fraction']:.1%}",
             f"{each['idle_resident_bytes'] / MIB:.0f}",
-            f"{each['resident_bytes'] / MIB:.0f}",
+            _render_memory(each),
         ]
         for name, each in _each(section)
     ]
@@ -208,7 +212,7 @@ def _render_scrape(section: Result) -> list[str]:
         "One target on loopback, scraped every second by one system after the other: counters,"
         " gauges and buckets whose values change with every scrape.",
         "",
-        *_table([*head, "resident MiB idle", "resident MiB"], rows),
+        *_table([*head, "resident MiB idle", "MiB scraping, most"], rows),
     ]
 
 
@@ -235,26 +239,20 @@ def _render_rules(section: Result) -> list[str]:
 
 
 def _render_growth(section: Result) -> list[str]:
-    lines = ["## Growth", "", "![growth](metrics-growth.svg)", ""]
-    systems = section["systems"]
-    head = [
-        "series",
-        *(f"{title}, {_TITLES[name]}" for title in MEASURES.values() for name in systems),
-    ]
-    rows = [
-        [
-            f"{size:,}",
-            *(f"{systems[name]['points'][place][key]:.3g}" for key in MEASURES for name in systems),
-        ]
-        for place, size in enumerate(section["series"])
-    ]
-    slopes = [f"{systems[name]['slopes'][key]:.2f}" for key in MEASURES for name in systems]
-    rows.append(["exponent", *slopes])
+    rows: list[list[str]] = []
+    for key, title in MEASURES.items():
+        for name, system in _each(section["systems"]):
+            points = [f"{point[key]:.3g}" for point in system["points"]]
+            rows.append([title, _TITLES[name], *points, f"{system['slopes'][key]:.2f}"])
     return [
-        *lines,
-        *_table(head, rows),
+        "## Growth",
         "",
-        "The exponent is that of the largest three sizes, 1 being linear.",
+        "![growth](metrics-growth.svg)",
+        "",
+        *_table(["series", "", *(f"{size:,}" for size in section["series"]), "exponent"], rows),
+        "",
+        "Each size in a fresh process; times of reading are the least of five. The exponent is that"
+        " of the largest three sizes, 1 being linear.",
     ]
 
 
@@ -264,6 +262,7 @@ def _render_startup(section: Result) -> list[str]:
             shape,
             f"{each['state']['head_samples'] / 1e6:.2f} M",
             f"{each['seconds']:.2f}",
+            f"{each['state']['open_duration_seconds']:.2f}",
             f"{each['cpu_seconds']:.2f}",
             f"{each['resident_bytes'] / MIB:.0f}",
         ]
@@ -276,9 +275,10 @@ def _render_startup(section: Result) -> list[str]:
         "## Start-up",
         "",
         "From the start of the process to ready, with all of these samples in the log only; an"
-        f" empty monitor takes {section['empty']['seconds']:.2f} s.",
+        f" empty monitor takes {section['empty']['seconds']:.2f} s and"
+        f" {section['empty']['cpu_seconds']:.2f} s of CPU.",
         "",
-        *_table(["head", "samples", "seconds", "CPU s", "resident MiB"], rows),
+        *_table(["head", "samples", "s", "of it the store", "CPU s", "resident MiB"], rows),
     ]
 
 

@@ -43,6 +43,7 @@ def measure(plan: Plan) -> Result:
                 "milliseconds_per_scrape": busy / scrapes * 1000,
                 "idle_resident_bytes": idle_bytes,
                 "resident_bytes": meter.resident_bytes(),
+                "peak_bytes": meter.peak_bytes(),
                 "body_bytes": len(bodies[0]),
             }
     return found

@@ -45,7 +45,9 @@ def measure(plan: Plan) -> Result:
         # The first start is the one that finds them all: later ones may find them sealed.
         found[shape] = _start(folder)
     empty = [_start(plan.folder / f"start-empty-{number}") for number in range(_STARTS)]
-    found["empty"] = {"seconds": statistics.median(each["seconds"] for each in empty)}
+    found["empty"] = {
+        key: statistics.median(each[key] for each in empty) for key in ("seconds", "cpu_seconds")
+    }
     return found
 
 

@@ -45,6 +45,12 @@ class Meter:
         own = int(self._process.memory_info().rss)
         return own + sum(int(child.memory_full_info().uss) for child in self._children())
 
+    def peak_bytes(self) -> int:
+        """Return the most that was ever resident of the process itself; 0 where nobody counts."""
+        path = Path(f"/proc/{self._process.pid}/status")
+        lines = path.read_text().splitlines() if path.exists() else []
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
     def measure_idle(self, seconds: float) -> float:
         """Return the processor seconds a second when nothing is asked of the process."""
         self.restart()
