@@ -13,6 +13,7 @@ ZERO_MARK = 0x07
 """In a sample of zero the eighth byte from the end; in another the double's last, where it stands
 for values around 1e-270 alone."""
 
+_SHORTEST_RUN = 4 * SAMPLE_SIZE
 _OFFSETS = np.arange(-SAMPLE_SIZE, 0)
 _WEIGHTS = np.array([1 << (7 * place) for place in range(6)], dtype=np.int64)
 
@@ -44,8 +45,8 @@ def read_samples_before(
 
 
 def read_run(data: bytes, start: int, stop: int) -> tuple[TimeArray, FloatArray] | None:
-    """Read `data[start:stop]` if it is nothing but samples with a value in the common form."""
-    if (stop - start) % SAMPLE_SIZE or stop == start:
+    """Read `data[start:stop]` if it is nothing but several samples in the form with a value."""
+    if (stop - start) % SAMPLE_SIZE or stop - start < _SHORTEST_RUN:
         return None
     stops = np.arange(start + SAMPLE_SIZE, stop + 1, SAMPLE_SIZE)
     times, values, is_sample = read_samples_before(data, stops)

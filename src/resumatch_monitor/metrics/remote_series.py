@@ -166,15 +166,14 @@ def check_labels(pairs: Sequence[tuple[str, str]]) -> Labels:
         LabelsError: If there is no metric name, or a name is empty or given twice.
     """
     labels = Labels(pairs)
-    shown = show_labels(labels)
-    if any(not name for name, _ in pairs):
-        raise LabelsError(f"{shown} has a label without a name")
     names = [name for name, _ in pairs]
+    if "" in names:
+        raise LabelsError(f"{show_labels(labels)} has a label without a name")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise LabelsError(f"{shown} has label {twice!r} twice")
+        raise LabelsError(f"{show_labels(labels)} has label {twice!r} twice")
     if not labels.metric_name:
-        raise LabelsError(f"{shown} has no label {METRIC_NAME}")
+        raise LabelsError(f"{show_labels(labels)} has no label {METRIC_NAME}")
     return labels
 
 

@@ -6,7 +6,7 @@ same form. Only where they stand is noted, and NumPy reads all of them together.
 read field by field, which is slower and always right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from resumatch_monitor.metrics.exposition_lines import Metadata
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.problems import Problems
 from resumatch_monitor.metrics.push_config import PushConfig
+from resumatch_monitor.metrics.remote_labels import read_plain_labels
 from resumatch_monitor.metrics.remote_samples import (
     SAMPLE_SIZE,
     ZERO_MARK,
@@ -73,12 +74,22 @@ class WriteRequest:
     problems: Problems
 
 
+_Find = Callable[[bytes], Labels | None]
+
+
 @dataclass(slots=True, eq=False)
 class _Known:
-    """The label sets of a generation of requests."""
+    """The label sets of a generation of requests, and the texts that they are made of."""
 
     by_key: dict[bytes, Labels] = field(default_factory=dict[bytes, Labels])
     distinct: dict[Labels, Labels] = field(default_factory=dict[Labels, Labels])
+    texts: dict[bytes, str] = field(default_factory=dict[bytes, str])
+
+    def learn(self, key: bytes, labels: Labels) -> Labels:
+        # Labels in another order, say, are other bytes and the same set.
+        labels = self.distinct.setdefault(labels, labels)
+        self.by_key[key] = labels
+        return labels
 
 
 @dataclass(slots=True, eq=False)
@@ -129,11 +140,11 @@ class RemoteWriteParser:
         known, before = self._known, self._before
         reading = _Reading(self._limits, known, before)
         try:
-            scan = _scan(body, known.by_key)
+            scan = _scan(body, known.by_key.get, reading.guess_labels)
             times, values, is_sample = read_samples_before(body, np.array(scan.stops, np.int64))
             if not is_sample.all():
                 # What follows known labels has another form here.
-                scan = _scan(body, {})
+                scan = _scan(body, _know_nothing, _know_nothing)
                 times, values, _ = read_samples_before(body, np.array(scan.stops, np.int64))
             reading.take_common(scan.labels, times, values)
             for start, stop in scan.slow:
@@ -145,10 +156,20 @@ class RemoteWriteParser:
         return reading.finish()
 
 
-def _scan(body: bytes, known: dict[bytes, Labels]) -> _Scan:
-    """Find the series of a request, those in the common form by their labels."""
+def _know_nothing(_: bytes) -> None:
+    return None
+
+
+def _scan(body: bytes, labels_of: _Find, guess_labels: _Find) -> _Scan:
+    """Find the series of a request, those in the common form by their labels.
+
+    Args:
+        body: The request.
+        labels_of: Finds the label set of the bytes of labels, where it is known.
+        guess_labels: Finds it otherwise, if the bytes are labels and nothing else.
+    """
     scan = _Scan()
-    labels_of, add_labels, add_stop = known.get, scan.labels.append, scan.stops.append
+    add_labels, add_stop = scan.labels.append, scan.stops.append
     position, end = 0, len(body)
     try:
         while position < end:
@@ -169,8 +190,9 @@ def _scan(body: bytes, known: dict[bytes, Labels]) -> _Scan:
             labels = None
             if size > SAMPLE_SIZE:
                 tail = ZERO_SIZE if body[stop - 8] == ZERO_MARK else SAMPLE_SIZE
-                # These bytes were read as labels once; so the tail begins where a field begins.
-                labels = labels_of(body[start : stop - tail])
+                # If these bytes are labels, the tail begins where a field begins.
+                key = body[start : stop - tail]
+                labels = labels_of(key) or guess_labels(key)
             if labels is None:
                 scan.add_slow(start, stop)
             else:
@@ -267,17 +289,19 @@ class _Reading:
         _check_count(self._samples, _MOST_SAMPLES, "samples")
         _check_count(self._exemplar_count, _MOST_EXEMPLARS, "exemplars")
 
-    def _find_labels(self, key: bytes) -> Labels:
-        known, before = self._known, self._before
-        labels = known.by_key.get(key)
+    def guess_labels(self, key: bytes) -> Labels | None:
+        """Return the label set that `key` is, None if it is none or anything about it is odd."""
+        known = self._known
+        labels = self._before.by_key.get(key) or read_plain_labels(key, self._limits, known.texts)
         if labels is None:
-            labels = before.by_key.get(key)
-            if labels is None:
-                labels = read_labels(key, self._limits)
-            # Labels in another order, say, are other bytes and the same set.
-            labels = known.distinct.setdefault(labels, labels)
-            known.by_key[key] = labels
-        return labels
+            return None
+        self._entries += 1
+        _check_count(self._entries, _MOST_ENTRIES, "new or unusual series")
+        return known.learn(key, labels)
+
+    def _find_labels(self, key: bytes) -> Labels:
+        labels = self._known.by_key.get(key) or self.guess_labels(key)
+        return labels or self._known.learn(key, read_labels(key, self._limits))
 
 
 def _build_batch(
