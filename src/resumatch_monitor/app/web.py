@@ -48,10 +48,11 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
                 bodies=BodyReader(max_bytes=monitor.config.errors.envelope_max_bytes),
                 metrics=monitor.error_metrics,
             ),
+            # Among the first that are asked: what comes most often.
+            *_build_push(monitor, guard),
             accounts.build_router(accounts=monitor.accounts, guard=guard),
             *_build_alerting(monitor, guard),
             *_build_metrics(monitor, guard, folder),
-            *_build_push(monitor, guard),
             *_build_watching(monitor, guard),
             _build_pages(monitor, guard),
         ],

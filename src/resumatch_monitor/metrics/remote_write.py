@@ -192,7 +192,9 @@ def _scan(body: bytes, labels_of: _Find, guess_labels: _Find) -> _Scan:
                 tail = ZERO_SIZE if body[stop - 8] == ZERO_MARK else SAMPLE_SIZE
                 # If these bytes are labels, the tail begins where a field begins.
                 key = body[start : stop - tail]
-                labels = labels_of(key) or guess_labels(key)
+                labels = labels_of(key)
+                if labels is None:
+                    labels = guess_labels(key)
             if labels is None:
                 scan.add_slow(start, stop)
             else:
@@ -292,7 +294,9 @@ class _Reading:
     def guess_labels(self, key: bytes) -> Labels | None:
         """Return the label set that `key` is, None if it is none or anything about it is odd."""
         known = self._known
-        labels = self._before.by_key.get(key) or read_plain_labels(key, self._limits, known.texts)
+        labels = self._before.by_key.get(key)
+        if labels is None:
+            labels = read_plain_labels(key, self._limits, known.texts)
         if labels is None:
             return None
         self._entries += 1
