@@ -17,6 +17,7 @@ _PARAM_PREFIX = "__param_"
 _META_PREFIX = "__meta_"
 _URL_LABELS = frozenset(("__meta_url",))
 _MASK = "***"
+_SHORTEST_INTERVAL = timedelta(milliseconds=100)
 _LONGEST_INTERVAL = timedelta(days=365)
 
 
@@ -211,6 +212,9 @@ def _build_target(pool: ScrapePool, before: Mapping[str, str]) -> Target | None:
         raise ValueError("there is no __address__ after relabelling")
     check_address(address)
     interval = _parse_time(labels, "__scrape_interval__")
+    # A configuration may say less; what is discovered must not keep the monitor busy.
+    if interval < min(pool.interval, _SHORTEST_INTERVAL):
+        raise ValueError("__scrape_interval__ must be at least 100ms")
     timeout = _parse_time(labels, "__scrape_timeout__")
     if timeout > interval:
         raise ValueError(
