@@ -23,6 +23,7 @@ from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import RowLayout
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.promql.runner import QueryRunner
+from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.rules.group import GroupRunner
 from resumatch_monitor.rules.loader import parse_rule_file
 from resumatch_monitor.rules.manager import RuleManager
@@ -193,6 +194,7 @@ async def run(folder: Path, arguments: argparse.Namespace) -> None:
         clock=bench.clock,
         telemetry=bench.telemetry,
         wait_until_ready=wait_for_ever,
+        config=RulesConfig(max_concurrent_evals=arguments.concurrent),
     )
     await manager.start()
     runners = manager.group_runners
@@ -241,6 +243,7 @@ def main() -> None:
     )
     parser.add_argument("--groups", type=int, default=GROUPS, help="groups of the 200 rules")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--concurrent", type=int, default=RulesConfig().max_concurrent_evals)
     parser.add_argument("--print-rules", action="store_true", help="print the rule file and end")
     arguments = parser.parse_args()
     if arguments.print_rules:

@@ -34,6 +34,7 @@ from resumatch_monitor.kit.eventloop import MonitorLoop
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
 from resumatch_monitor.kit.memory import keep_memory_small
+from resumatch_monitor.rules.checking import check_rule_files
 from resumatch_monitor.rules.testing.command import render_junit, run_rule_tests
 
 DEFAULT_CONFIG = Path("monitor.yaml")
@@ -93,6 +94,10 @@ def _build_parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("check-config", help="say what is wrong with a configuration")
     checking.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")
     checking.set_defaults(run=_check_config)
+
+    reading = commands.add_parser("check-rules", help="say what is wrong with rule files")
+    reading.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    reading.set_defaults(run=_check_rules)
 
     testing = commands.add_parser(
         "test-rules", help="run tests of rules, in the format of promtool"
@@ -172,6 +177,16 @@ def _check_config(options: argparse.Namespace) -> int:
     for warning in find_idle_keys(options.file):
         _complain(f"warning: {warning}")
     _say(f"{options.file} is fine.")
+    return _OK
+
+
+def _check_rules(options: argparse.Namespace) -> int:
+    check = check_rule_files(options.files)
+    for line in (*check.errors, *check.remarks):
+        _complain(str(line))
+    if check.errors:
+        return _FAILED
+    _say(f"{check.rule_count} rule{'' if check.rule_count == 1 else 's'} found.")
     return _OK
 
 

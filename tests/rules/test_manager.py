@@ -483,3 +483,43 @@ async def test_a_kill_at_any_operation_loses_and_repeats_no_notification(
 
     assert world.alerts.messages == [("firing", "Broken"), ("resolved", "Broken")]
     assert world.states.rows == {}
+
+
+async def test_independent_rules_of_a_group_run_at_the_same_time_up_to_the_limit(
+    world: World,
+) -> None:
+    running: set[str] = set()
+    most = 0
+
+    async def take_a_while() -> None:
+        nonlocal most
+        expr = world.querier.asked[-1][0]
+        running.add(expr)
+        most = max(most, len(running))
+        await world.clock.sleep(1)
+        running.remove(expr)
+
+    world.querier.before_answer = take_a_while
+    rules = [make_recording_rule(f"r{number}", f"x{number}") for number in range(6)]
+    manager = await world.start(make_group(*rules))
+
+    await world.clock.advance(15)
+
+    assert most == 4
+    assert len(world.querier.asked) == 6
+    assert manager.snapshot().groups[0].evaluation_seconds == 2.0
+
+
+async def test_a_rule_is_evaluated_after_the_rule_that_it_reads(world: World) -> None:
+    async def take_a_while() -> None:
+        await world.clock.sleep(1)
+
+    world.querier.before_answer = take_a_while
+    first = make_recording_rule("first", "x")
+    reading = make_rule(expr="first > 1")
+    await world.start(make_group(first, make_recording_rule("other", "y"), reading))
+    world.querier.answers["x"] = {Labels(): 1.0}
+
+    await world.clock.advance(15)
+
+    assert [expr for expr, _ in world.querier.asked] == ["x", "y", "first > 1"]

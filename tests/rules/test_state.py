@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -172,3 +173,78 @@ def test_every_alert_that_fires_is_resolved_at_most_once(
 
     assert not is_firing
     assert machine.state == "inactive"
+
+
+def restore(machine: Machine) -> None:
+    machine.active = {
+        labels: replace(alert, is_restored=True) for labels, alert in machine.active.items()
+    }
+
+
+def test_a_pending_alert_starts_over_after_an_outage_beyond_the_tolerance() -> None:
+    machine = Machine(hold=60)
+    machine.step(0, LABELS)
+    machine.step(45, LABELS)
+    restore(machine)
+
+    machine.step(45 + 3601, LABELS)
+
+    assert machine.active[LABELS].active_at == START + timedelta(seconds=45 + 3601)
+
+
+def test_a_pending_alert_goes_on_after_a_shorter_outage() -> None:
+    machine = Machine(hold=60)
+    machine.step(0, LABELS)
+    machine.step(45, LABELS)
+    restore(machine)
+
+    machine.step(45 + 3600, LABELS)
+    step = machine.step(45 + 3600 + 15, LABELS)
+
+    assert step.fired
+
+
+@pytest.mark.parametrize(
+    ("held", "remaining"),
+    [
+        pytest.param(1740, 600, id="less than the grace period is left: it waits for that"),
+        pytest.param(300, 1500, id="more is left: it goes on where it stopped"),
+    ],
+)
+def test_a_restored_alert_has_a_period_of_grace(held: int, remaining: int) -> None:
+    machine = Machine(hold=1800)
+    for seconds in range(0, held + 1, 60):
+        machine.step(seconds, LABELS)
+    restore(machine)
+    back = held + 1800
+
+    machine.step(back, LABELS)
+    states = {
+        waited: bool(machine.step(back + waited, LABELS).fired)
+        for waited in range(60, remaining + 1, 60)
+    }
+
+    assert [waited for waited, has_fired in states.items() if has_fired] == [remaining]
+
+
+def test_a_short_restart_costs_a_pending_alert_nothing() -> None:
+    machine = Machine(hold=1800)
+    for seconds in range(0, 1741, 60):
+        machine.step(seconds, LABELS)
+    restore(machine)
+
+    assert machine.step(1800, LABELS).fired
+
+
+def test_a_restored_pending_alert_is_not_dropped_before_all_is_settled() -> None:
+    machine = Machine(hold=60)
+    machine.step(0, LABELS)
+    machine.step(30, LABELS)
+    restore(machine)
+
+    blind = machine.step(630, resolves_restored=False)
+    machine.step(645, LABELS)
+    step = machine.step(660, LABELS)
+
+    assert not blind.dropped
+    assert step.fired

@@ -337,6 +337,7 @@ class Monitor:
             wait_until_ready=self._wait_for_first_samples,
             external_labels=self.config.global_.external_labels,
             external_url=self.external_url,
+            config=self.config.rules,
         )
 
     def _build_errors(self) -> None:

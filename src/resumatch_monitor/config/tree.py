@@ -17,6 +17,7 @@ from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, Scrape
 from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids
+from resumatch_monitor.rules.config import RulesConfig
 
 
 class TokenConfig(ConfigModel):
@@ -104,6 +105,7 @@ class MonitorConfig(ConfigModel):
     default_rules: bool = Field(
         default=True, description="Whether the shipped rules apply beside `rule_files`."
     )
+    rules: RulesConfig = Field(default_factory=RulesConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     collectors: CollectorsConfig = Field(default_factory=CollectorsConfig)
     probes: list[ProbeConfig] = Field(default_factory=list[ProbeConfig])

@@ -15,7 +15,12 @@ from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError
-from resumatch_monitor.rules.model import AlertingRule, RuleKey
+from resumatch_monitor.rules.model import (
+    ALERTS_METRIC,
+    FOR_STATE_METRIC,
+    AlertingRule,
+    RuleKey,
+)
 from resumatch_monitor.rules.render import AlertRenderer
 from resumatch_monitor.rules.runner import Evaluation, RuleRunner
 from resumatch_monitor.rules.state import (
@@ -29,8 +34,6 @@ from resumatch_monitor.rules.state import (
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.rules.writer import SeriesWriter
 
-ALERTS_METRIC = "ALERTS"
-FOR_STATE_METRIC = "ALERTS_FOR_STATE"
 STATE_LABEL = "alertstate"
 
 REPEAT_INTERVAL = timedelta(minutes=5)
@@ -184,6 +187,8 @@ class AlertingRunner(RuleRunner):
             keep_firing_for=self._alerting_rule.keep_firing_for,
             longest_gap=evaluation.longest_gap,
             resolves_restored=evaluation.resolves_restored,
+            outage_tolerance=evaluation.outage_tolerance,
+            grace_period=evaluation.grace_period,
         )
 
     async def _tell_ends(self) -> None:

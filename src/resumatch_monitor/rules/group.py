@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.rules.config import RulesConfig
+from resumatch_monitor.rules.dependencies import find_stages
 from resumatch_monitor.rules.model import RuleGroup
 from resumatch_monitor.rules.runner import (
     MOST_SERIES_PER_RULE,
@@ -75,6 +77,7 @@ class GroupRunner:
         readiness: Readiness,
         clock: Clock,
         telemetry: RuleTelemetry,
+        config: RulesConfig,
     ) -> None:
         self.group = group
         self.runners = tuple(runners)
@@ -83,6 +86,10 @@ class GroupRunner:
         self._readiness = readiness
         self._clock = clock
         self._telemetry = telemetry
+        self._config = config
+        self._stages = [
+            [self.runners[position] for position in stage] for stage in find_stages(group.rules)
+        ]
         self._interval_ms = group.interval // timedelta(milliseconds=1)
         # Groups of one interval are spread over it, always in the same way.
         self._phase_ms = int(Labels.of(group=self.label).fingerprint, 16) % self._interval_ms
@@ -115,15 +122,33 @@ class GroupRunner:
             turn_ms = self._find_next(turn_ms, self._clock.monotonic() - began)
 
     async def evaluate(self, at: datetime) -> None:
-        """Evaluate every rule once; a rule that fails does not stop the others."""
+        """Evaluate every rule once; a rule that fails does not stop the others.
+
+        Rules that do not read each other run at the same time, as far as the limit allows.
+        """
         began = self._clock.monotonic()
         evaluation = self._describe(at, began)
-        for runner in self.runners:
-            await self._evaluate_rule(runner, evaluation)
+        for stage in self._stages:
+            await self._evaluate_stage(stage, evaluation)
         self._last_at = at
         self._seconds = self._clock.monotonic() - began
         self._telemetry.last_evaluation.labels(self.label).set(at.timestamp())
         self._telemetry.group_seconds.labels(self.label).set(self._seconds)
+
+    async def _evaluate_stage(self, runners: Sequence[RuleRunner], evaluation: Evaluation) -> None:
+        waiting = iter(runners)
+
+        async def evaluate_some() -> None:
+            for runner in waiting:
+                await self._evaluate_rule(runner, evaluation)
+
+        count = min(len(runners), self._config.max_concurrent_evals)
+        if count == 1:
+            await evaluate_some()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(count):
+                tasks.create_task(evaluate_some())
 
     async def _evaluate_rule(self, runner: RuleRunner, evaluation: Evaluation) -> None:
         began = self._clock.monotonic()
@@ -154,6 +179,8 @@ class GroupRunner:
             limit=min(self.group.limit or MOST_SERIES_PER_RULE, MOST_SERIES_PER_RULE),
             longest_gap=max(2 * interval, _SHORTEST_GAP),
             resolves_restored=self._readiness.age_seconds(monotonic) >= settling_seconds,
+            outage_tolerance=self._config.for_outage_tolerance,
+            grace_period=self._config.for_grace_period,
         )
 
     async def _wait_for(self, turn_ms: int) -> int:

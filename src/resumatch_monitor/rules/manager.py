@@ -13,6 +13,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import BatchSink
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.rules.alerting import AlertingRunner, build_alert
+from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness
 from resumatch_monitor.rules.model import (
     AlertingRule,
@@ -63,6 +64,7 @@ class RuleManager:
         wait_until_ready: Callable[[], Awaitable[None]],
         external_labels: Mapping[str, str] | None = None,
         external_url: str = "",
+        config: RulesConfig | None = None,
     ) -> None:
         self._groups = tuple(groups)
         self._errors = tuple(errors)
@@ -72,6 +74,7 @@ class RuleManager:
         self._states = states
         self._clock = clock
         self._wait_until_ready = wait_until_ready
+        self._config = config or RulesConfig()
         self._telemetry = RuleTelemetry(telemetry)
         self._supervisor = Supervisor(clock=clock, telemetry=telemetry)
         world = TemplateWorld(Labels.of(external_labels), external_url.rstrip("/"))
@@ -166,6 +169,7 @@ class RuleManager:
                 readiness=self._readiness,
                 clock=self._clock,
                 telemetry=self._telemetry,
+                config=self._config,
             )
             name = f"rules: {position} {runner.label}"
             self._runners[name] = runner

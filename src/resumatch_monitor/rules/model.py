@@ -8,6 +8,9 @@ from datetime import timedelta
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.fields import Pairs
 
+ALERTS_METRIC = "ALERTS"
+FOR_STATE_METRIC = "ALERTS_FOR_STATE"
+
 
 @dataclass(frozen=True, slots=True)
 class AlertingRule:

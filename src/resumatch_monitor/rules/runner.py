@@ -35,6 +35,8 @@ class Evaluation:
         limit: The most series that one rule may yield.
         longest_gap: A longer time since the evaluation before does not count towards `for`.
         resolves_restored: Whether alerts from before a restart may be resolved yet.
+        outage_tolerance: After a longer time a pending alert starts over.
+        grace_period: How long a restored alert waits at least.
     """
 
     at: datetime
@@ -42,6 +44,8 @@ class Evaluation:
     limit: int
     longest_gap: timedelta
     resolves_restored: bool
+    outage_tolerance: timedelta
+    grace_period: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ class Timing:
         keep_firing_for: The rule's.
         longest_gap: A longer time between two evaluations does not count as having been held.
         resolves_restored: Whether alerts from before a restart may be resolved yet.
+        outage_tolerance: After a longer time a pending alert starts over.
+        grace_period: After a restart, a pending alert whose `for` is at least as long waits at
+            least so long before it fires.
     """
 
     now: datetime
@@ -77,6 +80,8 @@ class Timing:
     keep_firing_for: timedelta
     longest_gap: timedelta
     resolves_restored: bool = True
+    outage_tolerance: timedelta = timedelta(hours=1)
+    grace_period: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def advance(
 
     The time between two evaluations counts towards `for` only if it is an ordinary one: a pause
     (the monitor was down, the machine slept) or a jump of the clock moves `active_at` along.
+    As in Prometheus, a pending alert starts over after a pause beyond the tolerance for outages,
+    and one from before a restart does not fire before its grace period has passed.
     """
     shift = _find_shift(timing)
     seen = {each.labels: each for each in observations}
@@ -156,7 +163,7 @@ def _observe(
             missing_since=None,
             is_restored=False,
         )
-    active_at = timing.now if before is None else min(before.active_at + shift, timing.now)
+    active_at = timing.now if before is None else _find_active_at(before, timing, shift)
     fires = timing.now - active_at >= timing.hold_duration
     return ActiveAlert(
         labels=observation.labels,
@@ -168,11 +175,25 @@ def _observe(
     )
 
 
+def _find_active_at(before: ActiveAlert, timing: Timing, shift: timedelta) -> datetime:
+    """Return since when a pending alert counts as active, given the pause before this moment."""
+    if shift > timing.outage_tolerance:
+        return timing.now
+    active_at = min(before.active_at + shift, timing.now)
+    if shift and before.is_restored and timing.hold_duration >= timing.grace_period:
+        earliest = timing.now + timing.grace_period - timing.hold_duration
+        return min(max(active_at, earliest), timing.now)
+    return active_at
+
+
 def _keep_unseen(before: ActiveAlert, timing: Timing, shift: timedelta) -> ActiveAlert | None:
+    if before.is_restored and not timing.resolves_restored:
+        if before.state is RuleState.FIRING:
+            return before
+        # A rate needs two scrapes after a restart before it says anything.
+        return replace(before, active_at=_find_active_at(before, timing, shift))
     if before.state is not RuleState.FIRING:
         return None
-    if before.is_restored and not timing.resolves_restored:
-        return before
     missing_since = (
         timing.now
         if before.missing_since is None
