@@ -185,3 +185,15 @@ def test_texts_stay_as_they_are_written() -> None:
     (group,) = loaded.groups
     assert group.name == "1.10"
     assert group.rules[0].labels == (("version", "1.10"), ("on", "yes"))
+
+
+def test_a_group_without_an_offset_has_the_general_one() -> None:
+    loaded = parse_rule_file(
+        "groups: [{name: a}, {name: b, query_offset: 0s}, {name: c, query_offset: 1m}]",
+        file="rules.yml",
+        check_expression=refuse_nonsense,
+        default_interval=timedelta(seconds=15),
+        default_offset=timedelta(seconds=30),
+    )
+
+    assert [group.query_offset.total_seconds() for group in loaded.groups] == [30, 0, 60]

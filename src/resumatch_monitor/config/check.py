@@ -25,6 +25,7 @@ def load_rules(config: MonitorConfig) -> LoadedRules:
         [*shipped, *config.rule_files],
         check_expression=check_expression,
         default_interval=config.global_.evaluation_interval,
+        default_offset=config.global_.rule_query_offset,
     )
 
 

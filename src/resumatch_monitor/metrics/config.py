@@ -151,6 +151,8 @@ class GlobalConfig(ScrapeLimits):
     """How long a scrape may take."""
     evaluation_interval: Duration = timedelta(seconds=15)
     """How often rules are evaluated."""
+    rule_query_offset: Duration = timedelta(0)
+    """How far in the past rules look, where their group has no `query_offset`."""
     external_labels: dict[str, Text] = Field(default_factory=dict[str, str])
     """Added to the alerts in every message; `$externalLabels` in rule templates."""
     query_log_file: str = Field(default="", description="Accepted; no such file is written.")

@@ -67,12 +67,13 @@ def load_rule_files(
     *,
     check_expression: CheckExpression,
     default_interval: timedelta,
+    default_offset: timedelta = timedelta(0),
 ) -> LoadedRules:
     """Read all files that `patterns` name. It reads files: call it in a thread."""
     files, errors = find_rule_files(patterns)
     groups: list[RuleGroup] = []
     for path in files:
-        loaded = _load_file(path, check_expression, default_interval)
+        loaded = _load_file(path, check_expression, default_interval, default_offset)
         groups.extend(loaded.groups)
         errors.extend(loaded.errors)
     return LoadedRules(groups, errors)
@@ -84,6 +85,7 @@ def parse_rule_file(
     file: str,
     check_expression: CheckExpression,
     default_interval: timedelta,
+    default_offset: timedelta = timedelta(0),
 ) -> LoadedRules:
     """Parse the text of one rule file."""
     try:
@@ -92,12 +94,15 @@ def parse_rule_file(
         place = error.position
         broken = RuleFileError(file, place.line, None, None, error.message, place.column)
         return LoadedRules([], [broken])
-    reader = _Reader(file, tree, check_expression, default_interval)
+    reader = _Reader(file, tree, check_expression, default_interval, default_offset)
     return LoadedRules(reader.read_groups(), reader.errors)
 
 
 def _load_file(
-    path: Path, check_expression: CheckExpression, default_interval: timedelta
+    path: Path,
+    check_expression: CheckExpression,
+    default_interval: timedelta,
+    default_offset: timedelta,
 ) -> LoadedRules:
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
@@ -115,6 +120,7 @@ def _load_file(
         file=str(path),
         check_expression=check_expression,
         default_interval=default_interval,
+        default_offset=default_offset,
     )
 
 
@@ -127,11 +133,13 @@ class _Reader:
         tree: YamlTree,
         check_expression: CheckExpression,
         default_interval: timedelta,
+        default_offset: timedelta,
     ) -> None:
         self._file = file
         self._tree = tree
         self._check_expression = check_expression
         self._default_interval = default_interval
+        self._default_offset = default_offset
         self._rule_count = 0
         self.errors: list[RuleFileError] = []
 
@@ -165,7 +173,7 @@ class _Reader:
             labels = take_labels(mapping, "labels")
             _check_template_texts("labels", labels)
             interval = _take_interval(mapping) or self._default_interval
-            offset = take_duration(mapping, "query_offset")
+            offset = self._take_offset(mapping)
             limit = take_count(mapping, "limit")
             items = take_list(mapping.get("rules"), "rules")
         except InvalidError as error:
@@ -184,6 +192,12 @@ class _Reader:
             limit=limit,
             query_offset=offset,
         )
+
+    def _take_offset(self, mapping: Mapping[str, object]) -> timedelta:
+        # `0s` is an offset of its own, against the general one.
+        if take_text(mapping, "query_offset"):
+            return take_duration(mapping, "query_offset")
+        return self._default_offset
 
     def _read_rule(self, item: object, at: Steps, group: str, group_labels: Pairs) -> Rule | None:
         name: str | None = None
