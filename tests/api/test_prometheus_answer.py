@@ -6,6 +6,7 @@ import anyio
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from typing_extensions import override
 
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.prometheus_answer import Body, Endpoint, begin_body
@@ -154,6 +155,16 @@ class Exchange:
             await app(scope, self.receive, self.send)
 
 
+class StuckExchange(Exchange):
+    """A client that stays and reads nothing after the first piece."""
+
+    @override
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        await super().send(message)
+        if len(self.messages) > 2:
+            await anyio.sleep_forever()
+
+
 async def test_rendering_ends_when_the_client_goes(router: APIRouter, answers: Answers) -> None:
     app = build_app(routers=[router], ids=RandomIds(), telemetry=Telemetry())
 
@@ -161,6 +172,19 @@ async def test_rendering_ends_when_the_client_goes(router: APIRouter, answers: A
 
     assert answers.rendered < 50
     # What it held is given back: another large answer finds room.
+    assert (await ask(router, "/huge", "identity")).status_code == 200
+
+
+async def test_a_client_that_stops_reading_is_given_up(answers: Answers) -> None:
+    router = APIRouter()
+    endpoint = Endpoint(router, clock=FakeClock(), send_timeout_seconds=0.05)
+    endpoint.add("/endless", answers.endless, is_long=True)
+    endpoint.add("/huge", answers.huge, is_long=True)
+    app = build_app(routers=[router], ids=RandomIds(), telemetry=Telemetry())
+
+    await StuckExchange(leaves_after=10**9).run(app, "/endless")
+
+    assert answers.rendered < 10
     assert (await ask(router, "/huge", "identity")).status_code == 200
 
 

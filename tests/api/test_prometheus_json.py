@@ -156,7 +156,12 @@ def test_raw_samples_are_cut_across_blocks() -> None:
 
 def test_statistics_are_told_as_prometheus_tells_them() -> None:
     statistics = Statistics(
-        queue_seconds=1.0, prepare_seconds=2.0, evaluate_seconds=4.0, sort_seconds=8.0, samples=5
+        queue_seconds=1.0,
+        prepare_seconds=2.0,
+        evaluate_seconds=4.0,
+        sort_seconds=8.0,
+        samples_loaded=5,
+        samples=7,
     )
     answer = Answer(ScalarValue(1000, 2.0), statistics=statistics)
 
@@ -174,7 +179,7 @@ def test_statistics_are_told_as_prometheus_tells_them() -> None:
                 "execQueueTime": 1.0,
                 "execTotalTime": 15.0,
             },
-            "samples": {"totalQueryableSamples": 5, "peakSamples": 5},
+            "samples": {"totalQueryableSamples": 5, "peakSamples": 7},
         },
     }
 

@@ -89,9 +89,23 @@ def render_data(data: object, warnings: Sequence[str] = ()) -> bytes:
 class Endpoint:
     """Adds routes that answer in Prometheus' envelope, whatever happens."""
 
-    def __init__(self, router: APIRouter, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        router: APIRouter,
+        *,
+        clock: Clock,
+        send_timeout_seconds: float = _SEND_TIMEOUT_SECONDS,
+    ) -> None:
+        """Add nothing yet.
+
+        Args:
+            router: Gets the routes.
+            clock: What the time is where a request names none.
+            send_timeout_seconds: How long a client may take none of a large answer.
+        """
         self._router = router
         self._clock = clock
+        self._send_timeout_seconds = send_timeout_seconds
         self._cells_held = 0
 
     def add(
@@ -153,6 +167,7 @@ class Endpoint:
         return _StreamedAnswer(
             _gzip_pieces(pieces) if is_gzip else pieces,
             headers=headers,
+            timeout_seconds=self._send_timeout_seconds,
             on_end=lambda: self._release(body.cells),
         )
 
@@ -173,15 +188,21 @@ class _StreamedAnswer(StreamingResponse):
     """Sends pieces, each made in a thread once the one before it is on its way."""
 
     def __init__(
-        self, pieces: Iterator[bytes], *, headers: Mapping[str, str], on_end: Callable[[], None]
+        self,
+        pieces: Iterator[bytes],
+        *,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        on_end: Callable[[], None],
     ) -> None:
         super().__init__(_pull(pieces), headers=headers)
+        self._timeout_seconds = timeout_seconds
         self._on_end = on_end
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(_SEND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 await send(message)
 
         try:

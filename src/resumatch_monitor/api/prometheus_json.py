@@ -156,7 +156,7 @@ def _render_statistics(statistics: Statistics) -> bytes:
                 "execTotalTime": statistics.queue_seconds + evaluation,
             },
             "samples": {
-                "totalQueryableSamples": statistics.samples,
+                "totalQueryableSamples": statistics.samples_loaded,
                 "peakSamples": statistics.samples,
             },
         }

@@ -87,11 +87,21 @@ class Context:
         self.end_ms = end_ms
         self.step_ms = step_ms
         self._sample_count = 0
+        self.loaded_count = 0
 
     @property
     def sample_count(self) -> int:
         """How many samples were loaded and made."""
         return self._sample_count
+
+    def count_loaded(self, count: int) -> None:
+        """Account for samples that come from the store.
+
+        Raises:
+            QueryLimitError: If they are too many.
+        """
+        self.loaded_count += count
+        self.count_samples(count)
 
     def count_samples(self, count: int) -> None:
         """Account for samples that are loaded or made.

@@ -226,12 +226,13 @@ class _Stopwatch:
     def end_evaluation(self) -> None:
         self._evaluated = perf_counter()
 
-    def read(self, samples: int) -> Statistics:
+    def read(self, context: Context) -> Statistics:
         return Statistics(
             prepare_seconds=self._prepared - self._started,
             evaluate_seconds=self._evaluated - self._prepared,
             sort_seconds=perf_counter() - self._evaluated,
-            samples=samples,
+            samples_loaded=context.loaded_count,
+            samples=context.sample_count,
         )
 
 
@@ -241,7 +242,7 @@ def _answer(value: ValueT, context: Context, watch: _Stopwatch) -> Answer[ValueT
         value,
         tuple(remarks.warnings),
         tuple(remarks.infos),
-        watch.read(context.sample_count),
+        watch.read(context),
     )
 
 

@@ -218,7 +218,7 @@ def _load(
 ) -> list[SeriesBlock]:
     context.checkpoint()
     blocks = context.queryable.select(selector.matchers, start_ms, end_ms)
-    context.count_samples(sum(block.size for block in blocks))
+    context.count_loaded(sum(block.size for block in blocks))
     return blocks
 
 

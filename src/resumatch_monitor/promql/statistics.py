@@ -12,13 +12,15 @@ class Statistics:
         prepare_seconds: Parsing and checking.
         evaluate_seconds: Reading samples and calculating.
         sort_seconds: Putting the result in order.
-        samples: Samples that were loaded and made.
+        samples_loaded: Samples that came from the store.
+        samples: Those, and the ones that were made of them.
     """
 
     queue_seconds: float = 0.0
     prepare_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     sort_seconds: float = 0.0
+    samples_loaded: int = 0
     samples: int = 0
 
 
