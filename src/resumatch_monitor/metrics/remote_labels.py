@@ -75,6 +75,18 @@ def read_plain_pairs(key: bytes) -> Pairs | None:
     return pairs if position == end else None
 
 
+def find_labels_end(data: bytes, start: int, stop: int) -> int:
+    """Return where the labels that `data[start:stop]` begins with end, as their lengths say."""
+    position = start
+    try:
+        while position < stop and data[position] == _LABEL_TAG:
+            size, position = _read_size(data, position + 1)
+            position += size
+    except IndexError:
+        return stop
+    return position
+
+
 def _read_size(key: bytes, position: int) -> tuple[int, int]:
     """Return a length of one or two bytes, and where it ends; a longer one comes out wrong."""
     size = key[position]

@@ -13,7 +13,7 @@ ZERO_MARK = 0x07
 """In a sample of zero the eighth byte from the end; in another the double's last, where it stands
 for values around 1e-270 alone."""
 
-_SHORTEST_RUN = 4 * SAMPLE_SIZE
+_SAMPLE_TAG = 0x12
 _OFFSETS = np.arange(-SAMPLE_SIZE, 0)
 _WEIGHTS = np.array([1 << (7 * place) for place in range(6)], dtype=np.int64)
 
@@ -44,13 +44,24 @@ def read_samples_before(
     return times, values, is_sample
 
 
-def read_run(data: bytes, start: int, stop: int) -> tuple[TimeArray, FloatArray] | None:
-    """Read `data[start:stop]` if it is nothing but several samples in the form with a value."""
-    if (stop - start) % SAMPLE_SIZE or stop - start < _SHORTEST_RUN:
+def find_sample_stops(data: bytes, position: int, stop: int) -> list[int] | None:
+    """Return where each sample in `data[position:stop]` ends, if there is nothing else in it.
+
+    Only their lengths are looked at: `read_samples_before` tells whether they are what they seem.
+    """
+    stops: list[int] = []
+    try:
+        while position < stop:
+            if data[position] != _SAMPLE_TAG:
+                return None
+            size = data[position + 1]
+            if size == SAMPLE_SIZE - 2:
+                position += SAMPLE_SIZE
+            elif size == ZERO_SIZE - 2:
+                position += ZERO_SIZE
+            else:
+                return None
+            stops.append(position)
+    except IndexError:
         return None
-    stops = np.arange(start + SAMPLE_SIZE, stop + 1, SAMPLE_SIZE)
-    times, values, is_sample = read_samples_before(data, stops)
-    # What ends in a sample of zero has another field before it, not eighteen bytes of sample.
-    if not is_sample.all() or (np.frombuffer(data, dtype=np.uint8)[stops - 8] == ZERO_MARK).any():
-        return None
-    return times, values
+    return stops if position == stop else None

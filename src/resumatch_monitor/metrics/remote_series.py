@@ -10,7 +10,6 @@ import numpy as np
 from resumatch_monitor.metrics.exemplars import Exemplar
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, render_labels
 from resumatch_monitor.metrics.push_config import PushConfig
-from resumatch_monitor.metrics.remote_samples import read_run
 from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.metrics.wire import BYTES, FIXED64, VARINT, to_signed, walk
 
@@ -70,9 +69,6 @@ def read_series(data: bytes, start: int, stop: int) -> RawSeries:
         if each.number == LABELS_FIELD:
             keys.append(data[each.begin : each.stop])
         elif each.number == _SAMPLES_FIELD:
-            run = None if times or exemplars or histograms else read_run(data, each.begin, stop)
-            if run is not None:
-                return RawSeries(b"".join(keys), *run, [], 0)
             time, value = _read_sample(data, each.start, each.stop)
             times.append(time)
             bits.append(value)

@@ -17,11 +17,12 @@ from resumatch_monitor.metrics.exposition_lines import Metadata
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.problems import Problems
 from resumatch_monitor.metrics.push_config import PushConfig
-from resumatch_monitor.metrics.remote_labels import read_plain_labels
+from resumatch_monitor.metrics.remote_labels import find_labels_end, read_plain_labels
 from resumatch_monitor.metrics.remote_samples import (
     SAMPLE_SIZE,
     ZERO_MARK,
     ZERO_SIZE,
+    find_sample_stops,
     read_samples_before,
 )
 from resumatch_monitor.metrics.remote_series import (
@@ -147,7 +148,7 @@ class RemoteWriteParser:
                 scan = _scan(body, _know_nothing, _know_nothing)
                 times, values, _ = read_samples_before(body, np.array(scan.stops, np.int64))
             reading.take_common(scan.labels, times, values)
-            for start, stop in scan.slow:
+            for start, stop in reading.take_runs(body, scan.slow):
                 reading.take_series(body, start, stop)
             for begin, stop in scan.others:
                 reading.take_other(body, begin, stop)
@@ -238,12 +239,29 @@ class _Reading:
 
     def take_common(self, labels: list[Labels], times: TimeArray, values: FloatArray) -> None:
         """Take series with one sample each."""
-        self._labels.extend(labels)
-        self._counts.append(np.ones(len(labels), dtype=np.int64))
-        self._times.append(times)
-        self._values.append(values)
-        self._samples += len(labels)
-        _check_count(self._samples, _MOST_SAMPLES, "samples")
+        self._take(labels, np.ones(len(labels), dtype=np.int64), times, values)
+
+    def take_runs(self, body: bytes, series: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Take series with any number of samples in the common form; return the other ones."""
+        others: list[tuple[int, int]] = []
+        labels: list[Labels] = []
+        counts: list[int] = []
+        stops: list[int] = []
+        for start, stop in series:
+            end = find_labels_end(body, start, stop)
+            run = find_sample_stops(body, end, stop)
+            known = self._look_up(body[start:end]) if run else None
+            if run and known is not None:
+                labels.append(known)
+                counts.append(len(run))
+                stops.extend(run)
+            else:
+                others.append((start, stop))
+        times, values, is_sample = read_samples_before(body, np.array(stops, np.int64))
+        if not is_sample.all():
+            return series
+        self._take(labels, np.array(counts, dtype=np.int64), times, values)
+        return others
 
     def take_series(self, body: bytes, start: int, stop: int) -> None:
         """Take a series of any form."""
@@ -259,10 +277,7 @@ class _Reading:
                 f"{show_labels(labels)}: native histograms are not supported", count=raw.histograms
             )
         if len(raw.times):
-            self._labels.append(labels)
-            self._counts.append(np.array([len(raw.times)]))
-            self._times.append(raw.times)
-            self._values.append(raw.values)
+            self._take([labels], np.array([len(raw.times)]), raw.times, raw.values)
         if raw.exemplars:
             self._exemplars.append(SeriesExemplars(labels, raw.exemplars))
 
@@ -283,12 +298,20 @@ class _Reading:
         batch = _build_batch(self._labels, counts, times, values)
         return WriteRequest(batch, self._exemplars, self._metadata, self._problems)
 
+    def _take(
+        self, labels: list[Labels], counts: TimeArray, times: TimeArray, values: FloatArray
+    ) -> None:
+        self._labels.extend(labels)
+        self._counts.append(counts)
+        self._times.append(times)
+        self._values.append(values)
+        self._samples += len(times)
+        _check_count(self._samples, _MOST_SAMPLES, "samples")
+
     def _check_size(self, raw: RawSeries) -> None:
         self._entries += 1
-        self._samples += len(raw.times)
         self._exemplar_count += len(raw.exemplars)
         _check_count(self._entries, _MOST_ENTRIES, "new or unusual series")
-        _check_count(self._samples, _MOST_SAMPLES, "samples")
         _check_count(self._exemplar_count, _MOST_EXEMPLARS, "exemplars")
 
     def guess_labels(self, key: bytes) -> Labels | None:
@@ -303,9 +326,15 @@ class _Reading:
         _check_count(self._entries, _MOST_ENTRIES, "new or unusual series")
         return known.learn(key, labels)
 
+    def _look_up(self, key: bytes) -> Labels | None:
+        labels = self._known.by_key.get(key)
+        return self.guess_labels(key) if labels is None else labels
+
     def _find_labels(self, key: bytes) -> Labels:
-        labels = self._known.by_key.get(key) or self.guess_labels(key)
-        return labels or self._known.learn(key, read_labels(key, self._limits))
+        labels = self._look_up(key)
+        if labels is None:
+            labels = self._known.learn(key, read_labels(key, self._limits))
+        return labels
 
 
 def _build_batch(
