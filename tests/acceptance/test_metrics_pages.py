@@ -161,6 +161,22 @@ def test_several_queries_share_a_chart(desk: Visit, monitor: MonitorProcess) -> 
     expect(boxes).to_have_text(["up", "up", "job:up:count"])
 
 
+def test_a_cell_of_a_heat_map_says_its_bucket_and_its_count(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(_explore(monitor, _BUCKETS, tab="heatmap", **{"from": "now-1m"}))
+    picture = desk.page.get_by_role("img", name="Heat map of")
+    box = picture.bounding_box()
+    assert box is not None
+
+    # The lowest row of the last column: answers within 5 ms.
+    desk.page.mouse.move(box["x"] + box["width"] - 24, box["y"] + box["height"] - 34)
+
+    expect(picture.get_by_text("up to 5 ms")).to_be_visible()
+    expect(picture.get_by_text("/s ≈")).to_be_visible()
+    expect(desk.page.get_by_text("in a bucket")).to_be_visible()
+
+
 def test_a_query_has_its_own_error(
     contexts: dict[Variant, BrowserContext], monitor: MonitorProcess
 ) -> None:

@@ -40,9 +40,10 @@ export function mergeAnswers(found: Named[]): Merged | null {
   const series = found.flatMap(({ letter, legend, answer }) => {
     const shared = legend ? {} : sharedLabels(answer.series);
     if (Object.keys(shared).length) common.push({ letter, text: nameOf(shared) });
+    const order = mostTellingFirst(answer.series);
     return answer.series.map((one) => {
-      const own = Object.fromEntries(Object.entries(one.labels).filter(([label]) => !(label in shared)));
-      const name = Object.keys(shared).length ? nameOf(own) : seriesName(one);
+      const own = Object.fromEntries(order.filter((label) => !(label in shared) && label in one.labels).map((label) => [label, one.labels[label]!]));
+      const name = legend || answer.series.length < 2 ? seriesName(one) : nameOf(own);
       return { ...one, name: unique(name, letter), full: seriesName(one), v: place ? spread(one.v, answer.t, place, t.length) : one.v };
     });
   });
@@ -60,6 +61,13 @@ export function mergeAnswers(found: Named[]): Merged | null {
 export function sharedLabels(series: { labels: Record<string, string> }[]): Record<string, string> {
   if (series.length < 2) return {};
   return Object.fromEntries(Object.entries(series[0]!.labels).filter(([label, value]) => series.every(({ labels }) => labels[label] === value)));
+}
+
+/** The labels by how many values they have: names are cut off at the end. */
+function mostTellingFirst(series: { labels: Record<string, string> }[]): string[] {
+  const values = new Map<string, Set<string>>();
+  for (const { labels } of series) for (const [label, value] of Object.entries(labels)) values.set(label, (values.get(label) ?? new Set()).add(value));
+  return [...values].sort((a, b) => b[1].size - a[1].size || a[0].localeCompare(b[0])).map(([label]) => label);
 }
 
 function nameOf({ __name__: name = '', ...labels }: Record<string, string>): string {

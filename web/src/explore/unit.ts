@@ -7,6 +7,7 @@ export const UNITS: { value: Unit; label: string }[] = [
   { value: 'bytes', label: 'Bytes' },
   { value: 'ratio', label: 'Percent (0–1)' },
   { value: 'per_second', label: 'Per second' },
+  { value: 'per_hour', label: 'Per hour' },
   { value: 'count', label: 'Whole numbers' },
 ];
 
