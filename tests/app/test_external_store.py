@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -21,7 +19,7 @@ from resumatch_monitor.app.web import build_web
 from resumatch_monitor.config.loader import parse_config
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.ids import RandomIds
-from tests.support.peers import PROMETHEUS, VICTORIA_METRICS, Peer
+from tests.support.peers import PROMETHEUS, VICTORIA_METRICS, Peer, kill
 from tests.support.peers import run_prometheus as _run_prometheus
 from tests.support.peers import run_victoria_metrics as _run_victoria_metrics
 from tests.support.prompb import pack, write_request
@@ -243,7 +241,7 @@ async def test_nothing_is_lost_while_the_store_is_away(run: Run, tmp_path: Path)
         port = urlsplit(first.url).port
         async with running(tmp_path / "data", first.url) as (monitor, client):
             await wait_until(partial(count_sent, monitor))
-            os.kill(first.pid, signal.SIGKILL)
+            kill(first)
             first_ms = _now_ms() - 2_000
             stamps = [first_ms + number * 10 for number in range(100)]
             for stamp in stamps:
