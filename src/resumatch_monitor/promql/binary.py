@@ -96,8 +96,9 @@ def match_keys(vector: Vector, matching: Matching) -> list[tuple[object, ...]]:
     """Return each series' match group."""
     names = matching.labels
     if matching.is_on:
-        if vector.is_nameless:
-            names = tuple(name for name in names if name not in METADATA_LABELS)
+        if vector.is_nameless and not METADATA_LABELS.isdisjoint(names):
+            # The key keeps its form, to be compared with those of another vector.
+            names = tuple("" if name in METADATA_LABELS else name for name in names)
         return [tuple(labels.value(name) for name in names) for labels in vector.labels]
     ignored = frozenset((METRIC_NAME, *names))
     if vector.is_nameless:

@@ -150,7 +150,7 @@ def _of_the_query(evaluation: Evaluation, node: ast.Call) -> Scalar:
 
 def _extreme_of(evaluation: Evaluation, node: ast.Call) -> Scalar:
     one, other = (evaluation.scalar(argument) for argument in node.args)
-    choose = np.minimum if node.function == "min_of" else np.maximum
+    choose = math.lesser if node.function == "min_of" else math.greater
     return Scalar(choose(one, other))
 
 
@@ -165,8 +165,12 @@ def _vector(evaluation: Evaluation, node: ast.Call) -> Vector:
 def _scalar(evaluation: Evaluation, node: ast.Call) -> Scalar:
     vector = evaluation.vector(node.args[0])
     mask = vector.mask()
+    if not len(mask):
+        return Scalar(np.full(len(evaluation.steps), np.nan))
     single = mask.sum(axis=0) == 1
-    values = np.where(mask, vector.values, 0.0).sum(axis=0)
+    # Picked and not added up, which would lose the sign of a zero.
+    row = mask.argmax(axis=0)
+    values = np.take_along_axis(vector.values, row[np.newaxis], axis=0)[0]
     return Scalar(np.where(single, values, np.nan))
 
 

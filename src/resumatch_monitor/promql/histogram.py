@@ -230,7 +230,8 @@ def _quantile(quantile: FloatArray, buckets: Buckets, counts: FloatArray) -> Flo
         seen |= there
     # In the bucket of everything, the best that can be said is where it begins.
     np.copyto(result, previous_bound, where=~found)
-    unknown = ~_is_complete(buckets) | ~seen | (total == 0) | np.isnan(total)
+    # A count of NaN is not less than any rank, and so stands for the bucket of everything.
+    unknown = ~_is_complete(buckets) | ~seen | (total == 0)
     result = np.where(unknown, np.nan, result)
     result = np.where(quantile < 0, -np.inf, np.where(quantile > 1, np.inf, result))
     return np.where(np.isnan(quantile), np.nan, result)

@@ -12,7 +12,7 @@ from resumatch_monitor.promql.vector import Vector, merge_equal
 LONGEST_LABEL_VALUE = 16 * 1024
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-_NUMBERS = re.compile(r"(\d+)")
+_NUMBERS = re.compile(r"([0-9]+)")
 
 
 def label_replace(
@@ -85,9 +85,12 @@ def _check_label_name(name: str, complaint: str) -> None:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key by which `a2` comes before `a10`."""
+    """Return a sort key by which `a2` comes before `a10`.
+
+    A number and something else are compared as texts: what begins before `0` comes first.
+    """
     return tuple(
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        (1, int(part), "") if "0" <= part[0] <= "9" else (0 if part < "0" else 2, 0, part)
         for part in _NUMBERS.split(text)
         if part
     )

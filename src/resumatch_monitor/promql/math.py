@@ -60,6 +60,17 @@ def round_to(values: FloatArray, nearest: FloatArray) -> FloatArray:
     return np.floor(values * inverse + 0.5) / inverse
 
 
+def greater(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the greater of two values as Go does: +Inf before NaN before numbers, 0 before -0."""
+    result = np.where((one == 0) & (other == 0), one + other, np.maximum(one, other))
+    return np.where((one == np.inf) | (other == np.inf), np.inf, result)
+
+
+def lesser(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the lesser of two values as Go does: -Inf before NaN before numbers, -0 before 0."""
+    return -greater(-one, -other)
+
+
 def clamp(values: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
-    """Limit to between `lowest` (T,) and `highest` (T,); NaN anywhere gives NaN."""
-    return np.maximum(lowest, np.minimum(highest, values))
+    """Limit to between `lowest` (T,) and `highest` (T,)."""
+    return greater(lowest, lesser(highest, values))

@@ -21,6 +21,11 @@ END_MS = BEGIN_MS + MINUTES * 60_000
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, math.inf)
 WILD = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e300, -1e300, 1e-300, 1.0, -1.0, 2.5)
+SPECIAL = {
+    "nan": (math.nan, 1.0, 2.5, -1.0),
+    "inf": (math.inf, 3.0, 1.0, math.inf, -math.inf, 0.5),
+    "zero": (0.0, -0.0, 0.0, 1.0),
+}
 
 
 @dataclass
@@ -117,7 +122,7 @@ def _count_up(random: Random, points: dict[int, float]) -> dict[int, float]:
             points[time] = value
         value += random.choice((0, 0, step, step / 4, random.randint(0, 3 * step)))
         if random.random() < 0.02 and _may_reset(times, index):
-            value = random.randrange(4_000_000) / 8
+            value = 250_000 + random.randrange(2_000_000) / 8
     return points
 
 
@@ -126,6 +131,10 @@ def _unscraped(random: Random) -> Iterator[Series]:
         labels = Labels.of({"__name__": "wild"}, kind=kind)
         times = _jittered(random, 20_000)
         yield Series(labels, {time: random.choice(WILD) for time in times})
+    for kind in ("nan", "inf", "zero"):
+        labels = Labels.of({"__name__": "special"}, kind=kind)
+        times = _jittered(random, 20_000)
+        yield Series(labels, {time: random.choice(SPECIAL[kind]) for time in times})
     for number in range(4):
         labels = Labels.of({"__name__": "pushed"}, id=str(number), zone=f"z{number % 2}")
         values = _gauge(random)
