@@ -120,13 +120,15 @@ def _judge_disk(found: Result) -> list[Verdict]:
 
 
 def _judge_scrape(found: Result) -> list[Verdict]:
+    stored = found["scrape"]["stored"]["samples_per_cpu_second"]
     rate = {name: found["scrape"][name]["samples_per_cpu_second"] for name in (OURS, PROMETHEUS)}
     return [
         Verdict(
             "scraping, parse to durable",
             f"≥ {_SCRAPED:,} samples a CPU second",
-            f"{rate[OURS]:,.0f}; Prometheus {rate[PROMETHEUS]:,.0f}",
-            rate[OURS] / _SCRAPED,
+            f"{stored:,.0f}; with the fetching {rate[OURS]:,.0f}, Prometheus"
+            f" {rate[PROMETHEUS]:,.0f}",
+            stored / _SCRAPED,
         )
     ]
 

@@ -2,8 +2,9 @@
 
 import time
 
+from benchmarks.metrics import stored
 from benchmarks.metrics.plan import Plan, Result
-from benchmarks.metrics.systems import Setup, run_system
+from benchmarks.metrics.systems import OURS, Setup, run_system
 from benchmarks.metrics.target import render_bodies, serve_target
 
 _WARM_SCRAPES = 4
@@ -14,7 +15,7 @@ _MOST_BODIES = 60
 def measure(plan: Plan) -> Result:
     """Let one system after the other scrape for a while."""
     bodies = render_bodies(plan.series, min(round(plan.scrape_seconds) + 10, _MOST_BODIES))
-    found: Result = {}
+    found: Result = {"stored": stored.measure(plan)} if OURS in plan.systems else {}
     for name in plan.systems:
         folder = plan.folder / f"scrape-{name}"
         with run_system(name, folder) as system:
