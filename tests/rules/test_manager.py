@@ -373,6 +373,10 @@ async def test_tells_when_a_group_is_evaluated_next_and_what_its_rules_yielded(
     assert status.last_evaluation_at is not None
     assert status.last_evaluation_at <= world.clock.now()
     assert status.next_evaluation_at == status.last_evaluation_at + timedelta(seconds=15)
+    prefix, group = "resumatch_monitor_rule_group", "rules.yml;group"
+    assert world.metric(f"{prefix}_last_evaluation_samples", rule_group=group) == 2
+    assert world.metric(f"{prefix}_interval_seconds", rule_group=group) == 15
+    assert world.metric(f"{prefix}_iterations_total", rule_group=group) == 2
     assert status.rules[0].samples == 2
 
 
@@ -427,6 +431,18 @@ async def test_a_clock_that_is_set_forward_fires_nothing_early(world: World) -> 
     await world.evaluate(4)
 
     assert world.alerts.messages == []
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_clock_that_is_set_stops_no_evaluation(world: World, hours: int) -> None:
+    manager = await world.start(make_group(make_rule()))
+    await world.evaluate(2)
+
+    world.clock.jump(timedelta(hours=hours))
+    await world.evaluate(4)
+
+    assert len(world.querier.asked) >= 5
+    assert manager.snapshot().groups[0].iterations_missed == 0
 
 
 class Killer:

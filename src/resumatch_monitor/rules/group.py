@@ -134,6 +134,9 @@ class GroupRunner:
         self._seconds = self._clock.monotonic() - began
         self._telemetry.last_evaluation.labels(self.label).set(at.timestamp())
         self._telemetry.group_seconds.labels(self.label).set(self._seconds)
+        self._telemetry.iterations.labels(self.label).inc()
+        samples = sum(runner.status.samples for runner in self.runners)
+        self._telemetry.samples.labels(self.label).set(samples)
 
     async def _evaluate_stage(self, runners: Sequence[RuleRunner], evaluation: Evaluation) -> None:
         waiting = iter(runners)
@@ -201,7 +204,9 @@ class GroupRunner:
         if missed > 0:
             self._missed += missed
             self._telemetry.iterations_missed.labels(self.label).inc(missed)
-        return max(next_ms, latest_ms)
+            self._telemetry.iterations.labels(self.label).inc(missed)
+        # A clock that was set back must not keep the group waiting.
+        return min(max(next_ms, latest_ms), latest_ms + self._interval_ms)
 
     def _now_ms(self) -> int:
         return to_milliseconds(self._clock.now())

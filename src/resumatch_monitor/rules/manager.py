@@ -173,7 +173,7 @@ class RuleManager:
             )
             name = f"rules: {position} {runner.label}"
             self._runners[name] = runner
-            self._telemetry.add_group(runner.label)
+            self._telemetry.add_group(runner.label, group.interval.total_seconds())
             self._supervisor.start(name, runner.run)
         self._orphans = [each for left in orphans.values() for each in left]
         self._telemetry.rules.set(sum(len(group.rules) for group in self._groups))

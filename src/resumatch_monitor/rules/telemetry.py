@@ -36,6 +36,24 @@ class RuleTelemetry:
             ["rule_group"],
             registry=registry,
         )
+        self.iterations = Counter(
+            "resumatch_monitor_rule_group_iterations_total",
+            "Evaluations of groups that were due, those left out included.",
+            ["rule_group"],
+            registry=registry,
+        )
+        self.interval = Gauge(
+            "resumatch_monitor_rule_group_interval_seconds",
+            "From one evaluation of a group to the next.",
+            ["rule_group"],
+            registry=registry,
+        )
+        self.samples = Gauge(
+            "resumatch_monitor_rule_group_last_evaluation_samples",
+            "Series that the rules of a group yielded when they were last evaluated.",
+            ["rule_group"],
+            registry=registry,
+        )
         self.last_evaluation = Gauge(
             "resumatch_monitor_rule_group_last_evaluation_timestamp_seconds",
             "When a group was last evaluated.",
@@ -62,10 +80,11 @@ class RuleTelemetry:
             registry=registry,
         )
 
-    def add_group(self, group: str) -> None:
+    def add_group(self, group: str, interval_seconds: float) -> None:
         """Make the group's series exist at 0."""
-        for metric in (self.evaluations, self.failures, self.iterations_missed):
+        for metric in (self.evaluations, self.failures, self.iterations_missed, self.iterations):
             metric.labels(group)
+        self.interval.labels(group).set(interval_seconds)
 
     def remove_group(self, group: str) -> None:
         """End the group's series."""
@@ -73,6 +92,9 @@ class RuleTelemetry:
             self.evaluations,
             self.failures,
             self.iterations_missed,
+            self.iterations,
+            self.interval,
+            self.samples,
             self.last_evaluation,
             self.group_seconds,
         ):
