@@ -48,6 +48,12 @@ class Labels(Mapping[str, str]):
         """The labels as what JSON is made of soonest; not to be changed."""
         return self._map
 
+    @staticmethod
+    def values_of(labels: Iterable["Labels"], name: str) -> list[str]:
+        """Return the value of label `name` in each of `labels`, empty where there is none."""
+        # Thousands at a time, so without a call for each.
+        return [each._map.get(name, "") for each in labels]
+
     @property
     def metric_name(self) -> str:
         """The metric's name, empty if there is none."""

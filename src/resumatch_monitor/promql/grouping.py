@@ -50,26 +50,32 @@ class Grouper:
 
     def assign(self, labels: Sequence[Labels]) -> IndexArray:
         """Return the group of each series, (S,)."""
+        if not labels:
+            return np.empty(0, dtype=np.int64)
+        if not self._names and not self._is_without:
+            self.labels = self.labels or [self._labels_of(labels[0])]
+            return np.zeros(len(labels), dtype=np.int64)
         keys = self._keys(labels)
-        numbers = self._numbers
-        rows = [numbers.setdefault(key, len(numbers)) for key in keys]
-        if len(numbers) > len(self.labels):
-            # A group's number is its place among the first members.
-            for row, number in enumerate(rows):
-                if number == len(self.labels):
-                    self.labels.append(self._labels_of(labels[row]))
-        return np.array(rows, dtype=np.int64)
+        known = list(map(self._numbers.get, keys))
+        if None in known:
+            self._number(keys, labels)
+            known = list(map(self._numbers.__getitem__, keys))
+        return np.array(known, dtype=np.int64)
+
+    def _number(self, keys: Sequence[object], labels: Sequence[Labels]) -> None:
+        """Give the keys that are new their numbers, in the order in which they come first."""
+        first_members = dict(zip(reversed(keys), reversed(labels), strict=True))
+        for key in dict.fromkeys(keys):
+            if key not in self._numbers:
+                self._numbers[key] = len(self._numbers)
+                self.labels.append(self._labels_of(first_members[key]))
 
     def _keys(self, labels: Sequence[Labels]) -> Sequence[object]:
         if self._is_without:
             ignored = self._ignored
             return [tuple([p for p in each.pairs if p[0] not in ignored]) for each in labels]
-        names = self._names
-        if not names:
-            return [None] * len(labels)
-        if len(names) == 1:
-            return [each.value(names[0]) for each in labels]
-        return [tuple([each.value(name) for name in names]) for each in labels]
+        columns = [Labels.values_of(labels, name) for name in self._names]
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
     def _labels_of(self, member: Labels) -> Labels:
         return member.without(self._ignored) if self._is_without else member.only(self._names)
