@@ -94,6 +94,19 @@ def test_check_config_names_file_line_and_key(
     assert f"2 problems in {file}" in error
 
 
+def test_check_config_warns_and_is_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "monitor.yaml"
+    file.write_text("global: {query_log_file: /q.log}\n")
+
+    assert main(["check-config", str(file)]) == 0
+
+    said = capsys.readouterr()
+    assert "is fine" in said.out
+    assert f"warning: {file}:1:10: query_log_file: has no effect" in said.err
+
+
 def test_check_config_of_an_absent_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-config", str(tmp_path / "monitor.yaml")]) == 1
 

@@ -25,7 +25,7 @@ from resumatch_monitor.app.query import (
     parse_question,
     read_store,
 )
-from resumatch_monitor.config.check import check_config, find_idle_keys
+from resumatch_monitor.config.check import check_config, find_warnings
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
 from resumatch_monitor.config.tree import MonitorConfig
@@ -174,7 +174,7 @@ def _check_config(options: argparse.Namespace) -> int:
     if problems:
         _complain(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {options.file}")
         return _FAILED
-    for warning in find_idle_keys(options.file):
+    for warning in find_warnings(options.file):
         _complain(f"warning: {warning}")
     _say(f"{options.file} is fine.")
     return _OK

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from resumatch_monitor.config.check import check_config, find_idle_keys
+from resumatch_monitor.config.check import check_config, find_warnings
 from resumatch_monitor.config.loader import load_config
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.sizes import parse_size
@@ -204,11 +204,26 @@ def test_what_has_no_effect_is_said_with_its_place(tmp_path: Path) -> None:
     )
 
     assert check_config(path, {}) == []
-    warnings = find_idle_keys(path)
+    warnings = find_warnings(path)
     assert warnings[0] == (
         f"{path}:1:10: query_log_file: has no effect: queries are not logged to a file"
     )
     assert [line.split(":")[1] for line in warnings] == ["1", "4", "5", "6"]
+
+
+def test_a_file_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.yaml"
+    (tmp_path / "token").write_text("x")
+    path.write_text(
+        "scrape_configs:\n"
+        "  - job_name: a\n"
+        "    tls_config: {ca_file: ca.pem}\n"
+        "    authorization: {credentials_file: token}\n"
+        "  - {job_name: b, bearer_token_file: '${HOME:-/root}/token'}\n"
+    )
+
+    assert check_config(path, {}) == []
+    assert find_warnings(path) == [f"{path}:3:18: ca_file: there is no such file"]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from resumatch_monitor.config.defaults import RULE_FILES
 from resumatch_monitor.config.loader import ConfigError, Problem, find_models, load_config
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.models import ConfigModel
-from resumatch_monitor.kit.yamltree import parse_yaml
+from resumatch_monitor.kit.yamltree import YamlTree, parse_yaml
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.rules.loader import load_rule_files
 from resumatch_monitor.rules.model import LoadedRules
@@ -38,15 +39,39 @@ def check_config(path: Path, environment: Mapping[str, str]) -> list[str]:
     return [str(problem) for problem in load_rules(config).errors]
 
 
-def find_idle_keys(path: Path) -> list[str]:
-    """Return a line for each key of a configuration without problems that changes nothing."""
+def find_warnings(path: Path) -> list[str]:
+    """Return a line for each key of a configuration without problems that deserves a look.
+
+    Those are keys that change nothing, and keys that name a file which is not there yet.
+    """
     tree = parse_yaml(path.read_text())
+    folder = path.resolve().parent
     found: list[str] = []
     for place, position in tree.keys.items():
         key = str(place[-1])
-        for model in find_models(MonitorConfig, place[:-1]):
-            if issubclass(model, ConfigModel) and key in model.idle_keys:
-                reason = f"has no effect: {model.idle_keys[key]}"
-                found.append(str(Problem(str(path), position.line, position.column, key, reason)))
-                break
+        reason = _find_idle_reason(place)
+        if reason is None and _names_absent_file(key, _value_at(tree, place), folder):
+            reason = "there is no such file"
+        if reason is not None:
+            found.append(str(Problem(str(path), position.line, position.column, key, reason)))
     return found
+
+
+def _find_idle_reason(place: tuple[str | int, ...]) -> str | None:
+    for model in find_models(MonitorConfig, place[:-1]):
+        if issubclass(model, ConfigModel) and place[-1] in model.idle_keys:
+            return f"has no effect: {model.idle_keys[str(place[-1])]}"
+    return None
+
+
+def _names_absent_file(key: str, value: object, folder: Path) -> bool:
+    # What the environment says is not looked up for a warning.
+    is_named = key.endswith("_file") and isinstance(value, str) and "$" not in value
+    return is_named and value != "" and not (folder / str(value)).exists()
+
+
+def _value_at(tree: YamlTree, place: tuple[str | int, ...]) -> object:
+    value: Any = tree.value
+    for step in place:
+        value = value[step]
+    return value
