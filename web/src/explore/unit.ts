@@ -21,7 +21,7 @@ function baseUnit(name: string, known: Metadata): 'seconds' | 'bytes' | 'ratio' 
   const stem = name.replace(/_(?:total|bucket|sum)$/, '');
   const said = (known[name] ?? known[stem])?.[0]?.unit;
   if (said === 'seconds' || said === 'bytes' || said === 'ratio') return said;
-  if (/_timestamp_seconds$/.test(stem) || /_count$/.test(name)) return null;
+  if (/_count$/.test(name)) return null;
   return (/_(seconds|bytes|ratio)$/.exec(stem)?.[1] as 'seconds' | 'bytes' | 'ratio' | undefined) ?? null;
 }
 
@@ -29,6 +29,8 @@ function baseUnit(name: string, known: Metadata): 'seconds' | 'bytes' | 'ratio' 
 export function guessUnit(expr: string, known: Metadata): Unit | null {
   const bare = expr.replace(STRINGS, '""').replace(/\{[^}]*\}/g, '{}').replace(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, '');
   if (COUNTS.test(bare)) return 'count';
+  // Moments, not durations, unless they are taken from the present.
+  if (/time(?:stamp)?_seconds\b/.test(bare) && !/\btime\s*\(\s*\)/.test(bare)) return null;
   const metrics = [...new Set(bare.match(NAMES) ?? [])].filter((name) => known[name] ?? known[name.replace(/_(?:total|bucket|sum|count)$/, '')] ?? /_(?:total|seconds|bytes|ratio|bucket|sum|count)$/.test(name));
   const units = new Set(metrics.map((name) => baseUnit(name, known)));
   if (/\//.test(bare)) {
