@@ -48,12 +48,12 @@ class _PoolState:
 
     @property
     def targets(self) -> Sequence[Target]:
-        return self.built.targets[: self.pool.limits.targets]
+        return self.built.targets
 
     @property
     def limit_error(self) -> str:
         """Why no target of the pool is scraped; empty if they are."""
-        count, most = len(self.built.targets), self.pool.limits.targets
+        count, most = self.built.count_targets, self.pool.limits.targets
         if count <= most:
             return ""
         return f"the job has {count} targets, more than the {most} of target_limit"

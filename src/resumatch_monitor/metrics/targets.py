@@ -82,7 +82,8 @@ class BuiltTargets:
     """What became of a job's discovered targets.
 
     Attributes:
-        targets: Each once.
+        targets: Each once; the first `target_limit`.
+        count_targets: How many there are.
         dropped: What relabelling dropped, likely secrets masked; the first `keep_dropped_targets`.
         count_dropped: How many it dropped.
         problems: Why others cannot be scraped; the first few.
@@ -90,6 +91,7 @@ class BuiltTargets:
     """
 
     targets: Sequence[Target]
+    count_targets: int = 0
     dropped: Sequence[Mapping[str, str]] = ()
     count_dropped: int = 0
     problems: Sequence[str] = ()
@@ -104,6 +106,7 @@ def build_pool_targets(pool: ScrapePool, discovered: Iterable[Mapping[str, str]]
     targets: dict[str, Target] = {}
     dropped: list[Mapping[str, str]] = []
     problems: list[str] = []
+    beyond: set[str] = set()
     count_dropped = count_problems = 0
     for labels in discovered:
         before = _add_defaults(pool, labels)
@@ -118,9 +121,19 @@ def build_pool_targets(pool: ScrapePool, discovered: Iterable[Mapping[str, str]]
             count_dropped += 1
             if len(dropped) < pool.limits.kept_dropped_targets:
                 dropped.append(mask_labels(before))
-        else:
+        elif len(targets) < pool.limits.targets:
             targets.setdefault(target.key, target)
-    return BuiltTargets(list(targets.values()), dropped, count_dropped, problems, count_problems)
+        elif target.key not in targets:
+            # There may be ever so many; what is not scraped is counted alone.
+            beyond.add(target.key)
+    return BuiltTargets(
+        targets=list(targets.values()),
+        count_targets=len(targets) + len(beyond),
+        dropped=dropped,
+        count_dropped=count_dropped,
+        problems=problems,
+        count_problems=count_problems,
+    )
 
 
 def build_targets(
