@@ -19,8 +19,8 @@ import numpy as np
 
 from resumatch_monitor.kit.clock import SystemClock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.metadata import MetadataStore
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceiver
 from resumatch_monitor.metrics.remote_write import RemoteWriteParser
 from resumatch_monitor.storage.exemplars.log import ExemplarLog
@@ -88,15 +88,15 @@ async def measure(folder: Path, *, series: int, rounds: int, size: int) -> None:
     exemplars = ExemplarLog(folder / "exemplars", capacity=0)
     store.open()
     exemplars.open()
-    config = PushConfig()
+    limits = LabelLimits()
     receiver = RemoteWriteReceiver(
         sink=store,
         exemplars=exemplars,
         metadata=MetadataStore(),
         telemetry=PushTelemetry(telemetry),
-        config=config,
+        limits=limits,
     )
-    parser = RemoteWriteParser(config)
+    parser = RemoteWriteParser(limits)
     labels = build_labels(series)
     rng = np.random.default_rng(5)
     values: Values = np.zeros(series, dtype=np.int64)

@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.remote_write import (
     MalformedWriteError,
     RemoteWriteParser,
@@ -29,7 +29,7 @@ Found = dict[Labels, list[tuple[int, int]]]
 
 
 def make_parser(**over: Any) -> RemoteWriteParser:
-    return RemoteWriteParser(PushConfig(**over))
+    return RemoteWriteParser(LabelLimits(**over))
 
 
 def samples_of(request: WriteRequest) -> Found:
@@ -81,7 +81,7 @@ def test_gives_the_same_labels_object_for_the_same_series() -> None:
 
 
 def test_forgets_series_that_come_no_longer() -> None:
-    parser = RemoteWriteParser(PushConfig(), remembered_series=10)
+    parser = RemoteWriteParser(LabelLimits(), remembered_series=10)
 
     for number in range(100):
         series = {"__name__": "churn", "n": str(number)}
@@ -195,7 +195,7 @@ def test_refuses_native_histograms_and_takes_the_rest() -> None:
     assert 'requests_total{instance="a:1",job="api"}' in str(found.problems)
 
 
-LONG = "x" * 5000
+LONG = "x" * 20_000
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ LONG = "x" * 5000
         ([("__name__", ""), ("job", "api")], "has no label __name__"),
         ([("__name__", "up"), ("a", "1"), ("a", "2")], "has label 'a' twice"),
         ([("__name__", "up"), ("", "1")], "has a label without a name"),
-        ([("__name__", "up"), ("a", LONG)], "the value of label 'a' has 5000 bytes"),
-        ([("__name__", "up"), (LONG, "a")], "has a label name of 5000 bytes, more than 512"),
+        ([("__name__", "up"), ("a", LONG)], "the value of label 'a' has 20000 bytes"),
+        ([("__name__", "up"), (LONG, "a")], "has a label name of 20000 bytes, more than 1024"),
         ([("__name__", "up"), *((f"l{n}", "1") for n in range(70))], "has more than 64 labels"),
         ([], "has no label __name__"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.otlp.receiver import OtlpReceiver
@@ -82,7 +83,7 @@ def open_stack(
     store.open()
     exemplars.open()
     remote_write = RemoteWriteReceiver(
-        sink=store, exemplars=exemplars, metadata=metadata, telemetry=push, config=config
+        sink=store, exemplars=exemplars, metadata=metadata, telemetry=push, limits=LabelLimits()
     )
     otlp = OtlpReceiver(
         sink=store,
@@ -90,6 +91,7 @@ def open_stack(
         metadata=metadata,
         telemetry=push,
         config=config,
+        limits=LabelLimits(),
         clock=clock,
     )
     try:

@@ -39,6 +39,7 @@ from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.discovery import Discovery
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.otlp.receiver import OtlpReceiver
@@ -301,20 +302,24 @@ class Monitor:
         )
 
     def _build_push(self) -> None:
-        config, telemetry = self.config.metrics.push, PushTelemetry(self.telemetry)
+        metrics, telemetry = self.config.metrics, PushTelemetry(self.telemetry)
+        limits = LabelLimits(
+            metrics.labels_per_series, metrics.label_name_bytes, metrics.label_value_bytes
+        )
         self.remote_write = RemoteWriteReceiver(
             sink=self.stores.samples,
             exemplars=self.stores.exemplars,
             metadata=self.metadata,
             telemetry=telemetry,
-            config=config,
+            limits=limits,
         )
         self.otlp = OtlpReceiver(
             sink=self.stores.samples,
             exemplars=self.stores.exemplars,
             metadata=self.metadata,
             telemetry=telemetry,
-            config=config,
+            config=metrics.push,
+            limits=limits,
             clock=self.clock,
         )
 

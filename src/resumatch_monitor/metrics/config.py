@@ -291,11 +291,11 @@ class MetricsConfig(ConfigModel):
     targets_per_job: int = Field(default=10_000, gt=0)
     """A job with more targets is not scraped."""
     labels_per_series: int = Field(default=64, gt=0)
-    """A series with more labels is a failed scrape."""
+    """A series with more labels is a failed scrape, or refused if it is pushed."""
     label_name_bytes: int = Field(default=1024, gt=0)
-    """A longer name of a label is a failed scrape."""
+    """A longer name of a label is a failed scrape, or refused."""
     label_value_bytes: int = Field(default=16 * 1024, gt=0)
-    """A longer value of a label is a failed scrape."""
+    """A longer value of a label is a failed scrape, or refused."""
     max_series: int = Field(default=1_000_000, gt=0)
     """How many series there may be at all; each takes about 1 kB of memory."""
     page_cache_bytes: int = Field(default=96 * 1024 * 1024, ge=0)

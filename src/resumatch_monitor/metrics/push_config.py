@@ -21,12 +21,6 @@ class PushConfig(ConfigModel):
             " alone; `deployment.environment.name`, for example."
         ),
     )
-    label_limit: int = Field(default=64, gt=0)
-    """How many labels a series may have, its name included."""
-    label_name_length_limit: int = Field(default=512, gt=0)
-    """How many bytes a label's name may have."""
-    label_value_length_limit: int = Field(default=4096, gt=0)
-    """How many bytes a label's value may have."""
     max_exemplars: int = Field(default=50_000, ge=0)
     """How many exemplars are kept; the oldest give way. 0 for none."""
     max_delta_series: int = Field(default=100_000, gt=0)

@@ -6,9 +6,9 @@ from prometheus_client import Counter
 
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.exemplars import ExemplarStore
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.problems import Problems
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.remote_write import MalformedWriteError, RemoteWriteParser
 from resumatch_monitor.metrics.samples import BatchSink, SampleBatch, SamplesRejectedError
 
@@ -68,13 +68,13 @@ class RemoteWriteReceiver:
         exemplars: ExemplarStore,
         metadata: MetadataStore,
         telemetry: PushTelemetry,
-        config: PushConfig,
+        limits: LabelLimits,
     ) -> None:
         self._sink = sink
         self._exemplars = exemplars
         self._metadata = metadata
         self._telemetry = telemetry
-        self._parser = RemoteWriteParser(config)
+        self._parser = RemoteWriteParser(limits)
 
     async def take(self, body: bytes) -> None:
         """Store what a request holds; durable when it returns, or raises `RefusedError`.

@@ -1,7 +1,7 @@
 """The labels of a series in the form in which senders write them, read quickly."""
 
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
-from resumatch_monitor.metrics.push_config import PushConfig
 
 _LABEL_TAG = _NAME_TAG = 0x0A
 _VALUE_TAG = 0x12
@@ -9,7 +9,7 @@ _VALUE_TAG = 0x12
 Pairs = list[tuple[bytes, bytes]]
 
 
-def read_plain_labels(key: bytes, limits: PushConfig, texts: dict[bytes, str]) -> Labels | None:
+def read_plain_labels(key: bytes, limits: LabelLimits, texts: dict[bytes, str]) -> Labels | None:
     """Return the label set that `key` is, if nothing about it is unusual.
 
     Args:
@@ -22,17 +22,15 @@ def read_plain_labels(key: bytes, limits: PushConfig, texts: dict[bytes, str]) -
         UTF-8 or not in its place, or there is no metric name.
     """
     raw = read_plain_pairs(key)
-    if raw is None or len(raw) > limits.label_limit:
+    if raw is None or len(raw) > limits.labels:
         return None
     pairs: list[tuple[str, str]] = []
     last, has_name = "", False
     try:
         for raw_name, raw_value in raw:
-            name = texts.get(raw_name) or _learn(raw_name, limits.label_name_length_limit, texts)
-            value = texts.get(raw_value) or _learn(
-                raw_value, limits.label_value_length_limit, texts
-            )
-            if name <= last or not value or len(raw_name) > limits.label_name_length_limit:
+            name = texts.get(raw_name) or _learn(raw_name, limits.name_bytes, texts)
+            value = texts.get(raw_value) or _learn(raw_value, limits.value_bytes, texts)
+            if name <= last or not value or len(raw_name) > limits.name_bytes:
                 return None
             has_name |= name == METRIC_NAME
             last = name

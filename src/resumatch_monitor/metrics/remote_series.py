@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from resumatch_monitor.metrics.exemplars import Exemplar
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, render_labels
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.metrics.wire import BYTES, FIXED64, VARINT, to_signed, walk
 
@@ -126,7 +126,7 @@ def read_pair(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
     return name, value
 
 
-def read_labels(key: bytes, limits: PushConfig) -> Labels:
+def read_labels(key: bytes, limits: LabelLimits) -> Labels:
     """Return the label set of a series from the bytes of its labels.
 
     As in Prometheus the order does not matter and a label without a value is none.
@@ -138,19 +138,19 @@ def read_labels(key: bytes, limits: PushConfig) -> Labels:
     """
     pairs: Pairs = []
     for each in walk(key, 0, len(key)):
-        if len(pairs) == limits.label_limit:
-            raise LabelsError(f"{_show(pairs)} has more than {limits.label_limit} labels")
+        if len(pairs) == limits.labels:
+            raise LabelsError(f"{_show(pairs)} has more than {limits.labels} labels")
         pairs.append(read_pair(key, each.start, each.stop))
     for name, value in pairs:
-        if len(name) > limits.label_name_length_limit:
+        if len(name) > limits.name_bytes:
             raise LabelsError(
                 f"{_show(pairs)} has a label name of {len(name)} bytes,"
-                f" more than {limits.label_name_length_limit}"
+                f" more than {limits.name_bytes}"
             )
-        if len(value) > limits.label_value_length_limit:
+        if len(value) > limits.value_bytes:
             raise LabelsError(
                 f"{_show(pairs)}: the value of label {name[:60].decode(errors='replace')!r} has"
-                f" {len(value)} bytes, more than {limits.label_value_length_limit}"
+                f" {len(value)} bytes, more than {limits.value_bytes}"
             )
     return check_labels(_decode(pairs))
 

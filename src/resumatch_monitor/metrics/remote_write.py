@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from resumatch_monitor.metrics.exemplars import SeriesExemplars
 from resumatch_monitor.metrics.exposition_lines import Metadata
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.problems import Problems
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.remote_labels import find_labels_end, read_plain_labels
 from resumatch_monitor.metrics.remote_samples import (
     SAMPLE_SIZE,
@@ -124,7 +124,7 @@ class RemoteWriteParser:
     request beyond that.
     """
 
-    def __init__(self, limits: PushConfig, *, remembered_series: int = 100_000) -> None:
+    def __init__(self, limits: LabelLimits, *, remembered_series: int = 100_000) -> None:
         self._limits = limits
         self._remembered = remembered_series
         self._known = _Known()
@@ -222,7 +222,7 @@ def _pass_over(body: bytes, position: int, scan: _Scan) -> int:
 class _Reading:
     """Collects what a request holds."""
 
-    def __init__(self, limits: PushConfig, known: _Known, before: _Known) -> None:
+    def __init__(self, limits: LabelLimits, known: _Known, before: _Known) -> None:
         self._limits = limits
         self._known = known
         self._before = before

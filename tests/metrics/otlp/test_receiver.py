@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.otlp.body import MalformedOtlpError, parse_json, parse_protobuf
 from resumatch_monitor.metrics.otlp.convert import Converter
@@ -343,7 +344,7 @@ def exponential(name: str, *points: dict[str, Any]) -> dict[str, Any]:
         (counter("u", {}, {}, {}, temporality=0), "neither delta nor cumulative"),
         (gauge("n", *[{"timeUnixNano": 1}] * 3), "'n': the point has no value"),
         (gauge("t", *[{"asInt": 1}] * 3), "'t': the point has no time"),
-        (gauge("x" * 5000, *[{"asInt": 1, "timeUnixNano": 1}] * 3), "its name is too long"),
+        (gauge("x" * 20_000, *[{"asInt": 1, "timeUnixNano": 1}] * 3), "its name is too long"),
         (
             histogram("b", *[{"timeUnixNano": 1, "bucketCounts": [1]}] * 3, temporality=0),
             "neither delta nor cumulative",
@@ -362,9 +363,10 @@ def exponential(name: str, *points: dict[str, Any]) -> dict[str, Any]:
         (
             gauge(
                 "l",
-                *[{"asInt": 1, "timeUnixNano": 1, "attributes": attributes({"k": "v" * 5000})}] * 3,
+                *[{"asInt": 1, "timeUnixNano": 1, "attributes": attributes({"k": "v" * 20_000})}]
+                * 3,
             ),
-            "the value of label k is longer than 4096 bytes",
+            "the value of label k is longer than 16384 bytes",
         ),
         (gauge("old", *[{"asInt": 1, "timeUnixNano": n} for n in (1, 10**15, 10**16)]), "older"),
     ],
@@ -462,7 +464,7 @@ def test_no_histogram_raises(found: list[dict[str, Any]], temporality: int) -> N
     config = PushConfig()
     deltas = DeltaSums(clock=FakeClock(), max_series=5, expiry=config.delta_expiry)
 
-    converted = Converter(config, deltas).convert(request)
+    converted = Converter(LabelLimits(), deltas).convert(request)
 
     assert converted.points == len(found)
     converted.collected.build_batch()
@@ -475,6 +477,6 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
     deltas = DeltaSums(clock=FakeClock(), max_series=5, expiry=config.delta_expiry)
     for parse in (parse_json, parse_protobuf):
         try:
-            Converter(config, deltas).convert(parse(body))
+            Converter(LabelLimits(), deltas).convert(parse(body))
         except MalformedOtlpError:
             continue

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.otlp.names import name_label
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.remote_series import LabelsError
 
 _LARGEST_PLAIN = 1e21
@@ -24,7 +24,7 @@ def read_attributes(attributes: Iterable[KeyValue]) -> dict[str, str]:
     return {each.key: render_value(each.value) for each in attributes}
 
 
-def to_labels(attributes: Attributes, limits: PushConfig) -> dict[str, str]:
+def to_labels(attributes: Attributes, limits: LabelLimits) -> dict[str, str]:
     """Return attributes as labels; the values of those whose labels are the same are joined by `;`.
 
     Raises:
@@ -36,26 +36,26 @@ def to_labels(attributes: Attributes, limits: PushConfig) -> dict[str, str]:
         if not name:
             continue
         labels[name] = f"{labels[name]};{value}" if name in labels else value
-    if len(labels) > limits.label_limit:
-        raise LabelsError(f"a point has more than {limits.label_limit} attributes")
+    if len(labels) > limits.labels:
+        raise LabelsError(f"a point has more than {limits.labels} attributes")
     for name, value in labels.items():
         check_length(name, value, limits)
     return labels
 
 
-def check_length(name: str, value: str, limits: PushConfig) -> None:
+def check_length(name: str, value: str, limits: LabelLimits) -> None:
     """Check a label.
 
     Raises:
         LabelsError: If its name or its value is longer than `limits` allow.
     """
-    if len(name) > limits.label_name_length_limit:
-        raise LabelsError(f"a label's name is longer than {limits.label_name_length_limit} bytes")
+    if len(name) > limits.name_bytes:
+        raise LabelsError(f"a label's name is longer than {limits.name_bytes} bytes")
     # A text has at most four bytes a character.
-    if 4 * len(value) > limits.label_value_length_limit < len(value.encode()):
+    if 4 * len(value) > limits.value_bytes < len(value.encode()):
         raise LabelsError(
             f"the value of label {name[:_LONGEST_NAME_SHOWN]} is longer than"
-            f" {limits.label_value_length_limit} bytes"
+            f" {limits.value_bytes} bytes"
         )
 
 

@@ -1,6 +1,6 @@
 """An OTLP request as samples, exemplars and metadata."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
 from resumatch_monitor.metrics.exposition_lines import Metadata
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.otlp.attributes import (
     Attributes,
     check_length,
@@ -27,7 +28,6 @@ from resumatch_monitor.metrics.otlp.points import (
     find_time_ms,
 )
 from resumatch_monitor.metrics.problems import Problems
-from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.remote_series import LabelsError
 
 _IDENTIFYING = ("service.namespace", "service.name", "service.instance.id")
@@ -60,13 +60,23 @@ class Converted:
 class Converter:
     """Converts requests; remembers the sums of deltas, so not for concurrent use."""
 
-    def __init__(self, limits: PushConfig, deltas: DeltaSums) -> None:
+    def __init__(
+        self, limits: LabelLimits, deltas: DeltaSums, *, promoted: Sequence[str] = ()
+    ) -> None:
+        """Build a converter.
+
+        Args:
+            limits: Beyond these a point is refused.
+            deltas: Sums up what is sent as deltas.
+            promoted: Attributes of resources that become labels of every series.
+        """
         self._limits = limits
         self._deltas = deltas
+        self._promoted = promoted
 
     def convert(self, request: ExportMetricsServiceRequest) -> Converted:
         """Return what can be taken of a request, and what cannot."""
-        conversion = _Conversion(self._limits, self._deltas)
+        conversion = _Conversion(self._limits, self._deltas, self._promoted)
         for resource_metrics in request.resource_metrics:
             conversion.take_resource(resource_metrics)
         return conversion.finish()
@@ -75,8 +85,9 @@ class Converter:
 class _Conversion:
     """One request while it is converted."""
 
-    def __init__(self, limits: PushConfig, deltas: DeltaSums) -> None:
+    def __init__(self, limits: LabelLimits, deltas: DeltaSums, promoted: Sequence[str]) -> None:
         self._limits = limits
+        self._promoted = promoted
         self._collected = Collected()
         self._reader = PointReader(self._collected, deltas)
         self._metadata: dict[str, Metadata] = {}
@@ -106,10 +117,8 @@ class _Conversion:
 
     def _find_shared(self, resource: Attributes) -> dict[str, str]:
         """Return the labels that a resource gives to all of its series."""
-        promoted = self._limits.promote_resource_attributes
-        shared = to_labels(
-            {name: resource[name] for name in promoted if name in resource}, self._limits
-        )
+        promoted = {name: resource[name] for name in self._promoted if name in resource}
+        shared = to_labels(promoted, self._limits)
         namespace, name, instance = (resource.get(each, "") for each in _IDENTIFYING)
         if name:
             shared["job"] = f"{namespace}/{name}" if namespace else name
@@ -130,7 +139,7 @@ class _Conversion:
             metric.name, metric.unit, is_counter=is_counter, is_gauge=kind == "gauge"
         )
         problem = _find_problem(kind, name, temporality)
-        if len(name) > self._limits.label_value_length_limit:
+        if len(name) > self._limits.value_bytes:
             problem = "its name is too long"
         if problem:
             self._refuse(metric.name, problem, count=len(data.data_points))

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.metrics.exemplars import ExemplarStore, SeriesExemplars
+from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.otlp.body import MalformedOtlpError, parse_json, parse_protobuf
 from resumatch_monitor.metrics.otlp.convert import Converted, Converter
@@ -48,6 +49,7 @@ class OtlpReceiver:
         metadata: MetadataStore,
         telemetry: PushTelemetry,
         config: PushConfig,
+        limits: LabelLimits,
         clock: Clock,
     ) -> None:
         self._sink = sink
@@ -57,7 +59,9 @@ class OtlpReceiver:
         self._deltas = DeltaSums(
             clock=clock, max_series=config.max_delta_series, expiry=config.delta_expiry
         )
-        self._converter = Converter(config, self._deltas)
+        self._converter = Converter(
+            limits, self._deltas, promoted=config.promote_resource_attributes
+        )
         self._converting = asyncio.Lock()
 
     async def take(self, body: bytes, *, is_json: bool) -> PartialSuccess:
