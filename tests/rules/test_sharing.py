@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, Matcher, MatchOp
-from resumatch_monitor.metrics.samples import SampleBatch, SeriesBlock, is_absent
+from resumatch_monitor.metrics.samples import FloatArray, SampleBatch, SeriesBlock, is_absent
 from resumatch_monitor.promql.value import QueryLimitError
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections, join_equal_times
 from tests.rules.support import MemorySink
@@ -179,3 +179,42 @@ def test_blocks_with_the_same_times_are_joined() -> None:
     assert len(blocks) == 8
     assert sorted(len(block.labels) for block in joined) == [2, 6]
     assert flatten(joined) == flatten(blocks)
+
+
+class LazyStore(CountingStore):
+    """Decodes the rows of its blocks when they are asked for, and counts how often."""
+
+    def __init__(self) -> None:
+        super().__init__(is_matrix=False)
+        self.decoded = 0
+
+    @override
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
+        return [self._make_lazy(each) for each in super().select(matchers, start_ms, end_ms)]
+
+    def _make_lazy(self, block: SeriesBlock) -> SeriesBlock:
+        def read(first: int, last: int) -> FloatArray:
+            self.decoded += 1
+            return block.rows(first, last)
+
+        return SeriesBlock(block.labels, block.timestamps, read)
+
+
+def test_what_is_read_once_is_decoded_once(clock: FakeClock) -> None:
+    store = LazyStore()
+    for number in range(4):
+        labels = Labels.of({METRIC_NAME: "requests_total"}, handler=f"/{number}", status="500")
+        store.add(labels, {number + t * MINUTE_MS: float(t) for t in range(20)})
+    shared = SharedSelections(store, monotonic=clock.monotonic)
+    evaluate(shared, QUESTIONS[1:5], 10 * MINUTE_MS)
+    store.decoded = 0
+
+    blocks = [
+        block
+        for question in QUESTIONS[1:5]
+        for block in shared.select(question, 6 * MINUTE_MS, 11 * MINUTE_MS)
+    ]
+    values = [block.values.size for block in blocks]
+
+    assert len(values) > 4
+    assert store.decoded == 4

@@ -152,9 +152,13 @@ class SharedSelections(Queryable):
         except QueryLimitError:
             family.is_too_large = True
             return None
-        blocks = join_equal_times(blocks)
+        # Read once for all questions, not anew for each.
+        blocks = [
+            SeriesBlock(each.labels, each.timestamps, each.values)
+            for each in join_equal_times(blocks)
+        ]
         family.size = _count_series(blocks)
-        reading = _Reading(blocks, sum(each.values.size for each in blocks), self._monotonic())
+        reading = _Reading(blocks, sum(each.size for each in blocks), self._monotonic())
         self._make_room(reading.sample_count)
         self._readings[name, start_ms, end_ms] = reading
         self._kept_samples += reading.sample_count
