@@ -183,6 +183,21 @@ def test_what_cannot_be_names_its_place(tmp_path: Path, line: str, message: str)
     assert message in said
 
 
+def test_a_key_without_a_value_is_one_that_is_not_there(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "global: {scrape_interval: }\n"
+        "scrape_configs:\n"
+        "  - job_name: a\n"
+        "    params:\n"
+        "    relabel_configs:\n"
+        "    static_configs: [{targets: , labels: }]\n",
+    )
+
+    assert config.scrape_configs[0].static_configs[0].targets == []
+    assert config.global_.scrape_interval.total_seconds() == 15
+
+
 def test_two_jobs_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "monitor.yaml"
     path.write_text("scrape_configs: [{job_name: a}, {job_name: a}]\n")

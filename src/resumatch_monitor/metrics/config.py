@@ -118,6 +118,8 @@ class ScrapeLimits(ConfigModel):
         default=False, description=f"Accepted; {_HISTOGRAMS}."
     )
 
+    _skip_nothings = model_validator(mode="before")(drop_nothings)
+
     @field_validator("scrape_protocols")
     @classmethod
     def _check_protocols(cls, protocols: list[str] | None) -> list[str] | None:
@@ -226,8 +228,6 @@ class ScrapeConfig(HTTPClientConfig, ScrapeLimits):
     scrape_failure_log_file: str = Field(
         default="", description="Accepted; failures are on the targets page."
     )
-
-    _skip_nothings = model_validator(mode="before")(drop_nothings)
 
     @property
     def protocols(self) -> tuple[ScrapeProtocol, ...]:

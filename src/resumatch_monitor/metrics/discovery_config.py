@@ -3,9 +3,9 @@
 from datetime import timedelta
 from pathlib import PurePath
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from resumatch_monitor.kit.models import ConfigModel, Duration, FilePath, Text
+from resumatch_monitor.kit.models import ConfigModel, Duration, FilePath, Text, drop_nothings
 from resumatch_monitor.metrics.http_config import HTTPClientConfig
 
 _ADDRESS_ENDS = frozenset("/?#@ ")
@@ -36,10 +36,13 @@ class StaticConfig(ConfigModel):
     """Targets with the labels that they share."""
 
     targets: list[str] = Field(
-        description="Each `host:port`; with `relabel_configs`, whatever these make addresses of."
+        default_factory=list[str],
+        description="Each `host:port`; with `relabel_configs`, whatever these make addresses of.",
     )
     labels: dict[str, Text] = Field(default_factory=dict[str, str])
     """Added to all series of these targets."""
+
+    _skip_nothings = model_validator(mode="before")(drop_nothings)
 
 
 class FileSDConfig(ConfigModel):
