@@ -153,6 +153,8 @@ class Monitor:
         await self.probe_scheduler.stop()
         await self.collectors.stop()
         await self._supervisor.stop()
+        if self.stores.external is not None:
+            self.stores.external.reader.interrupt()
         await asyncio.to_thread(self.queries.stop)
         await asyncio.to_thread(self.rule_queries.stop)
         await self._client.aclose()

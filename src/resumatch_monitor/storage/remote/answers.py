@@ -113,7 +113,7 @@ def read_range(
     steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     try:
         result, warnings = _without_histograms(data["result"], warnings)
-        labels = [Labels(cast("dict[str, str]", each["metric"]).items()) for each in result]
+        labels = [_labels(each) for each in result]
         values = np.full((len(result), len(steps)), ABSENT)
         for row, each in enumerate(result):
             times, points = _points(each["values"])
@@ -129,17 +129,14 @@ def read_range(
 
 
 def _to_vector(result: Sequence[Json], at_ms: int) -> InstantVector:
-    labels = [Labels(cast("dict[str, str]", each["metric"]).items()) for each in result]
+    labels = [_labels(each) for each in result]
     values = np.fromiter((float(each["value"][1]) for each in result), np.float64, len(result))
     return InstantVector(at_ms, labels, values)
 
 
 def _to_blocks(result: Sequence[Json]) -> RangeVector:
     """Join series that have the same times."""
-    read = [
-        (Labels(cast("dict[str, str]", each["metric"]).items()), *_points(each["values"]))
-        for each in result
-    ]
+    read = [(_labels(each), *_points(each["values"])) for each in result]
     read.sort(key=lambda series: (series[1].tobytes(), series[0].pairs))
     blocks: list[SeriesBlock] = []
     for _, group in groupby(read, key=lambda series: series[1].tobytes()):
@@ -147,6 +144,16 @@ def _to_blocks(result: Sequence[Json]) -> RangeVector:
         values = np.stack([points for _, _, points in same])
         blocks.append(SeriesBlock([labels for labels, _, _ in same], same[0][1], values))
     return RangeVector(blocks)
+
+
+def _labels(series: Json) -> Labels:
+    metric = series["metric"]
+    if not isinstance(metric, dict):
+        raise TypeError
+    pairs = cast("dict[str, object]", metric)
+    if not all(isinstance(value, str) for value in pairs.values()):
+        raise TypeError
+    return Labels(cast("dict[str, str]", pairs).items())
 
 
 def _points(values: Sequence[tuple[float, str]]) -> tuple[TimeArray, FloatArray]:

@@ -61,6 +61,7 @@ class RemoteReader(Queryable, QueryEngine):
         self._timeout = timeout
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
+        self._is_stopping = threading.Event()
 
     def open(self) -> None:
         """Start the thread."""
@@ -68,6 +69,10 @@ class RemoteReader(Queryable, QueryEngine):
             target=self._loop.run_forever, name="remote-read", daemon=True
         )
         self._thread.start()
+
+    def interrupt(self) -> None:
+        """Let everything that is asked end now, without an answer."""
+        self._is_stopping.set()
 
     def close(self) -> None:
         """End the thread, and the requests under way."""
@@ -185,16 +190,20 @@ class RemoteReader(Queryable, QueryEngine):
         *,
         method: str = "POST",
     ) -> bytes:
-        if self._thread is None:
-            raise unavailable(self._connection.name, "the monitor is stopping")
+        self._check_running()
         asking = asyncio.run_coroutine_threadsafe(self._request(method, path, form), self._loop)
         try:
             while not concurrent.futures.wait([asking], _LOOK_SECONDS).done:
                 checkpoint()
+                self._check_running()
         except BaseException:
             asking.cancel()
             raise
         return asking.result()
+
+    def _check_running(self) -> None:
+        if self._thread is None or self._is_stopping.is_set():
+            raise unavailable(self._connection.name, "the monitor is stopping")
 
     async def _request(self, method: str, path: str, form: Form) -> bytes:
         connection = self._connection
