@@ -192,7 +192,7 @@ def _compare_range_vector(case: Eval, value: RangeVector) -> None:
             found[labels] = dict(zip(block.timestamps.tolist(), row.tolist(), strict=True))
     wanted = {
         labels: {
-            case.start_ms + index * case.step_ms: each
+            case.vector_start_ms + index * case.vector_step_ms: each
             for index, each in enumerate(values)
             if each is not None
         }

@@ -65,6 +65,8 @@ class Eval:
     fail_pattern: str | None = None
     is_ordered: bool = False
     has_range_vector: bool = False
+    vector_start_ms: int = 0
+    vector_step_ms: int = 0
     has_histograms: bool = False
     warns: bool | None = None
     informs: bool | None = None
@@ -173,7 +175,7 @@ def _parse_expect(case: Eval, what: str) -> None:
         case "range":
             case.has_range_vector = True
             words = detail.split()
-            case.start_ms, case.step_ms = _parse_ms(words[2]), _parse_ms(words[6])
+            case.vector_start_ms, case.vector_step_ms = _parse_ms(words[2]), _parse_ms(words[6])
         case _:
             raise ValueError(f"expect {what!r} cannot be understood")
 

@@ -109,7 +109,9 @@ def evaluate_instant(
             watch.end_evaluation()
             return _answer(RangeVector(blocks), context, watch)
         if isinstance(node, ast.Subquery):
-            raise QueryError("a subquery can only be the argument of a function")
+            blocks = Evaluator(context, steps).points_of(node)
+            watch.end_evaluation()
+            return _answer(RangeVector(blocks), context, watch)
         value = Evaluator(context, steps).evaluate(node)
         watch.end_evaluation()
         return _answer(_to_instant_value(value, at_ms), context, watch)

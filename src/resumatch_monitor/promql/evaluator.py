@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
-from resumatch_monitor.metrics.samples import FloatArray, TimeArray
+from resumatch_monitor.metrics.samples import FloatArray, SeriesBlock, TimeArray
 from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
 from resumatch_monitor.promql.format import format_g
@@ -111,6 +111,21 @@ class Evaluator:
         raise QueryError("expected a range vector")
 
     def _subquery(self, node: ast.Subquery) -> Ranges:
+        vector, times = self._inner_of(node)
+        return vector_as_ranges(self.context, vector, times, self.steps, node)
+
+    def points_of(self, node: ast.Subquery) -> list[SeriesBlock]:
+        """Return the points of a subquery at the one step, each series a block without gaps."""
+        vector, times = self._inner_of(node)
+        mask = vector.mask()
+        return [
+            SeriesBlock([labels], times[mask[row]], vector.values[row : row + 1, mask[row]])
+            for row, labels in enumerate(vector.visible_labels())
+            if mask[row].any()
+        ]
+
+    def _inner_of(self, node: ast.Subquery) -> tuple[Vector, TimeArray]:
+        """Return what a subquery is of at all moments that any step looks at, and those."""
         ends = self.context.look_at(self.steps, offset_ms=node.offset_ms, at=node.at)
         step_ms = node.step_ms or self.context.options.subquery_step_ms
         # The first multiple of the step after the open left end.
@@ -123,7 +138,7 @@ class Evaluator:
             vector = inner if isinstance(inner, Vector) else _scalar_as_vector(inner)
         else:
             vector = empty_vector(0)
-        return vector_as_ranges(self.context, vector, times, self.steps, node)
+        return vector, times
 
     def _negation(self, node: ast.Negation) -> Value:
         value = self.evaluate(node.expr)

@@ -18,6 +18,7 @@ from resumatch_monitor.promql.value import (
     InstantVector,
     Matrix,
     QueryError,
+    RangeVector,
     ScalarValue,
     UnsupportedError,
 )
@@ -74,6 +75,13 @@ def ask_ours(store: Queryable, query: Query) -> Result:
             }
             assert len(found) == len(labels)
             return Result(None, "", found, list(labels))
+        case RangeVector(blocks):
+            points = {
+                labels: dict(zip(block.timestamps.tolist(), row.tolist(), strict=True))
+                for block in blocks
+                for labels, row in zip(block.labels, block.values, strict=True)
+            }
+            return Result(None, "", points, list(points))
         case Matrix():
             return Result(None, "", _read_matrix(value), list(value.labels))
         case _:

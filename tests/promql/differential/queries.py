@@ -124,6 +124,8 @@ _RANGE_CANCELLING = (
     "delta", "deriv", "sum_over_time", "avg_over_time", "stddev_over_time", "stdvar_over_time",
 )  # fmt: skip
 _MATCHED = ("job", "instance", "method", "code", "__name__")
+# Scalars that change from step to step, or are not there at some.
+_MOVING = ("scalar(lonely) / 10", "time() % 3 / 2", "scalar(special{kind='zero'})", "-(time() % 7)")
 _COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
 
 
@@ -141,6 +143,9 @@ class QueryMaker:
         expr = self._scalar(depth) if is_scalar else self._vector(depth)
         start_ms = BEGIN_MS + random.randrange(-2, MINUTES + 8) * 60_000
         start_ms += random.choice((0, 0, 1, 7, 31)) * 1000
+        if random.random() < 0.04:
+            ranges = self._range(depth)
+            return Query(ranges.text, start_ms, start_ms, 0, ranges.slack)
         if random.random() < 0.5:
             text, is_ordered = self._order(expr, is_scalar=is_scalar)
             return Query(text, start_ms, start_ms, 0, expr.slack, is_ordered)
@@ -161,7 +166,7 @@ class QueryMaker:
 
     def _number(self) -> str:
         return self._random.choice(
-            ("0", "1", "2", "-1", "0.5", "10", "100", "1e3", "-7.25", "3", "0x10", "-0", "1e18")
+            ("0", "1", "2", "-1", "0.5", "10", "100", "1e3", "-7.25", "3", "0x10", "-0", "1e9")
         )
 
     def _scalar(self, depth: int) -> Expr:
@@ -300,11 +305,12 @@ class QueryMaker:
             name = random.choice(("quantile_over_time", "predict_linear", "holt_winters"))
             is_wild = False
             if name == "quantile_over_time":
-                quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2", "0.333"))
+                quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2", "0.333", *_MOVING))
                 text = f"quantile_over_time({quantile}, {ranges.text})"
-                is_wild = quantile in ("-1", "2")
+                is_wild = quantile not in ("0.5", "0.9", "0", "1", "0.333")
             elif name == "predict_linear":
-                text = f"predict_linear({ranges.text}, {random.choice(('0', '60', '-3600'))})"
+                seconds = random.choice(("0", "60", "-3600", "time() % 7"))
+                text = f"predict_linear({ranges.text}, {seconds})"
                 slack = max(slack, 1e-3)
             else:
                 text = f"holt_winters({ranges.text}, 0.5, {random.choice(('0.1', '0.9'))})"
@@ -349,7 +355,7 @@ class QueryMaker:
             if name.startswith("std") and "special" in inner.text:
                 name = "avg"
         if name in ("topk", "bottomk"):
-            k = random.choice(("1", "2", "3", "0", "-1", "100", "scalar(lonely)"))
+            k = random.choice(("1", "2", "3", "0", "-1", "100", "scalar(lonely)", "time() % 4"))
             return replace(inner, text=self._grouped(name, grouping, f"{k}, {inner.text}"))
         if name == "count_values":
             # Under by, 2.42 mixes labels up unless the new one comes last.
@@ -357,9 +363,9 @@ class QueryMaker:
             text = self._grouped(name, grouping, f'"{label}", {inner.text}')
             return Expr(text)
         if name == "quantile":
-            quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2"))
+            quantile = random.choice(("0.5", "0.9", "0", "1", "-1", "2", *_MOVING))
             text = self._grouped(name, grouping, f"{quantile}, {inner.text}")
-            slack, is_wild = max(inner.slack, 1e-6), quantile in ("-1", "2")
+            slack, is_wild = max(inner.slack, 1e-6), quantile not in ("0.5", "0.9", "0", "1")
             return Expr(text, is_exact=False, slack=slack, is_wild=is_wild)
         if name in ("min", "max"):
             # Which of two zeros they return is left to chance.
@@ -496,7 +502,7 @@ class QueryMaker:
 
     def _quantile_of_histogram(self, depth: int) -> Expr:
         random = self._random
-        quantile = random.choice(("0.5", "0.9", "0.99", "0", "1", "-1", "1.5", "NaN"))
+        quantile = random.choice(("0.5", "0.9", "0.99", "0", "1", "-1", "1.5", "NaN", *_MOVING))
         selector, _ = self._bare_selector(("latency_bucket",))
         inner = random.choice(
             (
@@ -533,8 +539,11 @@ class QueryMaker:
     def _clamp(self, depth: int) -> Expr:
         inner = self._vector(depth - 1)
         name = self._random.choice(("clamp", "clamp_min", "clamp_max"))
-        limits = ", ".join(self._number() for _ in range(2 if name == "clamp" else 1))
+        limits = ", ".join(self._limit() for _ in range(2 if name == "clamp" else 1))
         return replace(inner, text=f"{name}({inner.text}, {limits})", is_distinct=False)
+
+    def _limit(self) -> str:
+        return self._number() if self._random.random() < 0.7 else self._random.choice(_MOVING)
 
     def _vector_of(self, depth: int) -> Expr:
         inner = self._scalar(depth - 1)
