@@ -526,6 +526,34 @@ async def test_independent_rules_of_a_group_run_at_the_same_time_up_to_the_limit
     assert manager.snapshot().groups[0].evaluation_seconds == 2.0
 
 
+async def test_the_limit_on_rules_at_the_same_time_is_for_all_groups(world: World) -> None:
+    running = 0
+    most = 0
+
+    async def take_a_while() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await world.clock.sleep(14)
+        running -= 1
+
+    world.querier.before_answer = take_a_while
+    groups = [
+        make_group(
+            *[make_recording_rule(f"r{rule}", f"x{group}{rule}") for rule in range(6)],
+            name=f"g{group}",
+        )
+        for group in range(5)
+    ]
+    await world.start(*groups)
+
+    await world.clock.advance(90)
+
+    # One for each group, and three beside.
+    assert most == 5 + 3
+    assert len(world.querier.asked) >= 5 * 6
+
+
 async def test_a_rule_is_evaluated_after_the_rule_that_it_reads(world: World) -> None:
     async def take_a_while() -> None:
         await world.clock.sleep(1)

@@ -276,7 +276,11 @@ class Monitor:
         self._rule_selections = SharedSelections(
             self.stores.queryable, monotonic=self.clock.monotonic
         )
-        self.rule_queries = self.queries.build_sibling(workers=1, queryable=self._rule_selections)
+        self.rule_queries = self.queries.build_sibling(
+            # Here more threads evaluate nothing faster; a server elsewhere is mostly waited for.
+            workers=1 if external is None else config.rules.max_concurrent_evals,
+            queryable=self._rule_selections,
+        )
         self.scraper = ScrapeManager(
             targets=(),
             sink=self.stores.samples,

@@ -18,5 +18,8 @@ class RulesConfig(ConfigModel):
         default=4,
         ge=1,
         le=64,
-        description="Rules of one group that are evaluated at the same time, if independent.",
+        description=(
+            "Rules that do not read each other and are evaluated at the same time, over all groups;"
+            " each group always evaluates one."
+        ),
     )

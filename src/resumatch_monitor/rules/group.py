@@ -66,6 +66,23 @@ class Readiness:
         return monotonic - self._since_monotonic if self._event.is_set() else 0.0
 
 
+class Slots:
+    """How many rules may run at the same time beside the one that each group may always run."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+
+    def take(self, wanted: int) -> int:
+        """Take as many of `wanted` as are free, and return how many that are."""
+        taken = max(0, min(wanted, self._free))
+        self._free -= taken
+        return taken
+
+    def give_back(self, taken: int) -> None:
+        """Free what was taken."""
+        self._free += taken
+
+
 class GroupRunner:
     """Runs the rules of one group in order, at moments aligned to the interval."""
 
@@ -78,6 +95,7 @@ class GroupRunner:
         clock: Clock,
         telemetry: RuleTelemetry,
         config: RulesConfig,
+        slots: Slots,
     ) -> None:
         self.group = group
         self.runners = tuple(runners)
@@ -87,6 +105,7 @@ class GroupRunner:
         self._clock = clock
         self._telemetry = telemetry
         self._config = config
+        self._slots = slots
         self._stages = [
             [self.runners[position] for position in stage] for stage in find_stages(group.rules)
         ]
@@ -145,13 +164,13 @@ class GroupRunner:
             for runner in waiting:
                 await self._evaluate_rule(runner, evaluation)
 
-        count = min(len(runners), self._config.max_concurrent_evals)
-        if count == 1:
-            await evaluate_some()
-            return
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(count):
-                tasks.create_task(evaluate_some())
+        beside = self._slots.take(len(runners) - 1)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(1 + beside):
+                    tasks.create_task(evaluate_some())
+        finally:
+            self._slots.give_back(beside)
 
     async def _evaluate_rule(self, runner: RuleRunner, evaluation: Evaluation) -> None:
         began = self._clock.monotonic()

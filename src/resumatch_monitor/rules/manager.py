@@ -14,7 +14,7 @@ from resumatch_monitor.metrics.samples import BatchSink
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.rules.alerting import AlertingRunner, build_alert
 from resumatch_monitor.rules.config import RulesConfig
-from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness
+from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness, Slots
 from resumatch_monitor.rules.model import (
     AlertingRule,
     Rule,
@@ -79,6 +79,7 @@ class RuleManager:
         self._supervisor = Supervisor(clock=clock, telemetry=telemetry)
         world = TemplateWorld(Labels.of(external_labels), external_url.rstrip("/"))
         self._renderer = AlertRenderer(querier=querier, world=world, telemetry=self._telemetry)
+        self._slots = Slots(self._config.max_concurrent_evals - 1)
         self._readiness = Readiness()
         self._runners: dict[str, GroupRunner] = {}
         self._orphans: list[StoredAlert] = []
@@ -170,6 +171,7 @@ class RuleManager:
                 clock=self._clock,
                 telemetry=self._telemetry,
                 config=self._config,
+                slots=self._slots,
             )
             name = f"rules: {position} {runner.label}"
             self._runners[name] = runner
