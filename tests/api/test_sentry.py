@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from resumatch_monitor.errortracking.issues import IssueQuery
 from resumatch_monitor.kit.clock import SystemClock
-from resumatch_monitor.storage.spool.spool import SpoolLimits
+from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
 from tests.support.errors import (

@@ -27,7 +27,8 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
-from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.spool.spool import Spool
+from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader

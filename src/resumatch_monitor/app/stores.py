@@ -15,7 +15,8 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import BatchSink, Queryable, SampleSink
 from resumatch_monitor.storage.exemplars.log import ExemplarLog
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
-from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.spool.spool import Spool
+from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 

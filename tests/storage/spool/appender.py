@@ -7,7 +7,8 @@ from pathlib import Path
 
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
-from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.spool.spool import Spool
+from resumatch_monitor.storage.spool.state import SpoolLimits
 
 
 async def append_for_ever(folder: Path) -> None:

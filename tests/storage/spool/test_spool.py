@@ -17,7 +17,8 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.records import HEADER_BYTES
 from resumatch_monitor.storage.spool.segments import cut_torn_tail, segment_path
-from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.spool.spool import Spool
+from resumatch_monitor.storage.spool.state import SpoolLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -285,3 +286,69 @@ async def test_any_tail_leaves_a_prefix_of_the_records(cut: int, garbage: bytes)
             found = await read_all(spool)
 
         assert found == payloads[: len(found)]
+
+
+async def test_a_reader_may_read_ahead_and_commit_in_order(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        for number in range(6):
+            await spool.append(b"%d" % number)
+
+        first = await spool.read_batch(2, 1000)
+        second = await spool.read_batch(2, 1000, after=first.end)
+        third = await spool.read_batch(100, 1000, after=second.end, until=second.end)
+        assert (first.records, second.records) == ((b"0", b"1"), (b"2", b"3"))
+        assert third.records == (b"4", b"5")
+        assert spool.pending == 6
+        await spool.commit(first)
+        assert spool.pending == 4
+        again = await spool.read_batch(100, 1000, until=second.end)
+        assert again.records == (b"2", b"3")
+        await spool.commit(second)
+        await spool.commit(third)
+        assert spool.pending == 0
+
+
+async def test_a_batch_may_be_bounded_by_what_records_count(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        for number in (3, 1, 1, 7):
+            await spool.append(b"%d" % number)
+
+        batch = await spool.read_batch(100, 5, weigh=int)
+        rest = await spool.read_batch(100, 5, weigh=int, after=batch.end)
+
+    assert batch.records == (b"3", b"1", b"1")
+    assert rest.records == (b"7",)
+
+
+async def test_a_reader_that_is_ahead_waits_for_what_comes_after(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        await spool.append(b"1")
+        batch = await spool.read_batch(100, 1000)
+        waiting = asyncio.ensure_future(spool.wait_for_records(after=batch.end))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await spool.append(b"2")
+        await asyncio.wait_for(waiting, 10)
+
+
+async def test_the_oldest_segment_can_be_given_up(tmp_path: Path) -> None:
+    limits = SpoolLimits(max_bytes=1_000_000, segment_bytes=3 * (HEADER_BYTES + 1))
+    async with opened(tmp_path, limits) as spool:
+        for number in range(8):
+            await spool.append(b"%d" % number)
+        read = await spool.read_batch(2, 1000)
+
+        assert await spool.drop_oldest(after=read.end) == [b"2"]
+        assert spool.pending == 5
+        # What was under way is not counted twice.
+        await spool.commit(read)
+        assert spool.pending == 5
+        assert await spool.drop_oldest(after=spool.position) == [b"3", b"4", b"5"]
+        # The one that is being written, too.
+        assert await spool.drop_oldest(after=spool.position) == [b"6", b"7"]
+        assert await spool.drop_oldest(after=spool.position) == []
+        await spool.append(b"8")
+        assert (spool.pending, await read_all(spool)) == (1, [b"8"])
+
+    async with opened(tmp_path) as spool:
+        assert spool.pending == 0

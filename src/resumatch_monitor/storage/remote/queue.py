@@ -16,7 +16,8 @@ from resumatch_monitor.storage.remote.records import count_samples, parse_record
 from resumatch_monitor.storage.remote.telemetry import RemoteTelemetry
 from resumatch_monitor.storage.spool.metrics import SpoolMetrics
 from resumatch_monitor.storage.spool.segments import PositionFile
-from resumatch_monitor.storage.spool.spool import Spool, SpoolLimits
+from resumatch_monitor.storage.spool.spool import Spool
+from resumatch_monitor.storage.spool.state import SpoolLimits
 
 _MIB = 1024 * 1024
 _LARGEST_SEGMENT_BYTES = 16 * _MIB

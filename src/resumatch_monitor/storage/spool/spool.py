@@ -7,7 +7,6 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from resumatch_monitor.storage.spool.segments import (
     segment_path,
     sync_directory,
 )
+from resumatch_monitor.storage.spool.state import Append, Call, SpoolLimits, State
 from resumatch_monitor.storage.spool.waiting import resolve
 
 logger = logging.getLogger(__name__)
@@ -30,55 +30,6 @@ logger = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _GROUP_MAX_BYTES = 8 * _MIB
 _GROUP_MAX_RECORDS = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolLimits:
-    """The bounds of a spool.
-
-    Attributes:
-        max_bytes: How much it may hold on the disk.
-        min_free_bytes: How much of the disk it leaves free.
-        segment_bytes: A segment is sealed once it is this long.
-        queue_max_bytes: How much may wait in memory for the disk.
-    """
-
-    max_bytes: int
-    min_free_bytes: int = 0
-    segment_bytes: int = 16 * _MIB
-    queue_max_bytes: int = 64 * _MIB
-
-
-@dataclass(slots=True)
-class _Append:
-    payload: bytes
-    size: int
-    done: "asyncio.Future[None]"
-
-
-@dataclass(slots=True)
-class _Call:
-    """Something that the writing thread does between two groups."""
-
-    run: Callable[[], None]
-    done: "asyncio.Future[None]"
-
-
-@dataclass(slots=True)
-class _State:
-    """What the writer and the reader share, under one lock.
-
-    Attributes:
-        ends: The durable length of each segment that exists, in order.
-        queued_bytes: What waits in memory.
-        active: The segment that is being written; the others are sealed.
-    """
-
-    ends: dict[int, int] = field(default_factory=dict[int, int])
-    pending: int = 0
-    queued_bytes: int = 0
-    active: int | None = None
-    waiter: "asyncio.Future[None] | None" = None
 
 
 class Spool:
@@ -103,8 +54,8 @@ class Spool:
         self._lock = threading.Lock()
         # Held while the position moves: the reader and the writing thread both move it.
         self._moving = threading.Lock()
-        self._state = _State()
-        self._queue: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
+        self._state = State()
+        self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._position_file: PositionFile | None = None
         self._directory_lock: int | None = None
@@ -160,7 +111,7 @@ class Spool:
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reserve(len(payload) + HEADER_BYTES)
-        self._queue.put(_Append(payload, len(payload) + HEADER_BYTES, done))
+        self._queue.put(Append(payload, len(payload) + HEADER_BYTES, done))
         await done
 
     @property
@@ -217,7 +168,7 @@ class Spool:
 
     async def _call(self, run: Callable[[], None]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Call(run, done))
+        self._queue.put(Call(run, done))
         await done
 
     def _has_more(self, after: Position) -> bool:
@@ -266,9 +217,9 @@ class Spool:
             item = self._queue.get()
             if item is None:
                 return
-            group: list[_Append] = []
+            group: list[Append] = []
             group_bytes = 0
-            while isinstance(item, _Append):
+            while isinstance(item, Append):
                 group.append(item)
                 group_bytes += item.size
                 if group_bytes >= _GROUP_MAX_BYTES or len(group) >= _GROUP_MAX_RECORDS:
@@ -279,13 +230,13 @@ class Spool:
                     break
             if group:
                 self._write_group(group, group_bytes)
-            if isinstance(item, _Call):
+            if isinstance(item, Call):
                 item.run()
                 resolve([item.done])
             if item is None:
                 return
 
-    def _write_group(self, group: Sequence[_Append], size: int) -> None:
+    def _write_group(self, group: Sequence[Append], size: int) -> None:
         failure: Exception | None = None
         try:
             self._write_durably(group, size)
@@ -306,7 +257,7 @@ class Spool:
         if waiter is not None:
             resolve([waiter])
 
-    def _write_durably(self, group: Sequence[_Append], size: int) -> None:
+    def _write_durably(self, group: Sequence[Append], size: int) -> None:
         if self._limits.min_free_bytes:
             free = self._free_bytes(self._directory)
             if free - size < self._limits.min_free_bytes:
