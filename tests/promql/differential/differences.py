@@ -83,7 +83,18 @@ KNOWN = (
     Difference(
         "Prometheus looks at another moment for an @ inside a subquery whose first step is the"
         " query's own",
-        lambda query, ours, theirs: re.search(r" @ .*\[[^\]]+:[^\]]*\]", query.text) is not None,
+        lambda query, ours, theirs: (
+            re.search(r" @ .*\[[^\]]+:[^\]]*\]|^[^[]*\[[^\]]+:[^\]]*\][^[)]* @ ", query.text)
+            is not None
+        ),
+    ),
+    Difference(
+        "of a subquery within another Prometheus works out steps that nobody looks at, and fails",
+        lambda query, ours, theirs: (
+            theirs.error == "execution"
+            and ours.error is None
+            and len(re.findall(r"\[[^\]]+:[^\]]*\]", query.text)) > 1
+        ),
     ),
     Difference(
         "Prometheus forgets the offset in timestamp() of a selector with @",

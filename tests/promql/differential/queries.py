@@ -540,7 +540,10 @@ class QueryMaker:
         inner = self._vector(depth - 1)
         name = self._random.choice(("clamp", "clamp_min", "clamp_max"))
         limits = ", ".join(self._limit() for _ in range(2 if name == "clamp" else 1))
-        return replace(inner, text=f"{name}({inner.text}, {limits})", is_distinct=False)
+        # Limits that change may be NaN.
+        is_wild = inner.is_wild or "(" in limits
+        text = f"{name}({inner.text}, {limits})"
+        return replace(inner, text=text, is_distinct=False, is_wild=is_wild)
 
     def _limit(self) -> str:
         return self._number() if self._random.random() < 0.7 else self._random.choice(_MOVING)
