@@ -8,6 +8,7 @@ everything works, in two minutes, and writes to build/.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -48,8 +49,9 @@ def main() -> int:
     found: Result = json.loads(path.read_text()) if path.exists() else {}
     is_well = True
     if not options.report:
-        is_well = _run_sections(options, found)
-        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        # Also when it is ended from outside, no server is left running.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        is_well = _run_sections(options, found, path)
     report = render_report(found)
     (results / "metrics.md").write_text(report)
     if "growth" in found and found["growth"].get("systems"):
@@ -68,11 +70,13 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run_sections(options: argparse.Namespace, found: Result) -> bool:
+def _run_sections(options: argparse.Namespace, found: Result, path: Path) -> bool:
+    """Measure, and keep what was measured after each section; tell whether all went well."""
     systems = _choose_systems(options.system or ALL)
     found["machine"] = describe_machine()
     is_well = True
     for name in options.only or SECTIONS:
+        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
         started = time.monotonic()
         print(f"{name} …", flush=True)
         with tempfile.TemporaryDirectory(prefix="resumatch-bench-") as folder:
@@ -95,6 +99,7 @@ def _run_sections(options: argparse.Namespace, found: Result) -> bool:
             for problem in queries.find_disagreements(result):
                 print(f"THE ANSWERS DIFFER: {problem}", flush=True)
                 is_well = False
+    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return is_well
 
 

@@ -127,7 +127,7 @@ def _count(random: np.random.Generator, series: int, samples: int) -> FloatArray
 def _walk(random: np.random.Generator, series: int, samples: int) -> FloatArray:
     # A load in per cent, with two decimals as exporters round it.
     steps = random.normal(0.0, 0.8, (series, samples))
-    return np.round(50.0 + np.cumsum(steps, axis=1), 2)
+    return np.round(np.abs(50.0 + np.cumsum(steps, axis=1)), 2)
 
 
 def _accumulate(random: np.random.Generator, series: int, samples: int) -> FloatArray:

@@ -10,6 +10,8 @@ from benchmarks.metrics.target import render_bodies, serve_target
 _WARM_SCRAPES = 4
 _START_SECONDS = 60
 _MOST_BODIES = 60
+# The resolution of the system's account.
+_TICK_SECONDS = 0.01
 
 
 def measure(plan: Plan) -> Result:
@@ -33,7 +35,7 @@ def measure(plan: Plan) -> Result:
             time.sleep(plan.scrape_seconds)
             spent, scrapes = meter.read(), target.scrapes - before
             samples = scrapes * plan.series
-            busy = spent.cpu - idle * spent.wall
+            busy = max(spent.cpu - idle * spent.wall, _TICK_SECONDS)
             found[name] = {
                 "scrapes": scrapes,
                 "samples": samples,
