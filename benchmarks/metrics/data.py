@@ -127,7 +127,9 @@ def _count(random: np.random.Generator, series: int, samples: int) -> FloatArray
 def _walk(random: np.random.Generator, series: int, samples: int) -> FloatArray:
     # A load in per cent, with two decimals as exporters round it.
     steps = random.normal(0.0, 0.8, (series, samples))
-    return np.round(np.abs(50.0 + np.cumsum(steps, axis=1)), 2)
+    walked: FloatArray = 50.0 + np.cumsum(steps, axis=1)
+    walked[walked < 0.0] *= -1.0
+    return walked.round(2)
 
 
 def _accumulate(random: np.random.Generator, series: int, samples: int) -> FloatArray:
