@@ -102,8 +102,9 @@ class SeriesIndex:
 
     def labels_of(self, ids: Iterable[int] | IdArray) -> list[Labels]:
         """Return the label sets of `ids`, in order."""
-        labels = self.labels
-        return cast("list[Labels]", [labels[each] for each in ids])
+        # Iterating over an array makes an object of NumPy's for each number.
+        numbers: Iterable[int] = ids.tolist() if isinstance(ids, np.ndarray) else ids
+        return cast("list[Labels]", list(map(self.labels.__getitem__, numbers)))
 
     def values_among(self, name: str, ids: IdArray) -> set[str]:
         """Return the values that label `name` has among the series `ids`."""
