@@ -21,6 +21,7 @@ from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import RowLayout
+from resumatch_monitor.promql.gathering import GatheringQuerier
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.rules.config import RulesConfig
@@ -187,7 +188,7 @@ async def run(folder: Path, arguments: argparse.Namespace) -> None:
     manager = RuleManager(
         bench.groups,
         (),
-        querier=bench.queries,
+        querier=GatheringQuerier(bench.queries),
         sink=ForgettingSink(bench.store, bench.selections),
         alerts=Silence(),
         states=SqlRuleStates(bench.database),

@@ -53,6 +53,7 @@ from resumatch_monitor.notify.wording import Links
 from resumatch_monitor.probes.reader import ProbeReader
 from resumatch_monitor.probes.scheduler import ProbeScheduler
 from resumatch_monitor.probes.tools import ProbeTools
+from resumatch_monitor.promql.gathering import GatheringQuerier
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
@@ -339,7 +340,13 @@ class Monitor:
         self.rules = RuleManager(
             loaded.groups,
             loaded.errors,
-            querier=HoldingQuerier(self.rule_queries, refused_ago=self.stores.samples.refused_ago),
+            querier=HoldingQuerier(
+                # A server elsewhere is asked one by one: there it is the waiting that costs.
+                GatheringQuerier(self.rule_queries)
+                if self.stores.external is None
+                else self.rule_queries,
+                refused_ago=self.stores.samples.refused_ago,
+            ),
             sink=ForgettingSink(self.stores.samples, self._rule_selections),
             alerts=self._alerts,
             states=SqlRuleStates(self.stores.database),

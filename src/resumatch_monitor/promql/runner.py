@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ from resumatch_monitor.promql.value import (
 _MOST_WAITING = 200
 _GRACE = timedelta(seconds=2)
 """How much later than its time-out a query that does not notice it is given up."""
+_LONGEST_ROUND_SECONDS = 1.0
 _KINDS = ("explain", "instant", "range", "read")
 _REASONS = (
     "bad_query",
@@ -191,6 +192,43 @@ class QueryRunner(Querier):
 
         return await self._run("instant", work, timeout)
 
+    async def run_instants(
+        self, questions: Sequence[tuple[str, int]]
+    ) -> list[InstantValue | QueryError]:
+        """Evaluate queries, each at a moment in milliseconds, one after the other in one thread.
+
+        Returns:
+            The answer or the error of each. There are fewer than `questions` if the first ones
+            took long: what is not begun has all of its time left.
+
+        Raises:
+            QueryError: If none could be begun.
+        """
+
+        def work(deadline: Deadline) -> list[InstantValue | QueryError]:
+            found: list[InstantValue | QueryError] = []
+            began = self._clock.monotonic()
+            for query, at_ms in questions:
+                if found and self._clock.monotonic() - began > _LONGEST_ROUND_SECONDS:
+                    break
+                found.append(self._try_instant(query, at_ms, deadline))
+            return found
+
+        return await self._run("instant", work, None)
+
+    def _try_instant(self, query: str, at_ms: int, deadline: Deadline) -> InstantValue | QueryError:
+        try:
+            return _in_bounds(
+                lambda: (
+                    self._engine.evaluate_instant(
+                        query, at_ms, options=self._options, checkpoint=deadline.check
+                    ).value
+                )
+            )
+        except QueryError as error:
+            self._metrics.failures.labels(_reason(error)).inc()
+            return error
+
     async def run_range(
         self,
         query: str,
@@ -298,8 +336,12 @@ class QueryRunner(Querier):
 
 def _in_time(work: Callable[[Deadline], ResultT], deadline: Deadline) -> ResultT:
     deadline.begin()
+    return _in_bounds(lambda: work(deadline))
+
+
+def _in_bounds(work: Callable[[], ResultT]) -> ResultT:
     try:
-        return work(deadline)
+        return work()
     except RecursionError:
         raise QueryLimitError("the query is nested too deeply") from None
     except MemoryError:

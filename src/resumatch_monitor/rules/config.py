@@ -15,7 +15,7 @@ class RulesConfig(ConfigModel):
     for_grace_period: Duration = timedelta(minutes=10)
     """A restored alert waits at least so long before it fires, if its `for` is as long."""
     max_concurrent_evals: int = Field(
-        default=4,
+        default=16,
         ge=1,
         le=64,
         description=(
