@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import ABSENT, SeriesBlock
+from resumatch_monitor.metrics.labels import Labels, Matcher
+from resumatch_monitor.metrics.samples import Queryable, SeriesBlock
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.crew import ALONE, Crew
-from resumatch_monitor.promql.engine import evaluate_range
-from resumatch_monitor.promql.windows import DENSE_ROWS, cut_slabs
+from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
+from resumatch_monitor.promql.value import InstantVector
+from resumatch_monitor.promql.windows import SLAB_CELLS, cut_slabs
 from tests.support.memory_store import MemoryStore
 
-SERIES, SAMPLES = 6 * DENSE_ROWS, 20
+SERIES, SAMPLES = 1500, 20
+STEPS = 1000
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,8 @@ def test_a_query_with_help_answers_the_same(store: MemoryStore, crew: Crew, quer
             query,
             start_ms=0,
             end_ms=15_000 * SAMPLES,
-            step_ms=20_000,
+            # Many steps make many slabs.
+            step_ms=15_000 * SAMPLES // STEPS,
             options=Options(),
             crew=crew,
         ).value
@@ -106,20 +109,60 @@ def test_what_nobody_has_time_for_is_done_by_the_caller() -> None:
     crew.stop()
 
 
-def test_small_blocks_share_a_slab_and_large_ones_are_cut() -> None:
-    def block(rows: int) -> SeriesBlock:
-        labels = [Labels.of(id=str(row)) for row in range(rows)]
-        return SeriesBlock(labels, np.arange(2, dtype=np.int64), np.full((rows, 2), ABSENT))
+def block(rows: int, samples: int, *, first_ms: int = 0) -> SeriesBlock:
+    labels = [Labels.of(__name__="m", at=str(first_ms), id=str(row)) for row in range(rows)]
+    times = first_ms + 15_000 * np.arange(samples, dtype=np.int64)
+    return SeriesBlock(labels, times, np.arange(rows * samples, dtype=float).reshape(rows, -1))
 
-    blocks = [block(1), block(1), block(DENSE_ROWS + 1), block(1)]
+
+def test_small_blocks_share_a_slab_and_large_ones_are_cut() -> None:
+    rows = SLAB_CELLS // 1024
+    blocks = [block(1, 2), block(1, 2), block(rows + 1, 2), block(1, 2)]
 
     found = [
         [(blocks.index(each), first, last) for each, first, last in slab.parts]
-        for slab in cut_slabs(blocks)
+        for slab in cut_slabs(blocks, 1024)
     ]
 
     assert found == [
         [(0, 0, 1), (1, 0, 1)],
-        [(2, 0, DENSE_ROWS)],
-        [(2, DENSE_ROWS, DENSE_ROWS + 1), (3, 0, 1)],
+        [(2, 0, rows)],
+        [(2, rows, rows + 1), (3, 0, 1)],
     ]
+
+
+@pytest.mark.parametrize(
+    "query", ["rate(m[1m])", "m", "avg_over_time(m[45s])", "last_over_time(m[10s])"]
+)
+def test_targets_with_times_of_their_own_answer_the_same_together(query: str) -> None:
+    together, alone = MemoryStore(is_matrix=False), list[MemoryStore]()
+    for target in range(3):
+        for number in range(4):
+            labels = Labels.of(__name__="m", target=str(target), id=str(number))
+            points = {
+                target * 4_000 + 15_000 * step: float(step * (number + 1)) for step in range(9)
+            }
+            together.add(labels, points)
+            if not number:
+                alone.append(MemoryStore())
+            alone[target].add(labels, points)
+
+    def run(queryable: Queryable) -> dict[Labels, float]:
+        value = evaluate_instant(queryable, query, 125_000, options=Options()).value
+        assert isinstance(value, InstantVector)
+        return dict(zip(value.labels, value.values.tolist(), strict=True))
+
+    expected = {labels: value for each in alone for labels, value in run(each).items()}
+    assert run(Blocks(alone)) == expected
+    assert run(together) == expected
+
+
+class Blocks(MemoryStore):
+    """Several stores' matrices beside each other."""
+
+    def __init__(self, stores: Sequence[MemoryStore]) -> None:
+        super().__init__()
+        self._stores = stores
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
+        return [block for each in self._stores for block in each.select(matchers, start_ms, end_ms)]

@@ -15,6 +15,7 @@ from resumatch_monitor.metrics.samples import Queryable, SampleBatch, is_stale
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
 from resumatch_monitor.promql.value import InstantValue, InstantVector, Matrix, QueryError
+from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import (
     AlertingRule,
@@ -182,6 +183,7 @@ class World:
             clock=self.clock,
             telemetry=self.telemetry,
             wait_until_ready=self.wait_until_ready,
+            config=RulesConfig(max_concurrent_evals=4),
         )
         await self.manager.start()
         return self.manager

@@ -28,6 +28,7 @@ from resumatch_monitor.promql.windows import (
 )
 
 Kernel = Callable[[Window], FloatArray]
+_ANY_STEPS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +54,7 @@ class Ranges:
     def samples(self) -> Iterator[Samples]:
         """Read everything, piece by piece."""
         for slab in self.slabs:
-            yield from lay_out(slab, drop_stale=True)
+            yield from lay_out(slab, len(self.eval_ms), drop_stale=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ def _select(
         opened = _open(context, slabs, starts, ends, steps, drop_stale=False)
         return [_read_piece(samples, window, read) for samples, window in opened]
 
-    shares = context.crew.share(select, cut_slabs(blocks))
+    shares = context.crew.share(select, cut_slabs(blocks, len(steps)))
     return join_pieces([piece for pieces in shares for piece in pieces], len(steps), context)
 
 
@@ -114,7 +115,7 @@ def select_ranges(context: Context, matrix: ast.MatrixSelector, steps: TimeArray
     starts = ends - matrix.range_ms
     blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
     return Ranges(
-        cut_slabs(blocks),
+        cut_slabs(blocks, len(steps)),
         starts,
         ends,
         steps,
@@ -132,7 +133,9 @@ def select_raw(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -
     found = _load(context, selector, end_ms - matrix.range_ms + 1, end_ms)
     blocks: list[SeriesBlock] = []
     for samples in itertools.chain.from_iterable(
-        lay_out(slab, drop_stale=True) for slab in cut_slabs(found)
+        # As it is stored, not put together for evaluation.
+        lay_out(slab, _ANY_STEPS, drop_stale=True)
+        for slab in cut_slabs(found, 1)
     ):
         if samples.offsets is None:
             if len(samples.times):
@@ -162,7 +165,7 @@ def vector_as_ranges(
     block = SeriesBlock(vector.labels, times, values)
     ends = context.look_at(steps, offset_ms=query.offset_ms, at=query.at)
     return Ranges(
-        cut_slabs([block]),
+        cut_slabs([block], len(steps)),
         ends - query.range_ms,
         ends,
         steps,
@@ -233,7 +236,7 @@ def _open(
 ) -> Iterator[tuple[Samples, Window]]:
     window: Window | None = None
     for samples in itertools.chain.from_iterable(
-        lay_out(slab, drop_stale=drop_stale) for slab in slabs
+        lay_out(slab, len(steps), drop_stale=drop_stale) for slab in slabs
     ):
         context.checkpoint()
         # Blocks of one target share their timestamps: look the windows up once for all.

@@ -23,9 +23,12 @@ from resumatch_monitor.metrics.samples import (
 )
 from resumatch_monitor.promql.vector import IndexArray
 
-DENSE_ROWS = 256
-"""Series a dense block: with four hours at 15 s its arrays stay in a core's own cache."""
+RAGGED_ROWS = 256
 RAGGED_SAMPLES = 1 << 16
+SLAB_CELLS = 1 << 18
+"""Samples or results of a slab at the most: two mebibytes."""
+_FEWEST_ROWS = 32
+_FEW_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,18 +40,28 @@ class Samples:
         times: (N,) or (M,) milliseconds; ascending within a series.
         values: (S, N) dense or (M,) ragged.
         offsets: (S + 1,) where each ragged series begins and ends; None for the dense layout.
+        runs: For ragged series of which neighbours share their timestamps, these and how many
+            series; None if not known.
     """
 
     labels: Sequence[Labels]
     times: TimeArray
     values: FloatArray
     offsets: IndexArray | None
+    runs: Sequence[tuple[TimeArray, int]] | None = None
 
     def count_until(self, moments: TimeArray) -> IndexArray:
         """Return the position after the last sample at or before each moment: (T,) or (S, T)."""
         if self.offsets is None:
             return self.times.searchsorted(moments, side="right")
         positions = np.empty((len(self.labels), len(moments)), dtype=np.int64)
+        if self.runs is not None:
+            first = 0
+            for times, count in self.runs:
+                positions[first : first + count] = times.searchsorted(moments, side="right")
+                first += count
+            positions += self.offsets[:-1, np.newaxis]
+            return positions
         bounds = self.offsets.tolist()
         for row, (begin, end) in enumerate(itertools.pairwise(bounds)):
             positions[row] = self.times[begin:end].searchsorted(moments, side="right")
@@ -216,31 +229,56 @@ class Slab:
     parts: Sequence[tuple[SeriesBlock, int, int]]
 
 
-def cut_slabs(blocks: Sequence[SeriesBlock]) -> list[Slab]:
-    """Cut blocks into slabs of up to `DENSE_ROWS` rows, putting small blocks together."""
+def cut_slabs(blocks: Sequence[SeriesBlock], step_count: int) -> list[Slab]:
+    """Cut blocks into slabs whose samples and results fit the cache, putting small ones together.
+
+    Args:
+        blocks: What was selected.
+        step_count: At how many steps it will be looked at.
+    """
     slabs: list[Slab] = []
     parts: list[tuple[SeriesBlock, int, int]] = []
-    rows = 0
+    room = SLAB_CELLS
     for block in blocks:
-        for first in range(0, len(block.labels), DENSE_ROWS):
-            last = min(first + DENSE_ROWS, len(block.labels))
-            if rows + last - first > DENSE_ROWS:
+        width = max(len(block.timestamps), step_count, 1)
+        rows_at_most = max(SLAB_CELLS // width, _FEWEST_ROWS)
+        for first in range(0, len(block.labels), rows_at_most):
+            last = min(first + rows_at_most, len(block.labels))
+            cells = (last - first) * width
+            if cells > room and parts:
                 slabs.append(Slab(parts))
-                parts, rows = [], 0
+                parts, room = [], SLAB_CELLS
             parts.append((block, first, last))
-            rows += last - first
+            room -= cells
     if parts:
         slabs.append(Slab(parts))
     return slabs
 
 
-def lay_out(slab: Slab, *, drop_stale: bool) -> Iterator[Samples]:
+def lay_out(slab: Slab, step_count: int, *, drop_stale: bool) -> Iterator[Samples]:
     """Read a slab from the store into pieces that have no absent samples.
 
     Args:
         slab: One of `cut_slabs`.
+        step_count: At how many steps it will be looked at.
         drop_stale: Whether staleness markers are left out too, as range vectors do.
     """
+    pieces = _lay_out_parts(slab, drop_stale)
+    # To look at a piece costs much the same whatever its size. At few steps it pays to put pieces
+    # of different targets together, although every series then has positions of its own.
+    if step_count > _FEW_STEPS or len(slab.parts) == 1:
+        yield from pieces
+        return
+    dense: list[Samples] = []
+    for piece in pieces:
+        if piece.offsets is None:
+            dense.append(piece)
+        else:
+            yield piece
+    yield from [_join_dense(dense)] if len(dense) > 1 else dense
+
+
+def _lay_out_parts(slab: Slab, drop_stale: bool) -> Iterator[Samples]:
     ragged = _RaggedBuilder()
     for block, first, last in slab.parts:
         values = np.ascontiguousarray(block.rows(first, last), dtype=np.float64)
@@ -251,6 +289,21 @@ def lay_out(slab: Slab, *, drop_stale: bool) -> Iterator[Samples]:
             there = ~_missing(values[0], drop_stale)
             yield from ragged.add(labels[0], times[there], values[0][there])
     yield from ragged.flush()
+
+
+def _join_dense(pieces: Sequence[Samples]) -> Samples:
+    """Put dense pieces one after the other as ragged series."""
+    sizes = [len(piece.times) for piece in pieces]
+    counts = [len(piece.labels) for piece in pieces]
+    offsets = np.zeros(sum(counts) + 1, dtype=np.int64)
+    np.cumsum(np.repeat(sizes, counts), out=offsets[1:])
+    return Samples(
+        [labels for piece in pieces for labels in piece.labels],
+        np.concatenate([np.tile(piece.times, len(piece.labels)) for piece in pieces]),
+        np.concatenate([piece.values.reshape(-1) for piece in pieces]),
+        offsets,
+        [(piece.times, count) for piece, count in zip(pieces, counts, strict=True)],
+    )
 
 
 def _lay_out_rows(
@@ -308,7 +361,7 @@ class _RaggedBuilder:
         self._times.append(times)
         self._values.append(values)
         self._size += len(times)
-        if self._size >= RAGGED_SAMPLES or len(self._labels) >= DENSE_ROWS:
+        if self._size >= RAGGED_SAMPLES or len(self._labels) >= RAGGED_ROWS:
             yield from self.flush()
 
     def flush(self) -> Iterator[Samples]:
