@@ -32,7 +32,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[Crew]:
-    crew = Crew(2)
+    crew = Crew(2, fewest_items=4)
     yield crew
     crew.stop()
 
@@ -48,6 +48,8 @@ def crew() -> Iterator[Crew]:
         "count by (group) (changes(m[1m]) > 2)",
         "topk(3, increase(m[1m]))",
         "sum(avg_over_time(m[1m]) * -1)",
+        "sum by (group) (delta(m[1m]))",
+        "avg(avg_over_time(m[1m]))",
         "max(rate(nothing[1m]))",
     ],
 )
@@ -72,6 +74,21 @@ def test_a_query_with_help_answers_the_same(store: MemoryStore, crew: Crew, quer
         np.testing.assert_allclose(helped[labels], values, rtol=1e-12)
 
 
+def test_a_sum_that_is_added_up_once_more_counts_its_samples_once() -> None:
+    store = MemoryStore()
+    for number, value in enumerate((1e16, 1.0, -1e16)):
+        store.add(
+            Labels.of(__name__="g", id=str(number)), {15_000 * step: value for step in range(8)}
+        )
+
+    answer = evaluate_instant(
+        store, "sum(avg_over_time(g[2m]))", 105_000, options=Options(max_samples=40)
+    ).value
+
+    assert isinstance(answer, InstantVector)
+    assert answer.values.tolist() == [1.0]
+
+
 def test_shares_are_consecutive_and_in_order(crew: Crew) -> None:
     shares = crew.share(list, range(10))
 
@@ -90,7 +107,7 @@ def test_an_error_of_a_helper_reaches_the_caller(crew: Crew) -> None:
 
 
 def test_what_nobody_has_time_for_is_done_by_the_caller() -> None:
-    crew, gate, is_busy = Crew(1), threading.Event(), threading.Event()
+    crew, gate, is_busy = Crew(1, fewest_items=4), threading.Event(), threading.Event()
 
     def block(_: Sequence[int]) -> int:
         if threading.current_thread() is not caller:

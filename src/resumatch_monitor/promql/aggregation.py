@@ -313,8 +313,10 @@ class Folder:
         # How many series there are at each step: those that always are apart from the others.
         self._steady = np.zeros(0)
         self._counts = np.empty((0, step_count))
+        # The sums of the absolute values, from when there are values of both signs.
+        self._magnitudes: FloatArray | None = None
         self._signs: set[bool] = set()
-        self._is_exact = True
+        self._is_finite = True
 
     def add(self, labels: Sequence[Labels], values: FloatArray, present: BoolArray | None) -> None:
         """Add (S, T) values of S series, a block's worth.
@@ -329,6 +331,8 @@ class Folder:
         filled = self._fill(values, present)
         if self._operator in ("sum", "avg"):
             self._watch_signs(filled)
+        if self._magnitudes is not None:
+            combine_into(np.add, self._magnitudes, np.abs(filled), members)
         combine_into(self._combine, self._results, filled, members)
 
     def merge(self, other: "Folder") -> None:
@@ -337,9 +341,12 @@ class Folder:
         self._grow()
         self._steady[members] += other._steady
         self._counts[members] += other._counts
-        self._results[members] = self._combine(self._results[members], other._results)
         self._signs |= other._signs
-        self._is_exact = self._is_exact and other._is_exact and len(self._signs) < 2
+        self._is_finite = self._is_finite and other._is_finite
+        self._weigh_if_mixed()
+        if self._magnitudes is not None:
+            self._magnitudes[members] += other._weigh()
+        self._results[members] = self._combine(self._results[members], other._results)
 
     def _count(self, members: IndexArray, present: BoolArray | None) -> None:
         if present is not None and len(present) == len(members):
@@ -362,7 +369,10 @@ class Folder:
 
     def finish(self) -> Vector | None:
         """Return the result, or None if adding up in pieces may have been too inaccurate."""
-        if not self._is_exact:
+        if not self._is_finite or (
+            self._magnitudes is not None
+            and needs_compensation(self._results, self._magnitudes).any()
+        ):
             return None
         counts = self._counts + self._steady[:, np.newaxis]
         if self._operator == "avg":
@@ -384,6 +394,18 @@ class Folder:
             self._results = np.concatenate((self._results, fresh))
             self._counts = np.concatenate((self._counts, np.zeros((missing, self._step_count))))
             self._steady = np.concatenate((self._steady, np.zeros(missing)))
+            if self._magnitudes is not None:
+                fresh = np.zeros((missing, self._step_count))
+                self._magnitudes = np.concatenate((self._magnitudes, fresh))
+
+    def _weigh(self) -> FloatArray:
+        """Return the sums of the absolute values of what was added."""
+        # While all had one sign, these are those of the sums.
+        return np.abs(self._results) if self._magnitudes is None else self._magnitudes
+
+    def _weigh_if_mixed(self) -> None:
+        if self._magnitudes is None and len(self._signs) == 2:
+            self._magnitudes = np.abs(self._results)
 
     def _watch_signs(self, values: FloatArray) -> None:
         lowest, highest = values.min(), values.max()
@@ -391,6 +413,6 @@ class Folder:
             self._signs.add(False)
         if highest > 0:
             self._signs.add(True)
-        # Written so that NaN, for which every comparison is false, is not exact.
-        is_finite = bool(lowest > -np.inf and highest < np.inf)
-        self._is_exact = self._is_exact and is_finite and len(self._signs) < 2
+        # Written so that NaN, for which every comparison is false, is not finite.
+        self._is_finite = self._is_finite and bool(lowest > -np.inf and highest < np.inf)
+        self._weigh_if_mixed()

@@ -94,6 +94,14 @@ class Context:
         """How many samples were loaded and made."""
         return self._sample_count
 
+    def mark(self) -> tuple[int, int]:
+        """Return what has been counted so far, for `reset`."""
+        return self._sample_count, self.loaded_count
+
+    def reset(self, mark: tuple[int, int]) -> None:
+        """Forget what has been counted since: it is not held any more."""
+        self._sample_count, self.loaded_count = mark
+
     def count_loaded(self, count: int) -> None:
         """Account for samples that come from the store.
 

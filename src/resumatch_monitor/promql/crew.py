@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
-_FEWEST_ITEMS = 4
-"""Handing fewer blocks over costs more than it saves."""
+_FEWEST_ITEMS = 16
+"""Handing fewer slabs over costs more than it saves."""
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -20,13 +20,15 @@ class Crew:
     a run of consecutive items, so that the same query adds up in the same order every time.
     """
 
-    def __init__(self, helpers: int) -> None:
+    def __init__(self, helpers: int, *, fewest_items: int = _FEWEST_ITEMS) -> None:
         """Start no thread yet.
 
         Args:
             helpers: How many threads help the one that asks; 0 for none.
+            fewest_items: Fewer are not shared.
         """
         self._helpers = helpers
+        self._fewest_items = fewest_items
         self._executor = (
             ThreadPoolExecutor(helpers, thread_name_prefix="query-crew") if helpers else None
         )
@@ -35,7 +37,7 @@ class Crew:
         self, work: Callable[[Sequence[ItemT]], ResultT], items: Sequence[ItemT]
     ) -> list[ResultT]:
         """Return what `work` makes of consecutive shares of `items`, in order."""
-        if self._executor is None or len(items) < _FEWEST_ITEMS:
+        if self._executor is None or len(items) < self._fewest_items:
             return [_without_warnings(work, items)]
         size = -(-len(items) // (self._helpers + 1))
         shares = [items[first : first + size] for first in range(0, len(items), size)]

@@ -224,9 +224,12 @@ class Evaluator:
 
     def _aggregation(self, node: ast.Aggregation) -> Value:
         if node.operator in aggregation.Folder.OPERATORS:
+            before = self.context.mark()
             folded = self._fold_range_call(node)
             if folded is not None:
                 return folded
+            # What was read has been let go of.
+            self.context.reset(before)
         vector = self.vector(node.expr)
         groups = grouping.group_by(
             vector.labels,
