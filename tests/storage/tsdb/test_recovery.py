@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pytest
 
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -198,7 +197,8 @@ async def main():
         for step in itertools.count():
             await asyncio.sleep(0.05)
             await asyncio.to_thread(store.seal, base + step * 20)
-            await asyncio.to_thread(store.compact)
+            if await asyncio.to_thread(store.compact):
+                print("compacted", 0, 0, flush=True)
 
     layouts = [RowLayout([series("m", id=str(n)) for n in range(40 + k)]) for k in range(2)]
     await asyncio.gather(rows(), samples(), seals())
@@ -209,7 +209,7 @@ asyncio.run(main())
 
 def test_a_process_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
     rng = random.Random(11)
-    acknowledged: dict[str, set[int]] = {"row": set(), "sample": set()}
+    acknowledged: dict[str, set[int]] = {"row": set(), "sample": set(), "compacted": set()}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
     for number in range(3):
         base = NOW_MS + number * 10_000_000
@@ -221,7 +221,13 @@ def test_a_process_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Pat
             env=environment,
         ) as child:
             assert child.stdout is not None
-            lines = [child.stdout.readline() for _ in range(lines_wanted)]
+            lines: list[str] = []
+            # Blocks of the runs before are old enough to be joined.
+            is_due = number > 0
+            while len(lines) < lines_wanted or is_due:
+                is_due = is_due and not (lines and lines[-1].startswith("compacted"))
+                lines.append(child.stdout.readline())
+                assert lines[-1], "the child ended by itself"
             child.kill()
             lines.extend(child.stdout.read().splitlines(keepends=True))
         for line in lines:
@@ -236,13 +242,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Pat
         assert len(acknowledged[kind]) > 50
         assert acknowledged[kind] <= set(found[labels])
         assert all(bits == bits_of(float(at)) for at, bits in found[labels].items())
-    blocks = list((tmp_path / "blocks").iterdir())
-    assert blocks, "seals took part"
-    assert any(len(seals_of(block)) > 1 for block in blocks), "compaction took part"
-
-
-def seals_of(block: Path) -> list[int]:
-    return orjson.loads((block / "meta.json").read_bytes().splitlines()[0])["seal_ids"]
+    assert any((tmp_path / "blocks").iterdir()), "seals took part"
 
 
 class FailingDisk(LocalDisk):

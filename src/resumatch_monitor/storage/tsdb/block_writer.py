@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 import orjson
@@ -26,35 +26,12 @@ from resumatch_monitor.storage.tsdb.chunk import encode_chunk, encode_times
 from resumatch_monitor.storage.tsdb.disk import sync_folder
 from resumatch_monitor.storage.tsdb.head import HeadCut, MatrixChunk
 from resumatch_monitor.storage.tsdb.index import IdArray, distinct
-from resumatch_monitor.storage.tsdb.pushed import Grid, merge_grids
+from resumatch_monitor.storage.tsdb.joined_table import TableSource, tables_of_pieces
 
 _SERIES_AT_ONCE = 256
 _PAGE_SERIES = 32
 """Series that are compressed together: more are read faster together and slower alone."""
 TEMPORARY_SUFFIX = ".tmp"
-
-
-class TableSource(Protocol):
-    """A table to be written."""
-
-    @property
-    def key(self) -> str:
-        """The target's key, empty for what was pushed."""
-        ...
-
-    @property
-    def times(self) -> TimeArray:
-        """(T,) ascending and distinct."""
-        ...
-
-    @property
-    def ids(self) -> IdArray:
-        """(S,) ascending."""
-        ...
-
-    def read(self, first: int, last: int) -> FloatArray:
-        """Return (last - first, T): the values of `ids[first:last]`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,34 +56,12 @@ class MatrixTable:
         return out
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GridTable:
-    """Pushed series that share their timestamps."""
-
-    grid: Grid
-    key: str = ""
-
-    @property
-    def times(self) -> TimeArray:
-        """(T,) ascending and distinct."""
-        return self.grid.times
-
-    @property
-    def ids(self) -> IdArray:
-        """(S,) ascending."""
-        return self.grid.ids
-
-    def read(self, first: int, last: int) -> FloatArray:
-        return self.grid.values[first:last]
-
-
 def tables_of(cut: HeadCut) -> Iterator[TableSource]:
     """Yield what a cut of the head holds as tables."""
     for key, parts in cut.rows:
         ids = distinct(np.concatenate([chunk.ids for chunk, _, _ in parts]))
         yield MatrixTable(key, np.concatenate([times for _, _, times in parts]), ids, parts)
-    if cut.grids:
-        yield from map(GridTable, merge_grids(cut.grids))
+    yield from tables_of_pieces([grid.whole() for grid in cut.grids])
 
 
 class _Data:

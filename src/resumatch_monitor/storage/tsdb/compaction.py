@@ -6,17 +6,16 @@ the process dies before they are removed, the next start sees that and removes t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.samples import FloatArray, TimeArray
 from resumatch_monitor.storage.tsdb.block import Block, BlockMeta
-from resumatch_monitor.storage.tsdb.block_writer import TableSource, write_block
+from resumatch_monitor.storage.tsdb.block_writer import write_block
 from resumatch_monitor.storage.tsdb.index import IdArray
-from resumatch_monitor.storage.tsdb.merge import JoinedSeries, Piece, join_pieces
+from resumatch_monitor.storage.tsdb.joined_table import TableSource, tables_of_pieces
+from resumatch_monitor.storage.tsdb.merge import Piece
 
 _LEVEL_FACTOR = 3
 _LONGEST_MS = 31 * 24 * 3_600_000
@@ -55,27 +54,6 @@ def plan_compaction(blocks: Sequence[BlockMeta], ranges: Sequence[int]) -> list[
     return []
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class JoinedTable:
-    """Series of several blocks as a table to be written."""
-
-    joined: JoinedSeries
-    key: str = ""
-
-    @property
-    def times(self) -> TimeArray:
-        """(T,) ascending and distinct."""
-        return self.joined.times
-
-    @property
-    def ids(self) -> IdArray:
-        """(S,) ascending."""
-        return self.joined.ids
-
-    def read(self, first: int, last: int) -> FloatArray:
-        return self.joined.read(first, last)
-
-
 def rewrite_blocks(
     folder: Path, blocks: Sequence[Block], *, labels: Sequence[Labels | None], number: int
 ) -> tuple[Path, IdArray] | None:
@@ -102,4 +80,4 @@ def _join_tables(blocks: Sequence[Block]) -> Iterator[TableSource]:
                 positions = np.arange(len(table.ids), dtype=np.int32)
                 read = block.reader(table, positions, times, 0, len(times))
                 pieces.append(Piece(times, table.ids, read))
-    yield from map(JoinedTable, join_pieces(pieces))
+    yield from tables_of_pieces(pieces)
