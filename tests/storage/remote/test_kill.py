@@ -113,6 +113,9 @@ async def test_a_server_that_is_killed_under_load_loses_nothing(run: Run, tmp_pa
         port = urlsplit(first.url).port
         async with remote_store(tmp_path / "queue", first.url) as remote:
             writing = asyncio.create_task(write_until(remote.store, stop, 20))
+            # Servers tell when they were started in whole seconds.
+            started_ms = now_ms()
+            await wait_until(lambda: now_ms() // 1000 > started_ms // 1000)
             await wait_until(lambda: remote.read("remote_write_samples_sent_total") > 2_000)
             peers.kill(first)
             await wait_until(lambda: remote.store.problem != "")
