@@ -171,6 +171,8 @@ class RemoteReader(Queryable, QueryEngine):
         # VictoriaMetrics finds no series where the end is a year ahead.
         latest_ms = to_milliseconds(self._clock.now()) + _FURTHEST_AHEAD_MS
         end_ms = min(end_ms, max(start_ms, latest_ms))
+        # It takes a start of 0 for none, and looks only at what is close to the end.
+        start_ms = start_ms or 1
         return [("start", format_seconds(start_ms)), ("end", format_seconds(end_ms))]
 
     def _list(self, path: str, form: Form, *, method: str = "POST") -> list[Any]:
