@@ -1,6 +1,5 @@
 """What speaks to Prometheus speaks to the monitor: promtool, and clients that know its answers."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Generator, Mapping
@@ -53,8 +52,6 @@ class Pair:
 # Both are only asked: one pair does for all tests.
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
-    if shutil.which(PROMETHEUS) is None:
-        pytest.skip("prometheus is not installed")
     folder = tmp_path_factory.mktemp("clients")
     with (
         run_prometheus(folder / "prometheus") as peer,
