@@ -36,6 +36,8 @@ ALERTS = Table(
     Column("is_event", Boolean, nullable=False),
     # The newest occurrence of its alert.
     Column("is_latest", Boolean, nullable=False),
+    # A person ended it: its source's reports of the same stretch are not heard until then.
+    Column("closed_until", Moment),
     # Nothing will be said about it any more.
     Column("is_settled", Boolean, nullable=False),
     UniqueConstraint("fingerprint", "starts_at"),

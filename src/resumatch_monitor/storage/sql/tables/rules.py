@@ -1,6 +1,6 @@
-"""The alerts of rules that are pending or firing, so that a restart forgets none."""
+"""Rules made in the UI, and the alerts of all rules that are pending or firing."""
 
-from sqlalchemy import Column, Float, String, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table
 
 from resumatch_monitor.storage.sql.tables.base import METADATA, Json, Moment
 
@@ -21,4 +21,34 @@ RULE_STATES = Table(
     Column("missing_since", Moment),
     Column("resolved_at", Moment),
     Column("seen_at", Moment, nullable=False),
+)
+
+# Rules that are made in the UI or by API; those of files stay in their files.
+MANAGED_RULES = Table(
+    "managed_rules",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("rule_group", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    # The rule as a Prometheus rule file has it.
+    Column("body", Json, nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("updated_by", String, nullable=False),
+)
+Index("ix_managed_rules_rule_group_position", MANAGED_RULES.c.rule_group, MANAGED_RULES.c.position)
+
+MANAGED_RULE_VERSIONS = Table(
+    "managed_rule_versions",
+    METADATA,
+    Column("rule_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("rule_group", String, nullable=False),
+    Column("name", String, nullable=False),
+    # None: it was deleted.
+    Column("body", Json),
+    Column("updated_at", Moment, nullable=False),
+    Column("updated_by", String, nullable=False),
 )
