@@ -188,7 +188,7 @@ async def run(folder: Path, arguments: argparse.Namespace) -> None:
     manager = RuleManager(
         bench.groups,
         (),
-        querier=GatheringQuerier(bench.queries),
+        querier=GatheringQuerier(bench.queries, clock=bench.clock),
         sink=ForgettingSink(bench.store, bench.selections),
         alerts=Silence(),
         states=SqlRuleStates(bench.database),

@@ -35,7 +35,7 @@ class CountingQuerier:
         self.series = 1
         self.value = 1.0
 
-    async def instant(self, query: str, at: object) -> InstantValue:
+    async def instant(self, query: str, at: object, *, waiting: object = None) -> InstantValue:
         raise NotImplementedError
 
     async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:

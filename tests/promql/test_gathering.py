@@ -1,17 +1,19 @@
 """Queries asked at one moment share a thread's turn, and nothing else."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from resumatch_monitor.kit.clock import SystemClock, from_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import Labels, Matcher
+from resumatch_monitor.metrics.samples import SeriesBlock
 from resumatch_monitor.promql.gathering import GatheringQuerier
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.promql.value import InstantVector, QueryError, ScalarValue
+from resumatch_monitor.promql.waiting import Waiting
 from tests.support.clock import FakeClock
 from tests.support.memory_store import MemoryStore
 
@@ -42,7 +44,7 @@ def turns(telemetry: Telemetry) -> float | None:
 async def test_everyone_gets_the_answer_to_their_own_question(
     runner: QueryRunner, telemetry: Telemetry
 ) -> None:
-    querier = GatheringQuerier(runner)
+    querier = GatheringQuerier(runner, clock=SystemClock())
 
     answers = await asyncio.gather(
         *(querier.instant(f"vector({number})", AT) for number in range(100)),
@@ -55,7 +57,7 @@ async def test_everyone_gets_the_answer_to_their_own_question(
 
 
 async def test_a_query_that_fails_fails_alone(runner: QueryRunner) -> None:
-    querier = GatheringQuerier(runner)
+    querier = GatheringQuerier(runner, clock=SystemClock())
 
     answers = await asyncio.gather(
         querier.instant("1 +", AT), querier.instant("1 + 1", AT), return_exceptions=True
@@ -67,7 +69,7 @@ async def test_a_query_that_fails_fails_alone(runner: QueryRunner) -> None:
 
 
 async def test_who_does_not_wait_any_more_holds_up_nobody(runner: QueryRunner) -> None:
-    querier = GatheringQuerier(runner)
+    querier = GatheringQuerier(runner, clock=SystemClock())
     given_up = asyncio.create_task(querier.instant("up", AT))
     waiting = asyncio.create_task(querier.instant("up", AT))
     await asyncio.sleep(0)
@@ -85,13 +87,47 @@ async def test_what_is_not_begun_for_others_that_take_long_is_asked_again(
     runner = QueryRunner(
         store, clock=clock, telemetry=telemetry, workers=1, timeout=timedelta(hours=1)
     )
-    querier = GatheringQuerier(runner)
+    querier = GatheringQuerier(runner, clock=SystemClock())
 
     answers = await asyncio.gather(*(querier.instant("up", AT) for _ in range(10)))
 
     assert len(answers) == 10
     assert (turns(telemetry) or 0) > 1
     runner.stop()
+
+
+async def test_tells_what_a_query_waited_for_others_apart_from_its_own_time(
+    telemetry: Telemetry,
+) -> None:
+    clock = FakeClock()
+    runner = QueryRunner(SlowStore(clock), clock=clock, telemetry=telemetry, workers=1)
+    querier = GatheringQuerier(runner, clock=clock)
+    waited = {query: Waiting() for query in ("quick", "slow", "quick + quick", "slow == bad(")}
+
+    await asyncio.gather(
+        *(querier.instant(query, AT, waiting=waiting) for query, waiting in waited.items()),
+        return_exceptions=True,
+    )
+
+    assert {query: 0.75 - waiting.seconds for query, waiting in waited.items()} == {
+        "quick": 0.125,
+        "slow": 0.375,
+        "quick + quick": 0.25,
+        "slow == bad(": 0.0,
+    }
+    runner.stop()
+
+
+class SlowStore(MemoryStore):
+    """Takes longer to read one metric than any other."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
+        self._clock.jump_monotonic(0.375 if "slow" in [each.value for each in matchers] else 0.125)
+        return super().select(matchers, start_ms, end_ms)
 
 
 class SlowClock(FakeClock):

@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from threading import Event
 
 import anyio
@@ -17,6 +18,7 @@ from resumatch_monitor.promql.value import (
     QueryTimeoutError,
     UnsupportedError,
 )
+from resumatch_monitor.promql.waiting import Waiting
 from tests.support.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -170,6 +172,22 @@ async def test_gives_up_a_query_that_takes_too_long(telemetry: Telemetry) -> Non
 
     failures = "resumatch_monitor_query_failures_total"
     assert telemetry.registry.get_sample_value(failures, {"reason": "timeout"}) == 1
+    runner.stop()
+
+
+async def test_tells_how_long_a_query_waited_for_a_thread(telemetry: Telemetry) -> None:
+    store, clock, waiting = _StuckStore(), _SteppingClock(), Waiting()
+    runner = QueryRunner(store, clock=clock, telemetry=telemetry, workers=1)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.instant, "up", from_milliseconds(0))
+        await anyio.to_thread.run_sync(store.is_reading.wait)
+        group.start_soon(partial(runner.instant, "1", from_milliseconds(0), waiting=waiting))
+        await anyio.wait_all_tasks_blocked()
+        clock.elapsed_seconds = 4.0
+        store.release.set()
+
+    assert waiting.seconds == 4.0
     runner.stop()
 
 

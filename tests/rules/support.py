@@ -15,6 +15,7 @@ from resumatch_monitor.metrics.samples import Queryable, SampleBatch, is_stale
 from resumatch_monitor.promql.context import Options
 from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
 from resumatch_monitor.promql.value import InstantValue, InstantVector, Matrix, QueryError
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import (
@@ -41,8 +42,13 @@ class ScriptedQuerier:
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, datetime]] = []
         self.before_answer: Callable[[], Awaitable[None]] | None = None
+        self.waited_seconds = 0.0
 
-    async def instant(self, query: str, at: datetime) -> InstantVector:
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantVector:
+        if waiting is not None:
+            waiting.seconds += self.waited_seconds
         self.asked.append((query, at))
         if self.before_answer is not None:
             await self.before_answer()
@@ -139,7 +145,9 @@ class EngineQuerier:
     def __init__(self, store: Queryable) -> None:
         self._store = store
 
-    async def instant(self, query: str, at: datetime) -> InstantValue:
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
         options = Options()
         return evaluate_instant(self._store, query, to_milliseconds(at), options=options).value
 

@@ -526,6 +526,27 @@ async def test_independent_rules_of_a_group_run_at_the_same_time_up_to_the_limit
     assert manager.snapshot().groups[0].evaluation_seconds == 2.0
 
 
+@pytest.mark.parametrize("has_failed", [False, True])
+async def test_the_time_of_a_rule_is_its_own_and_not_what_it_waited_for_others(
+    world: World, has_failed: bool
+) -> None:
+    async def take_a_while() -> None:
+        await world.clock.sleep(2)
+
+    world.querier.before_answer = take_a_while
+    world.querier.waited_seconds = 1.5
+    if has_failed:
+        world.querier.answers[EXPR] = QueryError("it is late")
+    manager = await world.start(make_group(make_rule()))
+
+    await world.clock.advance(15)
+
+    (group,) = manager.snapshot().groups
+    assert group.evaluation_seconds == 2.0
+    assert group.rules[0].evaluation_seconds == 0.5
+    assert world.metric("resumatch_monitor_rule_evaluation_duration_seconds_sum") == 0.5
+
+
 async def test_the_limit_on_rules_at_the_same_time_is_for_all_groups(world: World) -> None:
     running = 0
     most = 0

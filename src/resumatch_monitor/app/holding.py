@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError, InstantValue, Matrix
+from resumatch_monitor.promql.waiting import Waiting
 
 _SETTLING = timedelta(minutes=1)
 
@@ -23,9 +24,11 @@ class HoldingQuerier(Querier):
         self._refused_ago = refused_ago
 
     @override
-    async def instant(self, query: str, at: datetime) -> InstantValue:
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
         self._check()
-        return await self._querier.instant(query, at)
+        return await self._querier.instant(query, at, waiting=waiting)
 
     @override
     async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:

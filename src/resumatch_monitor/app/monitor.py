@@ -342,7 +342,7 @@ class Monitor:
             loaded.errors,
             querier=HoldingQuerier(
                 # A server elsewhere is asked one by one: there it is the waiting that costs.
-                GatheringQuerier(self.rule_queries)
+                GatheringQuerier(self.rule_queries, clock=self.clock)
                 if self.stores.external is None
                 else self.rule_queries,
                 refused_ago=self.stores.samples.refused_ago,

@@ -22,6 +22,7 @@ class Deadline:
         self._at = self._arrived + limit.total_seconds()
         self._seconds = limit.total_seconds()
         self._waited_seconds: float | None = None
+        self._ended: float | None = None
         self._is_cancelled = threading.Event()
 
     @property
@@ -34,6 +35,18 @@ class Deadline:
         """Take the query out of the queue, unless its time is up."""
         self.check()
         self._waited_seconds = self._clock.monotonic() - self._arrived
+
+    def end(self) -> None:
+        """Note that the query is no longer worked on."""
+        self._ended = self._clock.monotonic()
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the query was worked on."""
+        if self._waited_seconds is None:
+            return 0.0
+        ended = self._clock.monotonic() if self._ended is None else self._ended
+        return ended - self._arrived - self._waited_seconds
 
     def add_waiting(self, answer: Answer[ValueT]) -> Answer[ValueT]:
         """Put into an answer's statistics how long the query waited."""

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from resumatch_monitor.kit.clock import to_milliseconds
-from resumatch_monitor.promql.runner import Querier, QueryRunner
+from resumatch_monitor.kit.clock import Clock, to_milliseconds
+from resumatch_monitor.promql.runner import Outcome, Querier, QueryRunner
 from resumatch_monitor.promql.value import InstantValue, Matrix, QueryError
+from resumatch_monitor.promql.waiting import Waiting
 
 _MOST_TOGETHER = 64
 
@@ -17,7 +18,7 @@ _MOST_TOGETHER = 64
 class _Question:
     query: str
     at_ms: int
-    answer: "asyncio.Future[InstantValue]"
+    answer: "asyncio.Future[Outcome]"
 
 
 class GatheringQuerier(Querier):
@@ -26,16 +27,29 @@ class GatheringQuerier(Querier):
     To give a query to a thread and be told of its end costs as much as a small query itself.
     """
 
-    def __init__(self, runner: QueryRunner) -> None:
+    def __init__(self, runner: QueryRunner, *, clock: Clock) -> None:
         self._runner = runner
+        self._clock = clock
         self._asked: list[_Question] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     @override
-    async def instant(self, query: str, at: datetime) -> InstantValue:
-        answer = asyncio.get_running_loop().create_future()
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
+        began, busy_seconds = self._clock.monotonic(), 0.0
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._ask([_Question(query, to_milliseconds(at), answer)])
-        return await answer
+        try:
+            outcome = await answer
+            busy_seconds = outcome.seconds
+        finally:
+            if waiting is not None:
+                passed = self._clock.monotonic() - began
+                waiting.add(passed_seconds=passed, busy_seconds=busy_seconds)
+        if isinstance(outcome.value, QueryError):
+            raise outcome.value
+        return outcome.value
 
     @override
     async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
@@ -70,11 +84,7 @@ class GatheringQuerier(Querier):
                     question.answer.set_exception(error)
             return
         for question, outcome in zip(questions, found, strict=False):
-            if question.answer.done():
-                continue
-            if isinstance(outcome, QueryError):
-                question.answer.set_exception(outcome)
-            else:
+            if not question.answer.done():
                 question.answer.set_result(outcome)
         if rest := questions[len(found) :]:
             self._ask(rest)

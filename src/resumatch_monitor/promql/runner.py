@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -29,6 +29,7 @@ from resumatch_monitor.promql.value import (
     StoreUnavailableError,
     UnsupportedError,
 )
+from resumatch_monitor.promql.waiting import Waiting
 
 _MOST_WAITING = 200
 _GRACE = timedelta(seconds=2)
@@ -51,8 +52,15 @@ ResultT = TypeVar("ResultT")
 class Querier(Protocol):
     """Answers queries without holding up the event loop."""
 
-    async def instant(self, query: str, at: datetime) -> InstantValue:
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
         """Evaluate `query` at one moment.
+
+        Args:
+            query: A PromQL expression.
+            at: The moment.
+            waiting: Is told how long the query waited, whether it has an answer or not.
 
         Raises:
             QueryError: See `promql.value` for its subclasses.
@@ -146,10 +154,15 @@ class QueryRunner(Querier):
         return self._options.features
 
     @override
-    async def instant(self, query: str, at: datetime) -> InstantValue:
-        return await self.run_instant(
-            query, at_ms=to_milliseconds(at), render=lambda answer: answer.value
-        )
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
+        def work(deadline: Deadline) -> InstantValue:
+            return self._engine.evaluate_instant(
+                query, to_milliseconds(at), options=self._options, checkpoint=deadline.check
+            ).value
+
+        return await self._run("instant", work, None, waiting)
 
     @override
     async def range(self, query: str, *, start_ms: int, end_ms: int, step_ms: int) -> Matrix:
@@ -192,26 +205,26 @@ class QueryRunner(Querier):
 
         return await self._run("instant", work, timeout)
 
-    async def run_instants(
-        self, questions: Sequence[tuple[str, int]]
-    ) -> list[InstantValue | QueryError]:
+    async def run_instants(self, questions: Sequence[tuple[str, int]]) -> list["Outcome"]:
         """Evaluate queries, each at a moment in milliseconds, one after the other in one thread.
 
         Returns:
-            The answer or the error of each. There are fewer than `questions` if the first ones
-            took long: what is not begun has all of its time left.
+            What became of each. There are fewer than `questions` if the first ones took long:
+            what is not begun has all of its time left.
 
         Raises:
             QueryError: If none could be begun.
         """
 
-        def work(deadline: Deadline) -> list[InstantValue | QueryError]:
-            found: list[InstantValue | QueryError] = []
-            began = self._clock.monotonic()
+        def work(deadline: Deadline) -> list[Outcome]:
+            found: list[Outcome] = []
+            began = turned = self._clock.monotonic()
             for query, at_ms in questions:
-                if found and self._clock.monotonic() - began > _LONGEST_ROUND_SECONDS:
+                if found and turned - began > _LONGEST_ROUND_SECONDS:
                     break
-                found.append(self._try_instant(query, at_ms, deadline))
+                value = self._try_instant(query, at_ms, deadline)
+                before, turned = turned, self._clock.monotonic()
+                found.append(Outcome(value, turned - before))
             return found
 
         return await self._run("instant", work, None)
@@ -305,6 +318,7 @@ class QueryRunner(Querier):
         kind: str,
         work: Callable[[Deadline], ResultT],
         timeout: timedelta | None,  # noqa: ASYNC109 - passed on to the thread
+        waiting: Waiting | None = None,
     ) -> ResultT:
         if self._is_stopping.is_set():
             raise QueryTimeoutError("the monitor is shutting down")
@@ -331,12 +345,26 @@ class QueryRunner(Querier):
             deadline.cancel()
             self._waiting -= 1
             self._metrics.pending.dec()
-            self._metrics.duration.labels(kind).observe(self._clock.monotonic() - started)
+            passed = self._clock.monotonic() - started
+            self._metrics.duration.labels(kind).observe(passed)
+            if waiting is not None:
+                waiting.add(passed_seconds=passed, busy_seconds=deadline.busy_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one of several queries, and how long it was worked on."""
+
+    value: InstantValue | QueryError
+    seconds: float
 
 
 def _in_time(work: Callable[[Deadline], ResultT], deadline: Deadline) -> ResultT:
     deadline.begin()
-    return _in_bounds(lambda: work(deadline))
+    try:
+        return _in_bounds(lambda: work(deadline))
+    finally:
+        deadline.end()
 
 
 def _in_bounds(work: Callable[[], ResultT]) -> ResultT:

@@ -15,6 +15,7 @@ from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.model import (
     ALERTS_METRIC,
     FOR_STATE_METRIC,
@@ -136,10 +137,10 @@ class AlertingRunner(RuleRunner):
         return [StoredAlert(self.key, alert, seen_at) for alert in left]
 
     @override
-    async def evaluate(self, evaluation: Evaluation) -> None:
+    async def evaluate(self, evaluation: Evaluation, waiting: Waiting) -> None:
         try:
             await self._tell_ends()
-            observations = await self._observe(evaluation)
+            observations = await self._observe(evaluation, waiting)
             step = advance(self._active, observations, self._find_timing(evaluation))
             ends = tuple(replace(alert, resolved_at=evaluation.at) for alert in step.resolved)
             await self._save(step, ends, evaluation.at)
@@ -151,13 +152,13 @@ class AlertingRunner(RuleRunner):
             self._previous_at = evaluation.at
         await self.writer.write(self._render_series(), to_milliseconds(evaluation.query_at))
 
-    async def _observe(self, evaluation: Evaluation) -> list[Observation]:
+    async def _observe(self, evaluation: Evaluation, waiting: Waiting) -> list[Observation]:
         seen: dict[Labels, Observation] = {}
-        for number, (series, value) in enumerate(await self._query(evaluation)):
+        for number, (series, value) in enumerate(await self._query(evaluation, waiting)):
             if number % _YIELD_AFTER == _YIELD_AFTER - 1:
                 await asyncio.sleep(0)
             observation = await self._renderer.observe(
-                self._alerting_rule, series, value, evaluation.query_at
+                self._alerting_rule, series, value, evaluation.query_at, waiting
             )
             if observation.labels in seen:
                 raise ExecutionError(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.rules.dependencies import find_stages
 from resumatch_monitor.rules.model import RuleGroup
@@ -173,17 +174,18 @@ class GroupRunner:
             self._slots.give_back(beside)
 
     async def _evaluate_rule(self, runner: RuleRunner, evaluation: Evaluation) -> None:
-        began = self._clock.monotonic()
+        began, waiting = self._clock.monotonic(), Waiting()
         error_text: str | None = None
         try:
-            await runner.evaluate(evaluation)
+            await runner.evaluate(evaluation, waiting)
         except QueryError as error:
             error_text = str(error)
             logger.warning("The rule %s cannot be evaluated: %s", runner.rule.name, error)
         except Exception as error:
             error_text = f"{type(error).__name__}: {error}"
             logger.exception("The rule %s failed", runner.rule.name)
-        seconds = self._clock.monotonic() - began
+        # Rules that are evaluated at the same time wait for each other: that time is not theirs.
+        seconds = max(0.0, self._clock.monotonic() - began - waiting.seconds)
         self._telemetry.evaluation_seconds.observe(seconds)
         self._telemetry.evaluations.labels(self.label).inc()
         if error_text is not None:

@@ -6,6 +6,7 @@ from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.model import RecordingRule, RuleKey
 from resumatch_monitor.rules.runner import Evaluation, RuleRunner
 from resumatch_monitor.rules.writer import SeriesWriter
@@ -21,9 +22,9 @@ class RecordingRunner(RuleRunner):
         self._added = {**dict(rule.labels), METRIC_NAME: rule.name}
 
     @override
-    async def evaluate(self, evaluation: Evaluation) -> None:
+    async def evaluate(self, evaluation: Evaluation, waiting: Waiting) -> None:
         recorded: dict[Labels, float] = {}
-        for labels, value in await self._query(evaluation):
+        for labels, value in await self._query(evaluation, waiting):
             series = labels.with_labels(self._added)
             if series in recorded:
                 raise ExecutionError(f"the rule's labels make two series the same: {series!r}")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError, InstantVector, ScalarValue
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.model import Rule, RuleKey
 from resumatch_monitor.rules.state import ActiveAlert
 from resumatch_monitor.rules.store import StoredAlert
@@ -53,6 +54,7 @@ class RuleStatus:
     """How a rule is doing.
 
     Attributes:
+        evaluation_seconds: How long its last evaluation took, without what it waited for its turn.
         samples: How many series its expression yielded when it last could be evaluated.
     """
 
@@ -80,8 +82,12 @@ class RuleRunner(ABC):
         self._samples = 0
 
     @abstractmethod
-    async def evaluate(self, evaluation: Evaluation) -> None:
+    async def evaluate(self, evaluation: Evaluation, waiting: Waiting) -> None:
         """Evaluate the rule.
+
+        Args:
+            evaluation: What and when.
+            waiting: Is told how long its queries waited for others.
 
         Raises:
             QueryError: If the expression cannot be evaluated; nothing changes then.
@@ -129,8 +135,8 @@ class RuleRunner(ABC):
         """Return what is left to be told when the rule is removed."""
         return [StoredAlert(self.key, alert, seen_at) for alert in self.alerts]
 
-    async def _query(self, evaluation: Evaluation) -> list[tuple[Labels, float]]:
-        result = await self._querier.instant(self.rule.expr, evaluation.query_at)
+    async def _query(self, evaluation: Evaluation, waiting: Waiting) -> list[tuple[Labels, float]]:
+        result = await self._querier.instant(self.rule.expr, evaluation.query_at, waiting=waiting)
         if isinstance(result, ScalarValue):
             self._samples = 1
             return [(Labels(), result.value)]

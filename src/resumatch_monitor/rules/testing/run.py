@@ -23,6 +23,7 @@ from resumatch_monitor.promql.value import (
     QueryError,
     ScalarValue,
 )
+from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.group import GroupRunner
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import RuleGroup, RuleKey
@@ -195,7 +196,9 @@ class _Querier(Querier):
         self._options = Options(subquery_step_ms=subquery_step // timedelta(milliseconds=1))
 
     @override
-    async def instant(self, query: str, at: datetime) -> InstantValue:
+    async def instant(
+        self, query: str, at: datetime, *, waiting: Waiting | None = None
+    ) -> InstantValue:
         at_ms = to_milliseconds(at)
         return evaluate_instant(self._store, query, at_ms, options=self._options).value
 
