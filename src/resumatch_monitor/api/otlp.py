@@ -6,16 +6,11 @@ from typing import Protocol
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from google.protobuf import json_format
-from google.protobuf.message import Message
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceResponse,
-)
 
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.metrics.otlp.body import MalformedOtlpError
+from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
 from resumatch_monitor.metrics.otlp.receiver import PartialSuccess
 from resumatch_monitor.metrics.samples import StoreFullError
 
@@ -66,19 +61,28 @@ def build_router(*, metrics: MetricsReceiver, bodies: BodyReader, guard: Guard) 
                 partial = await metrics.take(body, is_json=is_json)
         except (MalformedOtlpError, StoreFullError, ApiError) as error:
             return _refuse(*_describe(error), is_json=is_json)
-        answer = ExportMetricsServiceResponse()
-        if partial.message:
-            answer.partial_success.rejected_data_points = partial.rejected
-            answer.partial_success.error_message = partial.message
-        return _render(answer, is_json=is_json)
+        return _answer(partial, is_json=is_json)
 
     return router
 
 
-def _render(message: Message, *, is_json: bool) -> Response:
+def _answer(partial: PartialSuccess, *, is_json: bool) -> Response:
+    """Render an `ExportMetricsServiceResponse`: `partial_success`, unless nothing is to be said."""
     if is_json:
-        return Response(json_format.MessageToJson(message, indent=None), media_type=_JSON)
-    return Response(message.SerializeToString(), media_type=_PROTOBUF)
+        # Protobuf's JSON has whole numbers of 64 bits as texts, and leaves out what is 0.
+        said: dict[str, str] = {}
+        if partial.message and partial.rejected:
+            said["rejectedDataPoints"] = str(partial.rejected)
+        if partial.message:
+            said["errorMessage"] = partial.message
+        return Response(orjson.dumps({"partialSuccess": said} if said else {}), media_type=_JSON)
+    inner = b""
+    if partial.message and partial.rejected:
+        inner += b"\x08" + _varint(partial.rejected)
+    if partial.message:
+        text = partial.message.encode()
+        inner += b"\x12" + _varint(len(text)) + text
+    return Response(b"\x0a" + _varint(len(inner)) + inner if inner else b"", media_type=_PROTOBUF)
 
 
 def _describe(

@@ -9,9 +9,11 @@ from dataclasses import replace
 from prometheus_client import Counter
 
 from resumatch_monitor.collectors.collector import Collected, CollectError, Collector
-from resumatch_monitor.collectors.config import CollectorsConfig
-from resumatch_monitor.collectors.postgres import PostgresCollector
-from resumatch_monitor.collectors.redis import RedisCollector
+from resumatch_monitor.collectors.config import (
+    CollectorsConfig,
+    PostgresCollectorConfig,
+    RedisCollectorConfig,
+)
 from resumatch_monitor.kit.cadence import find_next_slot, find_phase
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.durations import format_duration
@@ -36,14 +38,29 @@ def build_collectors(
         ValueError: If two of a kind have the same name.
     """
     collectors: list[Collector] = [
-        *(PostgresCollector(each, allowed_hosts=allowed_hosts) for each in config.postgres),
-        *(RedisCollector(each, allowed_hosts=allowed_hosts) for each in config.redis),
+        *(_build_postgres(each, allowed_hosts) for each in config.postgres),
+        *(_build_redis(each, allowed_hosts) for each in config.redis),
     ]
     keys = [(each.job, each.instance) for each in collectors]
     for job, instance in keys:
         if keys.count((job, instance)) > 1:
             raise ValueError(f"two collectors of the job {job} are named {instance}")
     return collectors
+
+
+# A driver is loaded with the first collector of its kind: it takes several mebibytes.
+
+
+def _build_postgres(config: PostgresCollectorConfig, allowed_hosts: Collection[str]) -> Collector:
+    from resumatch_monitor.collectors.postgres import PostgresCollector  # noqa: PLC0415
+
+    return PostgresCollector(config, allowed_hosts=allowed_hosts)
+
+
+def _build_redis(config: RedisCollectorConfig, allowed_hosts: Collection[str]) -> Collector:
+    from resumatch_monitor.collectors.redis import RedisCollector  # noqa: PLC0415
+
+    return RedisCollector(config, allowed_hosts=allowed_hosts)
 
 
 class CollectorManager:

@@ -13,10 +13,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.metrics.otlp.body import MalformedOtlpError, parse_json, parse_protobuf
+from resumatch_monitor.metrics.otlp.body import parse_json, parse_protobuf
 from resumatch_monitor.metrics.otlp.convert import Converter
 from resumatch_monitor.metrics.otlp.deltas import DeltaSums
 from resumatch_monitor.metrics.otlp.points import format_bound
+from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
 from resumatch_monitor.metrics.otlp.receiver import PartialSuccess
 from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.samples import STALE_BITS

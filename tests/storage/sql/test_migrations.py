@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, text
 
 import resumatch_monitor.storage.sql
 from resumatch_monitor.storage.sql.database import Database, NewerDatabaseError
+from resumatch_monitor.storage.sql.schema import find_newest_revision
 from resumatch_monitor.storage.sql.tables import METADATA
 
 MIGRATIONS = Path(resumatch_monitor.storage.sql.__file__).parent / "migrations"
@@ -19,7 +20,24 @@ MIGRATIONS = Path(resumatch_monitor.storage.sql.__file__).parent / "migrations"
 
 @contextmanager
 def migrated(path: Path) -> Generator[Engine]:
-    """Yield an engine over the database that a monitor's start makes or updates at `path`."""
+    """Yield an engine over the database that a monitor's start makes or updates at `path`.
+
+    With the table of versions already there, though empty, all migrations are applied.
+    """
+    with opened(path) as engine, engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL,"
+                " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+            )
+        )
+    with started(path) as engine:
+        yield engine
+
+
+@contextmanager
+def started(path: Path) -> Generator[Engine]:
+    """Yield an engine over the database after a start of the monitor."""
     database = Database(path)
     try:
         database.start()
@@ -52,6 +70,11 @@ def describe(engine: Engine) -> dict[str, list[str]]:
     }
 
 
+def read_revisions(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+
+
 def test_they_make_exactly_the_tables(tmp_path: Path) -> None:
     with migrated(tmp_path / "monitor.sqlite3") as engine, engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
@@ -63,12 +86,11 @@ def test_they_make_exactly_the_tables(tmp_path: Path) -> None:
 
 def test_a_migrated_database_and_a_fresh_one_have_the_same_statements(tmp_path: Path) -> None:
     with (
-        opened(tmp_path / "fresh.sqlite3") as fresh,
+        started(tmp_path / "fresh.sqlite3") as fresh,
         migrated(tmp_path / "monitor.sqlite3") as engine,
     ):
-        METADATA.create_all(fresh)
-
         assert describe(engine) == describe(fresh)
+        assert read_revisions(engine) == read_revisions(fresh) == [find_newest_revision()]
 
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
@@ -83,7 +105,7 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
 def test_they_follow_one_another_in_one_line() -> None:
     scripts = ScriptDirectory(str(MIGRATIONS))
 
-    assert len(scripts.get_heads()) == 1
+    assert scripts.get_heads() == [find_newest_revision()]
     assert len(scripts.get_bases()) == 1
 
 

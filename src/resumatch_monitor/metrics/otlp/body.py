@@ -10,12 +10,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
+
 _IDS = frozenset({"traceId", "trace_id", "spanId", "span_id"})
 _LONGEST_SHOWN = 200
-
-
-class MalformedOtlpError(ValueError):
-    """A body is no OTLP request; the message says why."""
 
 
 def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:

@@ -1,28 +1,24 @@
 """Takes OTLP requests: everything of them that can be stored."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
+from typing import TYPE_CHECKING
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.metrics.exemplars import ExemplarStore, SeriesExemplars
 from resumatch_monitor.metrics.label_limits import LabelLimits
 from resumatch_monitor.metrics.metadata import MetadataStore
-from resumatch_monitor.metrics.otlp.body import MalformedOtlpError, parse_json, parse_protobuf
-from resumatch_monitor.metrics.otlp.convert import Converted, Converter
 from resumatch_monitor.metrics.otlp.deltas import DeltaSums
+from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
 from resumatch_monitor.metrics.push_config import PushConfig
 from resumatch_monitor.metrics.receiver import PushTelemetry, store_batch
 from resumatch_monitor.metrics.samples import BatchSink, SampleBatch
 
+if TYPE_CHECKING:
+    from resumatch_monitor.metrics.otlp.convert import Converted, Converter
+
 _LARGEST_PARSED_AT_ONCE = 16 * 1024
 _SOURCE = "otlp"
-
-Parse = Callable[[bytes], ExportMetricsServiceRequest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +55,9 @@ class OtlpReceiver:
         self._deltas = DeltaSums(
             clock=clock, max_series=config.max_delta_series, expiry=config.delta_expiry
         )
-        self._converter = Converter(
-            limits, self._deltas, promoted=config.promote_resource_attributes
-        )
+        self._limits = limits
+        self._promoted = config.promote_resource_attributes
+        self._converter: Converter | None = None
         self._converting = asyncio.Lock()
 
     async def take(self, body: bytes, *, is_json: bool) -> PartialSuccess:
@@ -75,14 +71,13 @@ class OtlpReceiver:
             MalformedOtlpError: If it is none; nothing is stored.
             StoreFullError: If the store refuses the write as a whole; it may be sent again.
         """
-        parse = parse_json if is_json else parse_protobuf
         try:
             # Deltas of one series must not be summed up by two threads.
             async with self._converting:
-                if len(body) > _LARGEST_PARSED_AT_ONCE:
-                    prepared = await asyncio.to_thread(self._prepare, parse, body)
+                if self._converter is None or len(body) > _LARGEST_PARSED_AT_ONCE:
+                    prepared = await asyncio.to_thread(self._prepare, body, is_json=is_json)
                 else:
-                    prepared = self._prepare(parse, body)
+                    prepared = self._prepare(body, is_json=is_json)
         except MalformedOtlpError:
             self._telemetry.rejected.labels("metrics", "malformed").inc()
             raise
@@ -102,8 +97,20 @@ class OtlpReceiver:
         return PartialSuccess(min(problems.count, converted.points), str(problems))
 
     def _prepare(
-        self, parse: Parse, body: bytes
-    ) -> tuple[Converted, SampleBatch, list[SeriesExemplars]]:
-        converted = self._converter.convert(parse(body))
+        self, body: bytes, *, is_json: bool
+    ) -> "tuple[Converted, SampleBatch, list[SeriesExemplars]]":
+        # Protobuf and the messages' classes take five mebibytes and a fifth of a second; many a
+        # monitor is never sent any.
+        from resumatch_monitor.metrics.otlp.body import (  # noqa: PLC0415
+            parse_json,
+            parse_protobuf,
+        )
+        from resumatch_monitor.metrics.otlp.convert import Converter  # noqa: PLC0415
+
+        converter = self._converter
+        if converter is None:
+            converter = Converter(self._limits, self._deltas, promoted=self._promoted)
+            self._converter = converter
+        converted = converter.convert(parse_json(body) if is_json else parse_protobuf(body))
         collected = converted.collected
         return converted, collected.build_batch(), collected.build_exemplars()

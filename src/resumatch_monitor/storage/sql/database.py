@@ -9,15 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from resumatch_monitor.kit.errors import StorageUnavailableError
+from resumatch_monitor.storage.sql.schema import UnknownRevisionError, update_schema
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +23,6 @@ T = TypeVar("T")
 
 _READERS = 4
 _LARGEST_GROUP = 256
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class DatabaseFullError(StorageUnavailableError):
@@ -73,19 +70,16 @@ class Database:
         self._writer.start()
 
     def migrate(self) -> None:
-        """Apply the migrations that have not been applied.
+        """Make the tables, or apply the migrations that have not been applied.
 
         Raises:
             NewerDatabaseError: If a later version has been at it; nothing is changed.
         """
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(_MIGRATIONS))
         with self._write_engine.connect() as connection:
-            config.attributes["connection"] = connection
             connection.execute(text("BEGIN IMMEDIATE"))
             try:
-                command.upgrade(config, "head")
-            except CommandError as error:
+                update_schema(connection)
+            except UnknownRevisionError as error:
                 _roll_back(connection)
                 raise NewerDatabaseError(
                     f"{self._path} was left by a later version of the monitor; install that one,"
