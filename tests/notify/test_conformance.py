@@ -5,7 +5,7 @@ import base64
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.notify.config import ReceiverConfig
+from resumatch_monitor.notify.notification import Notice
 from resumatch_monitor.notify.notifier import Attempt, Integration, NotifyError
 from resumatch_monitor.notify.registry import REGISTRY, build_integrations
 from tests.dispatch.builders import START, make_alert, resolve
@@ -144,7 +145,15 @@ async def test_accepts_every_kind_of_notification(kind: str) -> None:
         for alerts in ([firing], [firing, resolved], [resolved], [event], [bare], [firing] * 200):
             await bench.integration.notifier.notify(make_notification(*alerts), ATTEMPT)
 
-        assert bench.count() == 6
+        notice = replace(
+            make_notification(),
+            alerts=(),
+            firing_count=0,
+            notice=Notice("Daily digest", "All well."),
+        )
+        await bench.integration.notifier.notify(notice, ATTEMPT)
+
+        assert bench.count() == 7
 
 
 @pytest.mark.parametrize(

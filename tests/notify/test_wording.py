@@ -1,11 +1,15 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 from resumatch_monitor.notify.http import parse_retry_after
 from resumatch_monitor.notify.notification import (
     MOST_ALERTS,
+    Notice,
+    NoticeSection,
+    NotificationKind,
     notification_from_json,
     notification_to_json,
 )
@@ -76,6 +80,34 @@ def test_a_notification_comes_back_from_json_as_it_was() -> None:
     notification = make_notification(*alerts, external_labels=Labels.of(site="north"))
 
     assert notification_from_json(notification_to_json(notification)) == notification
+
+
+def test_a_notice_comes_back_from_json_as_it_was() -> None:
+    sections = (NoticeSection("Still firing", ("a since 12:00", "b since 13:00")),)
+    notice = Notice("Daily digest", "Two alerts.", sections, severity="warning", path="/alerts?x=1")
+    notification = replace(
+        make_notification(is_drill=True, escalation="nobody acknowledged it", mute_note="ended"),
+        alerts=(),
+        firing_count=0,
+        notice=notice,
+        dependents=(make_alert("Slow", value=1.5),),
+    )
+
+    assert notification.kind is NotificationKind.NOTICE
+    assert notification_from_json(notification_to_json(notification)) == notification
+    assert (notification.common_labels, notification.severity) == (NO_LABELS, "warning")
+
+
+def test_what_an_earlier_version_stored_is_read() -> None:
+    data = notification_to_json(make_notification())
+    for name in ("notice", "is_drill", "escalation", "dependents", "mute_note", "external_labels"):
+        del data[name]
+
+    assert notification_from_json(data) == make_notification()
+
+
+def test_a_drill_is_another_incident_than_the_real_one() -> None:
+    assert make_notification(is_drill=True).dedup_key != make_notification().dedup_key
 
 
 def test_counts_what_it_does_not_list() -> None:

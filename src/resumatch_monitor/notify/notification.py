@@ -16,10 +16,38 @@ MOST_ALERTS = 1000
 
 
 class NotificationKind(StrEnum):
-    """Firing as long as one of its alerts does."""
+    """Firing as long as one of its alerts does; a notice is not about alerts that begin or end."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSection:
+    """A heading and what stands below it, a line each."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to say that is not an alert: a digest, a silence that ends, a drill's result.
+
+    Attributes:
+        title: One line; the subject of a mail.
+        text: A paragraph.
+        sections: What follows it.
+        severity: How grave it is, as an alert's.
+        path: The page of the monitor about it, with query; empty if there is none.
+    """
+
+    title: str
+    text: str = ""
+    sections: tuple[NoticeSection, ...] = ()
+    severity: str = "info"
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +58,16 @@ class Notification:
         id: Stable across retries; a destination may recognise a repeated delivery by it.
         thread_id: The id of the first notification since the group began to fire.
         group_key: Names the group; the same when it fires and when it resolves.
-        alerts: Firing ones first, never empty; at most `MOST_ALERTS`.
+        alerts: Firing ones first; at most `MOST_ALERTS`; empty in a notice only.
         firing_count: How many fire, listed or not.
         resolved_count: How many have resolved, listed or not.
         is_repeat: Nothing changed; the group merely still fires.
         external_labels: `global.external_labels`: tell this monitor's alerts from another's.
+        notice: What is said instead of alerts.
+        is_drill: Nothing is wrong: the way of an alert is being tried.
+        escalation: Why it comes to this receiver now, for people; empty unless it was escalated.
+        dependents: Alerts that these drag along and that are not told for that reason.
+        mute_note: What muting has to do with it, for people.
     """
 
     id: str
@@ -48,11 +81,25 @@ class Notification:
     created_at: datetime
     is_repeat: bool = False
     external_labels: Labels = NO_LABELS
+    notice: Notice | None = None
+    is_drill: bool = False
+    escalation: str = ""
+    dependents: tuple[Alert, ...] = ()
+    mute_note: str = ""
 
     @property
     def kind(self) -> NotificationKind:
         """Whether anything fires."""
+        if self.notice is not None:
+            return NotificationKind.NOTICE
         return NotificationKind.FIRING if self.firing_count else NotificationKind.RESOLVED
+
+    @property
+    def severity(self) -> str:
+        """How grave it is: the notice's, or that of the alert that comes first."""
+        if self.notice is not None:
+            return self.notice.severity
+        return self.alerts[0].severity if self.alerts else "warning"
 
     @property
     def truncated_count(self) -> int:
@@ -62,7 +109,9 @@ class Notification:
     @property
     def dedup_key(self) -> str:
         """The same for every notification of the group, so that a resolve finds its trigger."""
-        text = f"{self.receiver}\xff{self.group_key}"
+        # A drill must neither join nor end an incident that is real.
+        drill = "\xffdrill" if self.is_drill else ""
+        text = f"{self.receiver}\xff{self.group_key}{drill}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def labels_of(self, alert: Alert) -> Labels:
@@ -106,6 +155,11 @@ def notification_to_json(notification: Notification) -> dict[str, Any]:
         "created_at_ms": to_milliseconds(notification.created_at),
         "is_repeat": notification.is_repeat,
         "external_labels": dict(notification.external_labels),
+        "notice": None if notification.notice is None else _notice_to_json(notification.notice),
+        "is_drill": notification.is_drill,
+        "escalation": notification.escalation,
+        "dependents": [_alert_to_json(alert) for alert in notification.dependents],
+        "mute_note": notification.mute_note,
     }
 
 
@@ -123,16 +177,45 @@ def notification_from_json(data: Mapping[str, Any]) -> Notification:
         created_at=from_milliseconds(data["created_at_ms"]),
         is_repeat=data["is_repeat"],
         external_labels=Labels.of(data.get("external_labels")),
+        notice=_notice_from_json(data["notice"]) if data.get("notice") else None,
+        is_drill=data.get("is_drill", False),
+        escalation=data.get("escalation", ""),
+        dependents=tuple(_alert_from_json(alert) for alert in data.get("dependents", ())),
+        mute_note=data.get("mute_note", ""),
     )
 
 
 def _common(mappings: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    if not mappings:
+        return []
     first, *others = mappings
     return [
         (name, value)
         for name, value in first.items()
         if all(other.get(name) == value for other in others)
     ]
+
+
+def _notice_to_json(notice: Notice) -> dict[str, Any]:
+    return {
+        "title": notice.title,
+        "text": notice.text,
+        "sections": [{"title": each.title, "lines": list(each.lines)} for each in notice.sections],
+        "severity": notice.severity,
+        "path": notice.path,
+    }
+
+
+def _notice_from_json(data: Mapping[str, Any]) -> Notice:
+    return Notice(
+        title=data["title"],
+        text=data["text"],
+        sections=tuple(
+            NoticeSection(each["title"], tuple(each["lines"])) for each in data["sections"]
+        ),
+        severity=data["severity"],
+        path=data["path"],
+    )
 
 
 def _alert_to_json(alert: Alert) -> dict[str, Any]:

@@ -66,13 +66,16 @@ class Links:
 
 def render_subject(notification: Notification) -> str:
     """Render for example `[FIRING:1] DatabaseConnectionFailed (critical)`."""
+    drill = "[DRILL] " if notification.is_drill else ""
+    if notification.notice is not None:
+        return clip(one_line(f"{drill}{notification.notice.title}"), _LONGEST_SUBJECT)
     names = _distinct(alert.name for alert in _leading(notification))
     severities = _distinct(alert.severity for alert in _leading(notification))
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     firing_count = notification.firing_count
     head = f"[FIRING:{firing_count}]" if firing_count else "[RESOLVED]"
     # The gravest comes first in a notification, and says how fast to look.
-    return clip(one_line(f"{head} {title} ({severities[0]})"), _LONGEST_SUBJECT)
+    return clip(one_line(f"{drill}{head} {title} ({severities[0]})"), _LONGEST_SUBJECT)
 
 
 def render_counts(notification: Notification) -> str:

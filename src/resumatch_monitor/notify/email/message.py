@@ -79,4 +79,4 @@ class EmailRenderer:
 def _choose_colour(notification: Notification) -> str:
     if notification.kind is NotificationKind.RESOLVED:
         return _RESOLVED_COLOUR
-    return _COLOURS.get(notification.alerts[0].severity, _COLOURS["warning"])
+    return _COLOURS.get(notification.severity, _COLOURS["warning"])

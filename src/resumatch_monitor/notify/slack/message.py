@@ -29,6 +29,8 @@ def render_message(notification: Notification, links: Links) -> dict[str, Any]:
         _section(_render_alert(describe_alert(alert, notification, links)))
         for alert in notification.alerts[:_MOST_ALERTS]
     ]
+    if notification.notice is not None:
+        blocks.insert(0, _section(_part(notification.notice.text or notification.notice.title)))
     # The same for a group's firing and resolved messages.
     blocks[0]["block_id"] = notification.dedup_key
     blocks.append(_context(_render_footer(notification, links)))
@@ -82,7 +84,7 @@ def _render_footer(notification: Notification, links: Links) -> str:
 def _choose_colour(notification: Notification) -> str:
     if notification.kind is NotificationKind.RESOLVED:
         return _RESOLVED_COLOUR
-    return _COLOURS.get(notification.alerts[0].severity, _COLOURS["warning"])
+    return _COLOURS.get(notification.severity, _COLOURS["warning"])
 
 
 def _fact(name: str, value: str) -> str:

@@ -290,7 +290,8 @@ def _to_notification_row(notification: Notification) -> dict[str, Any]:
         "title": render_subject(notification),
         "payload": notification_to_json(notification),
         "created_at": notification.created_at,
-        "is_replaceable": not notification.truncated_count
+        "is_replaceable": notification.notice is None
+        and not notification.truncated_count
         and not any(alert.is_event for alert in notification.alerts),
     }
 
