@@ -209,10 +209,9 @@ def insert_deliveries(
     if not notifications:
         return
     connection.execute(insert(NOTIFICATIONS), [_to_notification_row(n) for n in notifications])
-    connection.execute(
-        insert(NOTIFICATION_ALERTS),
-        [row for notification in notifications for row in _to_alert_rows(notification)],
-    )
+    mentioned = [row for notification in notifications for row in _to_alert_rows(notification)]
+    if mentioned:  # A notice mentions none.
+        connection.execute(insert(NOTIFICATION_ALERTS), mentioned)
     rows = [_to_row(notification, each) for notification, new in outgoing for each in new]
     connection.execute(
         _SUPERSEDE,
