@@ -110,3 +110,10 @@ def test_a_single_receiver_gets_everything() -> None:
 def test_refuses_a_tree_that_makes_no_sense(config: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         AlertingConfig.model_validate(config)
+
+
+def test_two_time_intervals_of_one_name_are_refused() -> None:
+    interval: dict[str, Any] = {"name": "nights", "time_intervals": [{}]}
+
+    with pytest.raises(ValidationError, match="two time intervals called 'nights'"):
+        AlertingConfig.model_validate({"time_intervals": [interval, interval]})

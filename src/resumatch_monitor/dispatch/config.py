@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from resumatch_monitor.dispatch.interval_config import NamedIntervalConfig
 from resumatch_monitor.dispatch.matchers import parse_matchers
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.notify.config import ReceiverConfig
@@ -90,8 +91,21 @@ class AlertingConfig(ConfigModel):
     """Who can be told."""
     route: RouteConfig = Field(default_factory=_default_route)
     """The root of the routing tree."""
+    time_intervals: list[NamedIntervalConfig] = Field(default_factory=list[NamedIntervalConfig])
+    """Recurring stretches of time, in Alertmanager's grammar."""
     retention: Duration = timedelta(days=90)
     """How long resolved alerts and sent notifications are kept."""
+
+    @field_validator("time_intervals")
+    @classmethod
+    def _check_time_intervals(
+        cls, intervals: list[NamedIntervalConfig]
+    ) -> list[NamedIntervalConfig]:
+        counts = Counter(interval.name for interval in intervals)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(f"there are two time intervals called {twice[0]!r}")
+        return intervals
 
     @model_validator(mode="after")
     def _check_receivers(self) -> Self:
