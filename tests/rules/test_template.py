@@ -16,6 +16,7 @@ DATA = TemplateData(
     value=1234567.0,
     external_labels={"region": "eu"},
     external_url="https://monitor.example.org/m",
+    now_seconds=1767614400.5,
     query_results={
         "up": [
             TemplateSample({"job": "worker", "__value__": "x"}, 0.0),
@@ -81,6 +82,75 @@ DATA = TemplateData(
             "{{ graphLink `up == 0` }}",
             f"{DATA.external_url}/explore?expr=up%20%3D%3D%200&view=chart",
         ),
+        ("{{ tableLink `up` }}", f"{DATA.external_url}/explore?expr=up&view=table"),
+        ('{{define "x"}}{{.arg0}} {{.arg1}}{{end}}{{template "x" (args 1 "2")}}', "1 2"),
+        (
+            '{{ define "a" }}x{{ . }}{{ end }}{{ $name := "a" }}{{ tmpl $name $value }}',
+            "x1.234567e+06",
+        ),
+        ("{{ block `b` $labels }}<{{ .job }}>{{ end }}", "<api>"),
+        (
+            "{{ define `d` }}{{ if . }}{{ template `e` . }}{{ end }}{{ end }}"
+            "{{ define `e` }}{{ $.job }}{{ end }}{{ template `d` $labels }}{{ template `d` }}",
+            "api",
+        ),
+        (
+            "{{ range query `up` }}{{ if eq .Labels.job `api` }}{{ break }}"
+            "{{ end }}{{ .Labels.job }}{{ end }}",
+            "worker",
+        ),
+        (
+            "{{ range query `up` }}{{ if eq .Labels.job `worker` }}"
+            "{{ continue }}{{ end }}{{ .Labels.job }}{{ end }}",
+            "api",
+        ),
+        (
+            "{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}",
+            "empty=;instance=web-1.example.org:8000;job=api;",
+        ),
+        ('{{ (1435065584.128 | toTime).Format "2006" }}', "2015"),
+        (
+            '{{ ("1435065584.128" | toTime).Format "Mon Jan _2 15:04:05.000 MST 2006" }}',
+            "Tue Jun 23 13:19:44.128 UTC 2015",
+        ),
+        ("{{ 1435065584.128 | toTime }}", "2015-06-23 13:19:44.128 +0000 UTC"),
+        (
+            "{{ (toTime now).Format `2006-01-02T15:04:05Z07:00` }} {{ now }}",
+            "2026-01-05T12:00:00Z 1.7676144005e+09",
+        ),
+        (
+            "{{ $t := toTime 0 }}{{ $t.Unix }} {{ $t.Year }} "
+            "{{ $t.Weekday }} {{ $t.Month }} {{ $t.Hour }}",
+            "0 1970 Thursday January 0",
+        ),
+        (
+            "{{ ((toTime 60).Sub (toTime 0)) }} "
+            "{{ (toTime 0).Before (toTime 1) }} {{ (toTime 0).Add (toDuration 90) }}",
+            "1m0s true 1970-01-01 00:01:30 +0000 UTC",
+        ),
+        (
+            "{{ toDuration 3723.5 }} {{ toDuration 0.25 }} {{ toDuration 0 }} "
+            "{{ toDuration -61 | humanizeDuration }}",
+            "1h2m3.5s 250ms 0s -1m 1s",
+        ),
+        (
+            "{{ 899.99 | humanizeDuration }} "
+            "{{ 60.1 | humanizeDuration }} {{ humanizeDuration `12.345` }}",
+            "14m 59s 1m 0s 12.35s",
+        ),
+        ('{{ "one two" | urlQueryEscape }} {{ urlquery "a b&c" }}', "one+two a+b%26c"),
+        ('{{ html `<a b="c">&\'` }}', "&lt;a b=&#34;c&#34;&gt;&amp;&#39;"),
+        ("{{ js `it's <b>` }}", "it\\'s \\u003Cb\\u003E"),
+        ("{{ slice `abcdef` 1 3 }} {{ slice `abc` 2 }}", "bc c"),
+        ("{{ safeHtml `<b>` }} {{ query `up` | first | strvalue }}", "<b> x"),
+        (
+            "{{ stripPort `[2001:0DB8::1]:12345` }} {{ stripPort `192.0.2.1` }}",
+            "2001:0DB8::1 192.0.2.1",
+        ),
+        (
+            "{{ stripDomain `192.0.2.1:12345` }} {{ stripDomain `foo.example.com` }}",
+            "192.0.2.1:12345 foo",
+        ),
     ],
 )
 def test_expands_as_prometheus_does(template: str, expected: str) -> None:
@@ -97,7 +167,13 @@ def test_expands_as_prometheus_does(template: str, expected: str) -> None:
         ("{{ if true }}", "has no {{end}}"),
         ("{{ end }}", "unexpected {{end}}"),
         ("{{ if true }}{{ else }}{{ else }}{{ end }}", "{{end}} is expected"),
-        ('{{ template "x" }}', "not supported"),
+        ('{{ template "x" }}', "there is no template 'x'"),
+        ("{{ template x }}", "need a name in quotes"),
+        ("{{ define `x` }}", "has no {{end}}"),
+        ("{{ if true }}{{ define `x` }}{{ end }}{{ end }}", "outside of other actions"),
+        ("{{ define `x` }}{{ $labels.job }}{{ end }}", r"there is no variable \$labels"),
+        ("{{ break }}", "inside a range"),
+        ("{{ range $labels }}{{ define `x` }}{{ break }}{{ end }}{{ end }}", "outside"),
         ("{{ (1 }}", "parenthesis is not closed"),
         ("{{ 1 | 2 }}", "only into functions"),
         ("{{ ? }}", "unexpected '\\?'"),
@@ -120,6 +196,17 @@ def test_refuses_a_template_that_is_not_well_formed(template: str, message: str)
         ("{{ eq 1 `1` }}", "cannot be compared"),
         ("{{ humanizeTimestamp 1e30 }}", "no moment"),
         ("{{ $x := printf `%200d` 1 }}" + "{{ $x }}" * 200, "longer than"),
+        ("{{ define `x` }}{{ template `x` . }}{{ end }}{{ template `x` . }}", "nested too deeply"),
+        ("{{ define `x` }}{{ tmpl `x` . }}{{ end }}{{ template `x` . }}", "nested too deeply"),
+        ("{{ tmpl `nosuch` . }}", "there is no template 'nosuch'"),
+        ("{{ $x := `ab` }}" + "{{ $x = print $x $x }}" * 60, "larger than"),
+        ("{{ $x := args 1 }}" + "{{ $x = args $x $x }}" * 60 + "{{ $x }}", "larger than"),
+        ("{{ reReplaceAll `` (printf `%200d` 1) (printf `%200d%200d` 1 2) }}", "longer than"),
+        ("{{ (toTime 0).Nosuch }}", "no method Nosuch"),
+        ("{{ (toTime 0).Format 1 }}", "no method Format"),
+        ("{{ $labels.job 1 }}", "no method"),
+        ("{{ slice `abc` 2 1 }}", "no bounds"),
+        ("{{ toDuration `NaN` }}", "no length of time"),
     ],
 )
 def test_says_what_failed(template: str, message: str) -> None:
@@ -141,3 +228,10 @@ def test_no_text_makes_it_crash(text: str) -> None:
     except (TemplateError, QueryNeededError):
         return
     assert isinstance(expanded, str)
+
+
+def test_a_template_that_loops_ends_soon() -> None:
+    looped = "{{ range $labels }}" * 12 + "x" + "{{ end }}" * 12
+
+    with pytest.raises(TemplateError, match="more than 20000 steps"):
+        expand_template(looped, DATA)

@@ -67,6 +67,7 @@ class AlertRenderer:
             value=value,
             external_labels=self._world.external_labels,
             external_url=self._world.external_url,
+            now_seconds=at.timestamp(),
         )
 
         async def ask(query: str) -> Sequence[TemplateSample]:

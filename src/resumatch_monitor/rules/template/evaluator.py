@@ -11,11 +11,14 @@ from resumatch_monitor.rules.template.functions import (
     is_true,
 )
 from resumatch_monitor.rules.template.go_format import format_value
+from resumatch_monitor.rules.template.go_time import GoTime
 from resumatch_monitor.rules.template.nodes import (
     Action,
     Branch,
     Dot,
     Function,
+    Invocation,
+    Leap,
     Literal,
     Node,
     Operand,
@@ -26,11 +29,16 @@ from resumatch_monitor.rules.template.nodes import (
     Variable,
 )
 from resumatch_monitor.rules.template.parser import parse_template
+from resumatch_monitor.rules.template.weight import weigh
 
 __all__ = ["QueryNeededError", "TemplateData", "TemplateSample", "expand_template"]
 
 MOST_STEPS = 20_000
 LONGEST_OUTPUT = 32 * 1024
+_HEAVIEST_VALUES = 4 * LONGEST_OUTPUT
+_CHARACTERS_A_STEP = 2048
+_DEEPEST = 100
+"""Branches and templates inside each other while a template is expanded."""
 
 
 class QueryNeededError(Exception):
@@ -50,6 +58,7 @@ class TemplateData:
         value: Of that series.
         external_labels: The monitor's own.
         external_url: Where people reach the monitor.
+        now_seconds: The moment of the evaluation, since the epoch.
         query_results: By query; a query that is missing here raises `QueryNeededError`.
     """
 
@@ -57,6 +66,7 @@ class TemplateData:
     value: float
     external_labels: Mapping[str, str] = field(default_factory=dict[str, str])
     external_url: str = ""
+    now_seconds: float = 0.0
     query_results: Mapping[str, Sequence[TemplateSample]] = field(
         default_factory=dict[str, Sequence[TemplateSample]]
     )
@@ -71,16 +81,26 @@ def expand_template(template: str, data: TemplateData) -> str:
     """
     if "{{" not in template:
         return template
-    nodes = parse_template(template)
-    run = _Run(data)
-    run.render(nodes, run.root)
+    parsed = parse_template(template)
+    run = _Run(data, parsed.definitions)
+    run.render(parsed.nodes, run.root)
     return "".join(run.output)
+
+
+class _LeapError(Exception):
+    """Leaves the body of a `range`."""
+
+    def __init__(self, keyword: str) -> None:
+        super().__init__(keyword)
+        self.keyword = keyword
 
 
 class _Run:
     """One expansion: the variables, the output, and how much work was done."""
 
-    def __init__(self, data: TemplateData) -> None:
+    def __init__(self, data: TemplateData, definitions: Mapping[str, Sequence[Node]]) -> None:
+        self._definitions = definitions
+        self._depth = 0
         self.root: object = {
             "Labels": data.labels,
             "Value": data.value,
@@ -105,9 +125,14 @@ class _Run:
                 raise QueryNeededError(query)
             return data.query_results[query]
 
-        self._context = FunctionContext(data.external_url, find_result)
+        self._context = FunctionContext(
+            data.external_url, find_result, data.now_seconds, self._render_apart
+        )
 
     def render(self, nodes: Sequence[Node], dot: object) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise TemplateError("the template is nested too deeply")
         for node in nodes:
             self._count_step()
             match node:
@@ -116,9 +141,32 @@ class _Run:
                 case Action(pipeline):
                     value = self._evaluate(pipeline, dot)
                     if not pipeline.variables:
+                        self._weigh((value,))
                         self._write(format_value(value))
                 case Branch():
                     self._render_branch(node, dot)
+                case Invocation(name, pipeline):
+                    value = None if pipeline is None else self._evaluate(pipeline, dot)
+                    self._render_definition(name, value)
+                case Leap(keyword):
+                    raise _LeapError(keyword)
+        self._depth -= 1
+
+    def _render_definition(self, name: str, dot: object) -> None:
+        if name not in self._definitions:
+            raise TemplateError(f"there is no template {name!r}")
+        scopes, self._scopes = self._scopes, [{"$": dot}]
+        self.render(self._definitions[name], dot)
+        self._scopes = scopes
+
+    def _render_apart(self, name: str, dot: object) -> str:
+        """Return the text of a template instead of writing it."""
+        output, self.output = self.output, []
+        self._render_definition(name, dot)
+        text = "".join(self.output)
+        self.output = output
+        self._length -= len(text)
+        return text
 
     def _render_branch(self, branch: Branch, dot: object) -> None:
         self._scopes.append({})
@@ -136,6 +184,7 @@ class _Run:
         value = self._evaluate(branch.pipeline, dot, assigns=False)
         items = _find_items(value)
         names = branch.pipeline.variables
+        depth, scope_count = self._depth, len(self._scopes)
         for key, item in items:
             scope: dict[str, object] = {}
             if names:
@@ -143,8 +192,14 @@ class _Run:
             if len(names) == 2:
                 scope[names[0]] = key
             self._scopes.append(scope)
-            self.render(branch.body, item)
-            self._scopes.pop()
+            try:
+                self.render(branch.body, item)
+            except _LeapError as leap:
+                self._depth = depth
+                if leap.keyword == "break":
+                    break
+            finally:
+                del self._scopes[scope_count:]
         if not items:
             self.render(branch.otherwise, dot)
 
@@ -164,7 +219,10 @@ class _Run:
         head, *arguments = command
         if isinstance(head, Function):
             return self._call(head.name, arguments, dot, extra)
-        return self._resolve(head, dot)
+        if not arguments and not extra:
+            return self._resolve(head, dot)
+        values = [*(self._resolve(operand, dot) for operand in arguments), *extra]
+        return self._resolve(head, dot, values)
 
     def _call(
         self, name: str, operands: Sequence[Operand], dot: object, extra: tuple[object, ...]
@@ -179,6 +237,7 @@ class _Run:
         if name in ("and", "or"):
             return self._call_logical(name, operands, dot, extra)
         values = [*(self._resolve(operand, dot) for operand in operands), *extra]
+        self._weigh(values)
         try:
             return function.body(self._context, values)
         except TemplateError as error:
@@ -196,18 +255,18 @@ class _Run:
                 return value
         return extra[0] if extra else value
 
-    def _resolve(self, operand: Operand, dot: object) -> object:
+    def _resolve(self, operand: Operand, dot: object, arguments: Sequence[object] = ()) -> object:
         match operand:
             case Literal(value):
                 return value
             case Dot(fields):
-                return _find_field(dot, fields)
+                return _find_field(dot, fields, arguments)
             case Variable(name, fields):
-                return _find_field(self._find_scope(name)[name], fields)
+                return _find_field(self._find_scope(name)[name], fields, arguments)
             case Function(name):
                 return self._call(name, (), dot, ())
             case Parenthesised(pipeline, fields):
-                return _find_field(self._evaluate(pipeline, dot), fields)
+                return _find_field(self._evaluate(pipeline, dot), fields, arguments)
 
     def _find_scope(self, name: str) -> dict[str, object]:
         for scope in reversed(self._scopes):
@@ -225,14 +284,27 @@ class _Run:
             raise TemplateError(f"the text becomes longer than {LONGEST_OUTPUT} characters")
         self.output.append(text)
 
-    def _count_step(self) -> None:
-        self._steps += 1
+    def _weigh(self, values: Sequence[object]) -> None:
+        """Refuse values that are too large to be worked on; large ones count as many steps."""
+        weight = weigh(values, _HEAVIEST_VALUES)
+        if weight > _HEAVIEST_VALUES:
+            raise TemplateError(f"a value is larger than {_HEAVIEST_VALUES} characters")
+        self._count_step(weight // _CHARACTERS_A_STEP)
+
+    def _count_step(self, count: int = 1) -> None:
+        self._steps += count
         if self._steps > MOST_STEPS:
             raise TemplateError(f"the template takes more than {MOST_STEPS} steps")
 
 
-def _find_field(value: object, fields: Sequence[str]) -> object:
-    for name in fields:
+def _find_field(value: object, fields: Sequence[str], arguments: Sequence[object]) -> object:
+    for position, name in enumerate(fields):
+        own = arguments if position == len(fields) - 1 else ()
+        if isinstance(value, GoTime):
+            value = value.call(name, own)
+            continue
+        if own:
+            raise TemplateError(f"{name} is no method but has arguments")
         if isinstance(value, Mapping):
             # Go's `missingkey=zero`: a label that is not there is an empty text.
             mapping = cast("Mapping[str, object]", value)
@@ -240,7 +312,7 @@ def _find_field(value: object, fields: Sequence[str]) -> object:
         elif isinstance(value, TemplateSample) and name in ("Labels", "Value"):
             value = value.labels if name == "Labels" else value.value
         else:
-            raise TemplateError(f"there is no field {name} in {format_value(value)}")
+            raise TemplateError(f"there is no field {name} in {format_value(value)[:100]}")
     return value
 
 

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import cast
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -17,11 +16,20 @@ from resumatch_monitor.rules.template.go_format import (
     format_significant,
     format_value,
 )
+from resumatch_monitor.rules.template.go_time import GoDuration, GoTime
 from resumatch_monitor.rules.template.nodes import TemplateError
 
 _LARGE_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY_PREFIXES = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL_PREFIXES = ("", "m", "u", "n", "p", "f", "a", "z", "y")
+_HTML_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;", "\0": "\ufffd"}
+)
+_SCRIPT_ESCAPES = str.maketrans(
+    {each: f"\\u{ord(each):04X}" for each in "<>&=" + "".join(map(chr, range(32)))}
+    | {"\\": "\\\\", "'": "\\'", '"': '\\"'}
+)
+_LONGEST_REPLACED = 64 * 1024
 _GO_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -39,6 +47,8 @@ class FunctionContext:
 
     external_url: str
     query: Callable[[str], Sequence[TemplateSample]]
+    now_seconds: float
+    render: Callable[[str, object], str]
 
 
 FunctionBody = Callable[[FunctionContext, Sequence[object]], object]
@@ -103,12 +113,15 @@ def humanize_timestamp(value: float) -> str:
     """Render seconds since the epoch as Go prints a time."""
     if not math.isfinite(value):
         return format_significant(value)
+    return str(to_time(value))
+
+
+def to_time(value: float) -> GoTime:
+    """Return seconds since the epoch as a moment."""
     try:
-        moment = from_milliseconds(round(value * 1000))
+        return GoTime(from_milliseconds(round(value * 1000)))
     except (OverflowError, ValueError, OSError) as error:
         raise TemplateError(f"{format_float(value)} is no moment") from error
-    fraction = f".{moment.microsecond // 1000:03d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
 
 
 def _scale(value: float, base: float) -> str:
@@ -134,8 +147,8 @@ def _scale_down(value: float, base: float, prefixes: Sequence[str]) -> tuple[flo
 
 
 def _number(value: object) -> float:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
+    if isinstance(value, GoDuration):
+        return value.seconds
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, str):
@@ -192,6 +205,25 @@ def _take_item(value: object, key: object) -> object:
     raise TemplateError(f"{format_value(cast('object', value))} has no items")
 
 
+def _slice(arguments: Sequence[object]) -> object:
+    value, *bounds = arguments
+    if not isinstance(value, str | list):
+        raise TemplateError(f"{format_value(value)} cannot be sliced")
+    items = cast("str | list[object]", value)
+    ends = [each for each in bounds if isinstance(each, int) and 0 <= each <= len(items)]
+    if len(ends) != len(bounds) or ends != sorted(ends):
+        raise TemplateError(f"{', '.join(map(format_value, bounds))} are no bounds of it")
+    return items[ends[0] if ends else 0 : ends[1] if len(ends) > 1 else len(items)]
+
+
+def _escape_html(text: str) -> str:
+    return text.translate(_HTML_ESCAPES)
+
+
+def _escape_script(text: str) -> str:
+    return text.translate(_SCRIPT_ESCAPES)
+
+
 def _length(value: object) -> int:
     if isinstance(value, str):
         return len(value.encode())
@@ -218,16 +250,22 @@ def _compile(pattern: object) -> Regex:
 
 def _replace_all(arguments: Sequence[object]) -> str:
     pattern, replacement, text = arguments
+    length = 0
 
     def expand(match: RegexMatch) -> str:
-        def refer(reference: re.Match[str]) -> str:
-            name = reference[1] or reference[2]
-            try:
-                return match[int(name) if name.isdigit() else name] or ""
-            except (IndexError, ValueError):
-                return ""
+        nonlocal length
+        expanded = _GO_REFERENCE.sub(lambda each: refer(match, each), _text(replacement))
+        length += len(expanded)
+        if length > _LONGEST_REPLACED:
+            raise TemplateError(f"the text becomes longer than {_LONGEST_REPLACED} characters")
+        return expanded
 
-        return _GO_REFERENCE.sub(refer, _text(replacement))
+    def refer(match: RegexMatch, reference: re.Match[str]) -> str:
+        name = reference[1] or reference[2]
+        try:
+            return match[int(name) if name.isdigit() else name] or ""
+        except (IndexError, ValueError):
+            return ""
 
     return _compile(pattern).replace(_text(text), expand)
 
@@ -301,12 +339,18 @@ FUNCTIONS: Mapping[str, TemplateFunction] = {
     "println": _pure(lambda a: " ".join(map(format_value, a)) + "\n", 0, None),
     "printf": _pure(lambda a: format_printf(_text(a[0]), a[1:]), 1, None),
     "urlquery": _pure(lambda a: quote_plus(_print(a)), 0, None),
+    "urlQueryEscape": _of_text(quote_plus),
+    "html": _pure(lambda a: _escape_html(_print(a)), 0, None),
+    "js": _pure(lambda a: _escape_script(_print(a)), 0, None),
+    "slice": _pure(_slice, 1, 4),
     "humanize": _of_number(humanize),
     "humanize1024": _of_number(humanize_1024),
     "humanizeDuration": _of_number(humanize_duration),
     "humanizePercentage": _of_number(humanize_percentage),
     "humanizeTimestamp": _of_number(humanize_timestamp),
-    "toDuration": _of_number(lambda seconds: timedelta(seconds=seconds)),
+    "toDuration": _of_number(GoDuration),
+    "toTime": _of_number(to_time),
+    "now": TemplateFunction(lambda context, _: context.now_seconds, 0, 0),
     "parseDuration": _pure(lambda a: _parse_seconds(a[0]), 1, 1),
     "title": _of_text(_title),
     "toUpper": _of_text(str.upper),
@@ -325,6 +369,7 @@ FUNCTIONS: Mapping[str, TemplateFunction] = {
     "sortByLabel": _pure(
         lambda a: sorted(_samples(a[1]), key=lambda each: each.labels.get(_text(a[0]), "")), 2, 2
     ),
+    "tmpl": TemplateFunction(lambda context, a: context.render(_text(a[0]), a[1]), 2, 2),
     "externalURL": TemplateFunction(lambda context, _: context.external_url, 0, 0),
     "pathPrefix": TemplateFunction(lambda context, _: urlsplit(context.external_url).path, 0, 0),
     "graphLink": TemplateFunction(lambda context, a: _link(context, a[0], "chart"), 1, 1),

@@ -1,5 +1,6 @@
 """What a template consists of once it is parsed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -86,4 +87,27 @@ class Branch:
     otherwise: tuple["Node", ...]
 
 
-Node = Text | Action | Branch
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """`template "name" pipeline`: the text of another template, with the value as its dot."""
+
+    name: str
+    pipeline: Pipeline | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leap:
+    """`break` or `continue` inside a `range`."""
+
+    keyword: str
+
+
+Node = Text | Action | Branch | Invocation | Leap
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template and those that it defines by `define` and `block`."""
+
+    nodes: tuple[Node, ...]
+    definitions: Mapping[str, tuple[Node, ...]]

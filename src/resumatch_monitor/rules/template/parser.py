@@ -11,11 +11,14 @@ from resumatch_monitor.rules.template.nodes import (
     Branch,
     Dot,
     Function,
+    Invocation,
+    Leap,
     Literal,
     Node,
     Operand,
     Parenthesised,
     Pipeline,
+    Template,
     TemplateError,
     Text,
     Variable,
@@ -23,17 +26,19 @@ from resumatch_monitor.rules.template.nodes import (
 
 _DEEPEST = 50
 _BRANCHES = frozenset({"if", "range", "with"})
-_UNSUPPORTED_KEYWORDS = frozenset({"template", "define", "block", "break", "continue"})
+_LEAPS = frozenset({"break", "continue"})
+_MOST_DEFINITIONS = 100
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "nil": None}
 _PREDECLARED = frozenset({"$", "$labels", "$value", "$externalLabels", "$externalURL"})
 
 
 @lru_cache(maxsize=2048)
-def parse_template(template: str) -> tuple[Node, ...]:
+def parse_template(template: str) -> Template:
     """Parse `template`.
 
     Raises:
-        TemplateError: If it is not well-formed, or names a function or variable that there is not.
+        TemplateError: If it is not well-formed, or names a function, a variable or a template that
+            there is not.
     """
     return _Parser(split_segments(template)).parse()
 
@@ -45,12 +50,17 @@ class _Parser:
         self._segments = segments
         self._position = 0
         self._scopes: list[set[str]] = [set(_PREDECLARED)]
+        self._range_depth = 0
+        self._definitions: dict[str, tuple[Node, ...]] = {}
+        self._invoked: set[str] = set()
 
-    def parse(self) -> tuple[Node, ...]:
+    def parse(self) -> Template:
         nodes, ending = self._parse_list()
         if ending is not None:
             raise TemplateError(f"unexpected {{{{{ending[0].text}}}}}")
-        return nodes
+        for name in sorted(self._invoked - self._definitions.keys()):
+            raise TemplateError(f"there is no template {name!r}")
+        return Template(nodes, self._definitions)
 
     def _parse_list(self) -> tuple[tuple[Node, ...], tuple[Token, ...] | None]:
         """Return the nodes up to the next `else` or `end`, and the tokens of that."""
@@ -66,22 +76,61 @@ class _Parser:
             word = _word_of(segment.tokens[0])
             if word in ("else", "end"):
                 return tuple(nodes), segment.tokens
+            if word == "define":
+                self._parse_definition(segment.tokens)
+                continue
             nodes.append(self._parse_action(word, segment.tokens))
         return tuple(nodes), None
 
     def _parse_action(self, word: str, tokens: tuple[Token, ...]) -> Node:
-        if word in _UNSUPPORTED_KEYWORDS:
-            raise TemplateError(f"{{{{{word}}}}} is not supported in rule files")
         if word in _BRANCHES:
             return self._parse_branch(word, tokens[1:])
+        if word == "template":
+            return self._parse_invocation(tokens)
+        if word == "block":
+            invocation = self._parse_invocation(tokens)
+            self._parse_body(invocation.name)
+            return invocation
+        if word in _LEAPS:
+            if len(tokens) > 1 or not self._range_depth:
+                raise TemplateError(f"{{{{{word}}}}} stands alone, inside a range")
+            return Leap(word)
         return Action(self._parse_pipeline(tokens))
+
+    def _parse_invocation(self, tokens: tuple[Token, ...]) -> Invocation:
+        name = _read_name(tokens)
+        self._invoked.add(name)
+        rest = tokens[2:]
+        return Invocation(name, self._parse_pipeline(rest) if rest else None)
+
+    def _parse_definition(self, tokens: tuple[Token, ...]) -> None:
+        if len(self._scopes) > 1:
+            raise TemplateError("{{define}} stands outside of other actions")
+        name = _read_name(tokens)
+        if len(tokens) > 2:
+            raise TemplateError("unexpected words after {{define}}")
+        self._parse_body(name)
+
+    def _parse_body(self, name: str) -> None:
+        """Read up to `end`; only what is handed to the template is known inside of it."""
+        if len(self._scopes) > _DEEPEST or len(self._definitions) >= _MOST_DEFINITIONS:
+            raise TemplateError("the template is nested too deeply")
+        scopes, self._scopes = self._scopes, [{"$"} for _ in range(len(self._scopes) + 1)]
+        range_depth, self._range_depth = self._range_depth, 0
+        body, ending = self._parse_list()
+        if ending is None or ending[0].text != "end" or len(ending) > 1:
+            raise TemplateError(f"the template {name!r} has no {{{{end}}}}")
+        self._definitions[name] = body
+        self._scopes, self._range_depth = scopes, range_depth
 
     def _parse_branch(self, keyword: str, tokens: tuple[Token, ...]) -> Branch:
         if len(self._scopes) > _DEEPEST:
             raise TemplateError("the template is nested too deeply")
         self._scopes.append(set())
         pipeline = self._parse_pipeline(tokens, allows_two=keyword == "range")
+        self._range_depth += keyword == "range"
         body, ending = self._parse_list()
+        self._range_depth -= keyword == "range"
         otherwise: tuple[Node, ...] = ()
         if ending is not None and ending[0].text == "else":
             otherwise, ending = self._parse_else(keyword, ending[1:])
@@ -143,7 +192,7 @@ class _OperandReader:
         while self.peek_text() == "|":
             self._position += 1
             commands.append(self._read_command(depth))
-            if not isinstance(commands[-1][0], Function):
+            if not _is_callable(commands[-1][0]):
                 raise TemplateError("a pipeline leads only into functions")
         return tuple(commands)
 
@@ -156,7 +205,7 @@ class _OperandReader:
             operands.append(self._read_operand(depth))
         if not operands:
             raise TemplateError("a command is missing in a pipeline")
-        if len(operands) > 1 and not isinstance(operands[0], Function):
+        if len(operands) > 1 and not _is_callable(operands[0]):
             raise TemplateError("only a function takes arguments")
         return tuple(operands)
 
@@ -187,6 +236,21 @@ class _OperandReader:
         fields = self._tokens[self._position].text.split(".")[1:]
         self._position += 1
         return Parenthesised(Pipeline((), False, commands), tuple(fields))
+
+
+def _is_callable(operand: Operand) -> bool:
+    """Tell whether arguments may follow: a function, or a field that may be a method."""
+    if isinstance(operand, Function):
+        return True
+    return not isinstance(operand, Literal) and bool(operand.fields)
+
+
+def _read_name(tokens: tuple[Token, ...]) -> str:
+    match tokens:
+        case (_, Token(TokenKind.STRING, text), *_):
+            return _parse_string(text)
+        case _:
+            raise TemplateError("define, template and block need a name in quotes")
 
 
 def _word_of(token: Token) -> str:
