@@ -193,6 +193,8 @@ class Appender:
             with self._changed:
                 self._pending -= sum(item.size for item in items)
                 self._telemetry.queue_samples.set(self._pending)
+            # What was done may hold a whole cut of the head, and the next item may take its time.
+            del items
 
     def _process_safely(self, items: list[_Item]) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
+from resumatch_monitor.kit.memory import give_memory_back
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.admin import Cardinality, MetricCardinality
 from resumatch_monitor.metrics.labels import Labels, Matcher
@@ -173,8 +174,9 @@ class TimeSeriesStore:
                 return
             try:
                 if self._clock.monotonic() >= self._seal_not_before:
-                    sealer.seal_if_due(self._clock.now())
-                    sealer.compact()
+                    has_sealed = sealer.seal_if_due(self._clock.now())
+                    if sealer.compact() or has_sealed:
+                        give_memory_back()
             except OSError as error:
                 # Until it succeeds the log, the head and the smaller blocks hold everything.
                 logger.error("Sealing a block failed and is tried again: %s", error)  # noqa: TRY400
