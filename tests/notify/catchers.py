@@ -66,11 +66,12 @@ class Request:
 
 @dataclass
 class HttpCatcher:
-    """Answers each request with the next of `answers`, or 200."""
+    """Answers each request with the next of `answers`, or the default."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list[Request])
     answers: list[bytes] = field(default_factory=list[bytes])
+    default: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -79,10 +80,15 @@ class HttpCatcher:
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(Request(first.split()[1], headers, body))
-        answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
-        writer.write(self.answers.pop(0) if self.answers else answer)
+        writer.write(self.answers.pop(0) if self.answers else self.default)
         await writer.drain()
         writer.close()
+
+
+def json_answer(status: int, body: object) -> bytes:
+    text = orjson.dumps(body)
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}"
+    return f"{head}\r\n\r\n".encode() + text
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from tests.notify.catchers import (
     MailCatcher,
     catch_http,
     catch_mail,
+    json_answer,
     make_context,
     make_notification,
 )
@@ -32,6 +33,8 @@ pytestmark = pytest.mark.anyio
 
 TOKEN = "xoxb-7Zk2_very+secret/token"
 PATH_TOKEN = "B0GUSSECRET99"
+ROUTING_KEY = "R0utingKeyR0utingKeyR0utingKey32"
+ACCEPTED = {"status": "success", "message": "Event processed", "dedup_key": "d"}
 ATTEMPT = Attempt("key-1")
 
 
@@ -56,9 +59,11 @@ def build(receiver: dict[str, Any], transport: httpx.AsyncBaseTransport | None =
     return integration
 
 
-def fail_http(catcher: HttpCatcher, token: str = "") -> Callable[[int], None]:
+def fail_http(
+    catcher: HttpCatcher, token: str = "", path: str = f"/services/{PATH_TOKEN}"
+) -> Callable[[int], None]:
     def fail(status: int) -> None:
-        echo = f"no such hook {catcher.url}/services/{PATH_TOKEN} {token}".encode()
+        echo = f"no such hook {catcher.url}{path} {token}".encode()
         head = f"HTTP/1.1 {status} No\r\nContent-Length: {len(echo)}\r\n\r\n"
         catcher.answers = [head.encode() + echo]
 
@@ -118,8 +123,21 @@ async def bench_email() -> AsyncGenerator[Bench]:
         )
 
 
+@asynccontextmanager
+async def bench_pagerduty() -> AsyncGenerator[Bench]:
+    async with catch_http() as catcher:
+        catcher.default = json_answer(202, ACCEPTED)
+        yield Bench(
+            build({"pagerduty": [{"routing_key": ROUTING_KEY, "url": catcher.url}]}),
+            fail_http(catcher, ROUTING_KEY, "/v2/enqueue"),
+            lambda: [each.json["dedup_key"] for each in catcher.requests],
+            lambda: len(catcher.requests),
+        )
+
+
 BENCHES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {
     "email": bench_email,
+    "pagerduty": bench_pagerduty,
     "slack": bench_slack,
     "webhook": bench_webhook,
 }
@@ -199,7 +217,9 @@ async def test_every_http_status_means_something(kind: str) -> None:
         kind,
         httpx.MockTransport(
             lambda _request: httpx.Response(
-                next(statuses), headers={"Retry-After": "7", "Location": "http://127.0.0.1/"}
+                next(statuses),
+                headers={"Retry-After": "7", "Location": "http://127.0.0.1/"},
+                json=ACCEPTED,
             )
         ),
     ).notifier
@@ -261,6 +281,7 @@ async def test_a_server_that_never_answers_is_a_time_out(
         "slack": {"slack": [{"webhook_url": url}]},
         "webhook": {"webhook": [{"url": url}]},
         "email": {"email": [mail]},
+        "pagerduty": {"pagerduty": [{"routing_key": ROUTING_KEY, "url": url}]},
     }
 
     with pytest.raises(NotifyError) as caught:
@@ -289,7 +310,65 @@ def build_http(
 ) -> Integration:
     if kind == "slack":
         return build({"slack": [{"webhook_url": url}]}, transport)
+    if kind == "pagerduty":
+        return build({"pagerduty": [{"routing_key": ROUTING_KEY, "url": url}]}, transport)
     return build({"webhook": [{"url": url, "bearer_token": TOKEN}]}, transport)
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+async def test_a_redirect_to_a_metadata_address_is_not_followed(kind: str) -> None:
+    async with catch_http() as catcher:
+        catcher.answers = [
+            b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://169.254.169.254/latest\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        ]
+        notifier = build_http(kind, None, f"{catcher.url}/x").notifier
+        with pytest.raises(NotifyError, match="answered 307") as caught:
+            await notifier.notify(make_notification(), ATTEMPT)
+
+    assert not caught.value.retryable
+    assert len(catcher.requests) == 1
+
+
+NONSENSE = {
+    "a web page": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    b"Content-Length: 14\r\n\r\n<h1>Hello</h1>",
+    "bytes": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe\x00\x01",
+    "an endless body": b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"x" * 100_000,
+    "a body cut short": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+    "other JSON": b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n["no", "sense"]',
+}
+
+
+@pytest.mark.parametrize("kind", HTTP_KINDS)
+@pytest.mark.parametrize("nonsense", list(NONSENSE))
+async def test_200_with_nonsense_is_a_receipt_or_a_clear_failure(kind: str, nonsense: str) -> None:
+    async with catch_http() as catcher:
+        catcher.answers = [NONSENSE[nonsense]]
+        notifier = build_http(kind, None, f"{catcher.url}/x").notifier
+        if kind == "pagerduty" or (kind == "slack" and nonsense == "a web page"):
+            with pytest.raises(NotifyError, match="the destination answered"):
+                await notifier.notify(make_notification(), ATTEMPT)
+        else:
+            receipt = await notifier.notify(make_notification(), ATTEMPT)
+            assert receipt.detail.startswith("200")
+            assert len(receipt.detail) < 5000
+
+
+async def test_a_mail_server_that_talks_nonsense_is_worth_another_try() -> None:
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n\xff\xfe<html>")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        mail = {"to": ["a@b"], "from": "c@d", "host": "127.0.0.1", "port": port, "tls": "none"}
+        with pytest.raises(NotifyError) as caught:
+            await build({"email": [mail]}).notifier.notify(make_notification(), ATTEMPT)
+
+    assert caught.value.retryable
 
 
 def our_log(caplog: pytest.LogCaptureFixture) -> str:
@@ -303,7 +382,7 @@ def our_log(caplog: pytest.LogCaptureFixture) -> str:
 
 def assert_no_secret(text: str) -> None:
     plain = base64.b64encode(f"\0monitor\0{PASSWORD}".encode()).decode()
-    for secret in (PASSWORD, plain, TOKEN, PATH_TOKEN):
+    for secret in (PASSWORD, plain, TOKEN, PATH_TOKEN, ROUTING_KEY):
         assert secret not in text
 
 

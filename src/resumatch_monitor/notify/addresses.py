@@ -29,6 +29,21 @@ def check_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def check_base_url(text: str) -> str:
+    """Return `text`, without a slash at its end, if paths can be added to it.
+
+    Raises:
+        ValueError: If it is not an http or https URL of a host, or holds more than a path.
+    """
+    check_url(SecretStr(text))
+    parts = urlsplit(text)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            "must be an http:// or https:// URL without a login, a query or a fragment"
+        )
+    return text.rstrip("/")
+
+
 def check_address(text: str) -> str:
     """Return `text` if it is one e-mail address, with or without a display name.
 

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel
 from resumatch_monitor.notify.email.config import EmailConfig
+from resumatch_monitor.notify.pagerduty.config import PagerDutyConfig
 from resumatch_monitor.notify.slack.config import SlackConfig
 from resumatch_monitor.notify.webhook.config import WebhookConfig
 
@@ -19,3 +20,5 @@ class ReceiverConfig(ConfigModel):
     """Slack messages."""
     webhook: list[WebhookConfig] = Field(default_factory=list[WebhookConfig])
     """Webhooks."""
+    pagerduty: list[PagerDutyConfig] = Field(default_factory=list[PagerDutyConfig])
+    """Incidents in PagerDuty."""

@@ -68,6 +68,8 @@ class Notification:
         escalation: Why it comes to this receiver now, for people; empty unless it was escalated.
         dependents: Alerts that these drag along and that are not told for that reason.
         mute_note: What muting has to do with it, for people.
+        acknowledged_by: Who has taken it; then it says nothing else, and goes only to
+            integrations that keep incidents of their own.
     """
 
     id: str
@@ -86,6 +88,7 @@ class Notification:
     escalation: str = ""
     dependents: tuple[Alert, ...] = ()
     mute_note: str = ""
+    acknowledged_by: str = ""
 
     @property
     def kind(self) -> NotificationKind:
@@ -160,6 +163,7 @@ def notification_to_json(notification: Notification) -> dict[str, Any]:
         "escalation": notification.escalation,
         "dependents": [_alert_to_json(alert) for alert in notification.dependents],
         "mute_note": notification.mute_note,
+        "acknowledged_by": notification.acknowledged_by,
     }
 
 
@@ -182,6 +186,7 @@ def notification_from_json(data: Mapping[str, Any]) -> Notification:
         escalation=data.get("escalation", ""),
         dependents=tuple(_alert_from_json(alert) for alert in data.get("dependents", ())),
         mute_note=data.get("mute_note", ""),
+        acknowledged_by=data.get("acknowledged_by", ""),
     )
 
 

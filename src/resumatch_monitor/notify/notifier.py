@@ -110,9 +110,11 @@ class Integration:
     Attributes:
         send_resolved: Whether it wants to hear that alerts have ended.
         concurrency: How many messages may be under way to it at once.
+        keeps_incidents: It has incidents of its own, which can be acknowledged and resolved.
     """
 
     id: IntegrationId
     notifier: Notifier
     send_resolved: bool = True
     concurrency: int = 4
+    keeps_incidents: bool = False

@@ -8,6 +8,7 @@ from resumatch_monitor.notify.config import ReceiverConfig
 from resumatch_monitor.notify.context import NotifierContext
 from resumatch_monitor.notify.email.notifier import EmailNotifier
 from resumatch_monitor.notify.notifier import Integration, IntegrationId, Notifier
+from resumatch_monitor.notify.pagerduty.notifier import PagerDutyNotifier
 from resumatch_monitor.notify.slack.notifier import SlackNotifier
 from resumatch_monitor.notify.webhook.notifier import WebhookNotifier
 
@@ -29,10 +30,12 @@ class Kind:
     Attributes:
         build: Builds the notifiers of a receiver, each with its configuration.
         concurrency: How many messages may be under way to one destination at once.
+        keeps_incidents: It has incidents of its own, which can be acknowledged and resolved.
     """
 
     build: Callable[[ReceiverConfig, NotifierContext], Sequence[Built]]
     concurrency: int = 4
+    keeps_incidents: bool = False
 
 
 REGISTRY: Mapping[str, Kind] = {
@@ -40,6 +43,12 @@ REGISTRY: Mapping[str, Kind] = {
     # Slack takes about a message a second.
     "slack": Kind(lambda r, context: [(c, SlackNotifier(c, context)) for c in r.slack], 1),
     "webhook": Kind(lambda r, context: [(c, WebhookNotifier(c, context)) for c in r.webhook]),
+    # Two at once: PagerDuty limits events by integration key.
+    "pagerduty": Kind(
+        lambda r, context: [(c, PagerDutyNotifier(c, context)) for c in r.pagerduty],
+        2,
+        keeps_incidents=True,
+    ),
 }
 
 
@@ -53,6 +62,7 @@ def build_integrations(
             notifier,
             send_resolved=config.send_resolved,
             concurrency=kind.concurrency,
+            keeps_incidents=kind.keeps_incidents,
         )
         for receiver in receivers
         for name, kind in REGISTRY.items()
