@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,9 +24,13 @@ from resumatch_monitor.collectors.manager import CollectorManager, build_collect
 from resumatch_monitor.config.check import load_rules
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.firing import FiringAlerts
+from resumatch_monitor.dispatch.muting import Muters
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.retention import Retention
 from resumatch_monitor.dispatch.route import build_route
+from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
+from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
@@ -48,6 +52,7 @@ from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceive
 from resumatch_monitor.metrics.scrape import ScrapeManager
 from resumatch_monitor.metrics.status import TargetSource
 from resumatch_monitor.notify.context import NotifierContext
+from resumatch_monitor.notify.notifier import Integration
 from resumatch_monitor.notify.registry import build_integrations
 from resumatch_monitor.notify.wording import Links
 from resumatch_monitor.probes.reader import ProbeReader
@@ -64,6 +69,7 @@ from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.probes import SqlProbeStore
 from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
+from resumatch_monitor.storage.sql.silences import SqlSilences
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +116,7 @@ class Monitor:
         )
         self._build_telemetry(folder)
         self._build_accounts()
+        self._build_muting()
         self._build_dispatch()
         self._build_disk_watch(folder)
         self._build_metrics()
@@ -125,6 +132,7 @@ class Monitor:
             OSError: If the folder cannot be used.
         """
         await asyncio.to_thread(self.stores.open)
+        await self.silences.load()
         await self.dispatcher.load()
         await self.outbox.prepare()
         self._start_loops(
@@ -133,6 +141,8 @@ class Monitor:
                 "disk": self._disk_watch.run,
                 **self.outbox.loops(),
                 "dispatch: retention": self._retention.run,
+                "dispatch: silences": self.silences.run,
+                "dispatch: warnings of silences": self._silence_warnings.run,
                 "errors: alerts": self._relay.run,
                 "errors: digest": self._digest.run,
                 "errors: retention": self._error_retention.run,
@@ -227,12 +237,42 @@ class Monitor:
             ids=self.ids,
             telemetry=self.telemetry,
             external_labels=Labels.of(self.config.global_.external_labels),
+            firing=self.firing,
         )
+        self._build_silence_warnings(integrations)
         self._retention = Retention(
             prunables=[self.alert_store, self.outbox_store],
             outbox=self.outbox,
             keep=alerting.retention,
             clock=self.clock,
+        )
+
+    def _build_muting(self) -> None:
+        self.firing = FiringAlerts()
+        self._silence_store = SqlSilences(self.stores.database)
+        self.silences = Silences(
+            store=self._silence_store,
+            on_change=self._reconsider,
+            clock=self.clock,
+            ids=self.ids,
+            telemetry=self.telemetry,
+        )
+        self.muters = Muters((self.silences,))
+
+    def _reconsider(self) -> None:
+        """Look at every group again: what mutes alerts has changed."""
+
+    def _build_silence_warnings(self, integrations: Sequence[Integration]) -> None:
+        self._silence_warnings = SilenceWarnings(
+            silences=self.silences,
+            firing=self.firing,
+            receivers_of=self.dispatcher.receivers_of,
+            integrations=integrations,
+            store=self._silence_store,
+            on_outbox_change=self.outbox.wake,
+            clock=self.clock,
+            ids=self.ids,
+            external_labels=Labels.of(self.config.global_.external_labels),
         )
 
     def _build_disk_watch(self, folder: Path) -> None:

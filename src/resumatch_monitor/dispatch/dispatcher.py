@@ -15,6 +15,7 @@ from datetime import datetime
 from prometheus_client import Counter, Gauge
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
+from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.group import Decision, Group, Reason, member_key
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Route, find_groups
@@ -56,8 +57,10 @@ class Dispatcher:
         ids: Ids,
         telemetry: Telemetry,
         external_labels: Labels = NO_LABELS,
+        firing: FiringAlerts | None = None,
     ) -> None:
         self._store = store
+        self.firing = FiringAlerts() if firing is None else firing
         self._route = route
         self._integrations = _by_receiver(integrations)
         self._on_outbox_change = on_outbox_change
@@ -108,6 +111,7 @@ class Dispatcher:
                 [_to_stored_form(alert) for alert in alerts], at=self._steady.now()
             )
             if self._is_loaded:
+                self.firing.update(changed)
                 self._place(changed)
         for alert in alerts:
             self._received.labels(alert.source.value, alert.status.value).inc()
@@ -121,6 +125,8 @@ class Dispatcher:
             self._due.clear()
             self._queued.clear()
             self._finished.clear()
+            self.firing.clear()
+            self.firing.update(snapshot.occurrences)
             self._restore(snapshot)
             self._is_loaded = True
 

@@ -1,0 +1,407 @@
+"""Silences: what people do not want to hear of for a while, as Alertmanager keeps them."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from prometheus_client import Gauge
+
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.matchers import match_all
+from resumatch_monitor.dispatch.muting import Mute, MuteKind
+from resumatch_monitor.dispatch.waiting import wait_for_signal
+from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.ids import Ids
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
+
+MOST_SILENCES = 1000
+"""Active and pending ones."""
+MOST_MATCHERS = 32
+
+_MOST_KEPT = 10_000
+_LONGEST_MATCHER = 2048
+_LONGEST_COMMENT = 4096
+_LONGEST_AUTHOR = 200
+_KEPT_FOR = timedelta(days=5)
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+class SilenceState(StrEnum):
+    """Whether a silence holds anything back."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    EXPIRED = "expired"
+
+
+class InvalidSilenceError(ValueError):
+    """A silence cannot be as it was asked for; the message says why."""
+
+
+class SilenceNotFoundError(LookupError):
+    """There is no silence of that id, or there is none any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stretch of time in which alerts that match are not told.
+
+    Attributes:
+        warned_at: When people were told that it ends soon.
+    """
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str
+    comment: str
+    created_at: datetime
+    updated_at: datetime
+    warned_at: datetime | None = None
+
+    def state(self, now: datetime) -> SilenceState:
+        """Tell what it is at `now`."""
+        if now >= self.ends_at:
+            return SilenceState.EXPIRED
+        return SilenceState.PENDING if now < self.starts_at else SilenceState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceDraft:
+    """What somebody asks for: a silence, or with an `id` another form of one that is there."""
+
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str
+    comment: str
+    id: str = ""
+
+
+class SilenceStore(Protocol):
+    """Keeps silences."""
+
+    async def load(self) -> list[Silence]:
+        """Return all of them."""
+        ...
+
+    async def save(self, silences: Sequence[Silence]) -> None:
+        """Store new and changed ones, all or none."""
+        ...
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Delete some."""
+        ...
+
+
+class Silences:
+    """All silences, in memory; the `Muter` of alerts that one of them matches.
+
+    They begin and end by the wall clock, in whose terms people set them.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SilenceStore,
+        on_change: Callable[[], None],
+        clock: Clock,
+        ids: Ids,
+        telemetry: Telemetry,
+    ) -> None:
+        """Read nothing yet: `load` does.
+
+        Args:
+            store: Where they are kept.
+            on_change: Called when an alert may have become silent, or may be heard again.
+            clock: What they begin and end by.
+            ids: Where their ids come from.
+            telemetry: Gets their numbers.
+        """
+        self._store = store
+        self._on_change = on_change
+        self._clock = clock
+        self._ids = ids
+        self._silences: dict[str, Silence] = {}
+        # Those that are not over, by a label's value that they ask for; and the others.
+        self._by_label: dict[tuple[str, str], list[Silence]] = {}
+        self._unindexed: list[Silence] = []
+        self._seen_at = clock.now()
+        self._lock = asyncio.Lock()
+        self._signal = asyncio.Event()
+        gauge = Gauge(
+            "resumatch_monitor_silences",
+            "Silences by state.",
+            ["state"],
+            registry=telemetry.registry,
+        )
+        for state in SilenceState:
+            gauge.labels(state.value).set_function(lambda state=state: self._count(state))
+
+    async def load(self) -> None:
+        """Read them from the store."""
+        async with self._lock:
+            self._silences = {each.id: each for each in await self._store.load()}
+            self._build_index()
+            self._seen_at = self._clock.now()
+
+    async def run(self) -> None:
+        """Say when silences begin and end, and forget old ones, for ever."""
+        while True:
+            next_at = await self.tick()
+            pause_seconds = _LONGEST_PAUSE_SECONDS
+            if next_at is not None:
+                pause_seconds = (next_at - self._clock.now()).total_seconds()
+            await wait_for_signal(
+                self._signal, seconds=min(pause_seconds, _LONGEST_PAUSE_SECONDS), clock=self._clock
+            )
+
+    async def tick(self) -> datetime | None:
+        """Do what is due; return when a silence begins or ends next."""
+        now, seen_at = self._clock.now(), self._seen_at
+        self._seen_at = now
+        moments = [each for one in self._silences.values() for each in (one.starts_at, one.ends_at)]
+        if now < seen_at or any(seen_at < moment <= now for moment in moments):
+            self._build_index()
+            self._on_change()
+        await self._prune(now)
+        return min((moment for moment in moments if moment > now), default=None)
+
+    def find(self, alert: Alert, now: datetime) -> Mute | None:
+        """Return the silence that holds `alert` back longest."""
+        found = self.silences_of(alert.labels)
+        return to_mute(found[0]) if found else None
+
+    def silences_of(self, labels: Labels) -> list[Silence]:
+        """Return the active silences that match `labels`, the one that ends last first."""
+        now = self._clock.now()
+        found = [
+            each
+            for each in self._candidates(labels)
+            if each.starts_at <= now < each.ends_at and match_all(each.matchers, labels)
+        ]
+        found.sort(key=lambda each: each.ends_at, reverse=True)
+        return found
+
+    def list_silences(self) -> list[Silence]:
+        """Return the active ones by their end, the pending ones by their start, then expired."""
+        now = self._clock.now()
+        by_state: dict[SilenceState, list[Silence]] = {state: [] for state in SilenceState}
+        for each in self._silences.values():
+            by_state[each.state(now)].append(each)
+        by_state[SilenceState.ACTIVE].sort(key=lambda each: (each.ends_at, each.id))
+        by_state[SilenceState.PENDING].sort(key=lambda each: (each.starts_at, each.id))
+        by_state[SilenceState.EXPIRED].sort(key=lambda each: (each.ends_at, each.id), reverse=True)
+        return [each for state in SilenceState for each in by_state[state]]
+
+    def get(self, silence_id: str) -> Silence:
+        """Return one.
+
+        Raises:
+            SilenceNotFoundError: If there is none.
+        """
+        silence = self._silences.get(silence_id)
+        if silence is None:
+            raise SilenceNotFoundError(f"there is no silence {silence_id!r}")
+        return silence
+
+    async def set(self, draft: SilenceDraft) -> Silence:
+        """Make or change a silence; durable when this returns.
+
+        As in Alertmanager, what has happened stays true: where a change would falsify it, the old
+        silence ends and another one with an id of its own begins.
+
+        Raises:
+            InvalidSilenceError: If it cannot be as asked for.
+            SilenceNotFoundError: If the draft names a silence that is not there.
+        """
+        async with self._lock:
+            now = _cut(self._clock.now())
+            draft = replace(draft, starts_at=_cut(draft.starts_at), ends_at=_cut(draft.ends_at))
+            check_draft(draft, now)
+            previous = self.get(draft.id) if draft.id else None
+            if previous is not None and _can_become(previous, draft, now):
+                silence = replace(
+                    previous,
+                    starts_at=draft.starts_at,
+                    ends_at=draft.ends_at,
+                    created_by=draft.created_by,
+                    comment=draft.comment,
+                    updated_at=now,
+                    warned_at=previous.warned_at if previous.ends_at == draft.ends_at else None,
+                )
+                await self._save([silence])
+                return silence
+            silence = self._begin(draft, now)
+            ended = [] if previous is None else _end(previous, now)
+            await self._save([*ended, silence])
+            return silence
+
+    async def expire(self, silence_id: str) -> Silence:
+        """End a silence now; one that has ended stays as it is.
+
+        Raises:
+            SilenceNotFoundError: If there is none.
+        """
+        async with self._lock:
+            ended = _end(self.get(silence_id), _cut(self._clock.now()))
+            if ended:
+                await self._save(ended)
+            return self.get(silence_id)
+
+    async def note_warned(self, silence: Silence, at: datetime) -> None:
+        """Remember, in memory, that people were told that `silence` ends soon."""
+        async with self._lock:
+            current = self._silences.get(silence.id)
+            if current is not None and current.ends_at == silence.ends_at:
+                self._silences[silence.id] = replace(current, warned_at=at)
+
+    def _begin(self, draft: SilenceDraft, now: datetime) -> Silence:
+        waiting = self._count(SilenceState.ACTIVE) + self._count(SilenceState.PENDING)
+        if waiting >= MOST_SILENCES:
+            raise InvalidSilenceError(f"there are {waiting} silences, no more are possible")
+        return Silence(
+            id=str(UUID(self._ids.uuid())),
+            matchers=draft.matchers,
+            starts_at=max(draft.starts_at, now),
+            ends_at=draft.ends_at,
+            created_by=draft.created_by,
+            comment=draft.comment,
+            created_at=now,
+            updated_at=now,
+        )
+
+    async def _save(self, silences: Sequence[Silence]) -> None:
+        await self._store.save(silences)
+        self._silences.update((each.id, each) for each in silences)
+        self._build_index()
+        self._on_change()
+        self._signal.set()
+
+    async def _prune(self, now: datetime) -> None:
+        ended = sorted(
+            (each for each in self._silences.values() if each.ends_at <= now),
+            key=lambda each: each.ends_at,
+        )
+        surplus = max(len(self._silences) - _MOST_KEPT, 0)
+        old = [
+            each.id
+            for index, each in enumerate(ended)
+            if index < surplus or each.ends_at + _KEPT_FOR <= now
+        ]
+        if not old:
+            return
+        async with self._lock:
+            await self._store.remove(old)
+            for each in old:
+                self._silences.pop(each, None)
+
+    def _candidates(self, labels: Labels) -> Iterable[Silence]:
+        for pair in labels.pairs:
+            yield from self._by_label.get(pair, ())
+        yield from self._unindexed
+
+    def _build_index(self) -> None:
+        now = self._clock.now()
+        self._by_label, self._unindexed = {}, []
+        for each in self._silences.values():
+            if each.state(now) is SilenceState.EXPIRED:
+                continue
+            pair = next(
+                (
+                    (matcher.name, matcher.value)
+                    for matcher in each.matchers
+                    if matcher.op is MatchOp.EQUAL and matcher.value
+                ),
+                None,
+            )
+            if pair is None:
+                self._unindexed.append(each)
+            else:
+                self._by_label.setdefault(pair, []).append(each)
+
+    def _count(self, state: SilenceState) -> int:
+        now = self._clock.now()
+        return sum(each.state(now) is state for each in self._silences.values())
+
+
+def to_mute(silence: Silence) -> Mute:
+    """Return what a silence says to people."""
+    until = silence.ends_at.strftime("%Y-%m-%d %H:%M UTC")
+    text = f"silenced by {silence.created_by or 'somebody'} until {until}"
+    if silence.comment:
+        text += f": {silence.comment}"
+    return Mute(MuteKind.SILENCED, silence.id, text, silence.ends_at)
+
+
+def check_draft(draft: SilenceDraft, now: datetime) -> None:
+    """Check that a silence can be as `draft` asks for.
+
+    Raises:
+        InvalidSilenceError: If it cannot.
+    """
+    if draft.starts_at >= draft.ends_at:
+        raise InvalidSilenceError("the start must be before the end")
+    if draft.ends_at <= now:
+        raise InvalidSilenceError("the end must not be in the past")
+    if len(draft.created_by) > _LONGEST_AUTHOR:
+        raise InvalidSilenceError(f"the author's name is longer than {_LONGEST_AUTHOR} characters")
+    if len(draft.comment) > _LONGEST_COMMENT:
+        raise InvalidSilenceError(f"the comment is longer than {_LONGEST_COMMENT} characters")
+    check_matchers(draft.matchers)
+
+
+def check_matchers(matchers: Sequence[Matcher]) -> None:
+    """Check that `matchers` select some alerts and not all that there are.
+
+    Raises:
+        InvalidSilenceError: If they do not.
+    """
+    if not matchers:
+        raise InvalidSilenceError("at least one matcher is needed")
+    if len(matchers) > MOST_MATCHERS:
+        raise InvalidSilenceError(f"there may be at most {MOST_MATCHERS} matchers")
+    for number, matcher in enumerate(matchers, start=1):
+        if not matcher.name:
+            raise InvalidSilenceError(f"matcher {number} names no label")
+        if len(matcher.name) + len(matcher.value) > _LONGEST_MATCHER:
+            raise InvalidSilenceError(
+                f"matcher {number} is longer than {_LONGEST_MATCHER} characters"
+            )
+    # As in Alertmanager, an inequality alone counts as a matcher of something.
+    positive = (MatchOp.EQUAL, MatchOp.REGEX)
+    if all(matcher.op in positive and matcher.matches("") for matcher in matchers):
+        raise InvalidSilenceError("at least one matcher must not match the empty string")
+
+
+def _can_become(silence: Silence, draft: SilenceDraft, now: datetime) -> bool:
+    """Tell whether `silence` may take the draft's form without changing what it held back."""
+    if sorted(map(repr, silence.matchers)) != sorted(map(repr, draft.matchers)):
+        return False
+    match silence.state(now):
+        case SilenceState.ACTIVE:
+            # Clients may have lost what is less than a second.
+            return int(silence.starts_at.timestamp()) == int(draft.starts_at.timestamp())
+        case SilenceState.PENDING:
+            return draft.starts_at >= now
+        case SilenceState.EXPIRED:
+            return False
+
+
+def _end(silence: Silence, now: datetime) -> list[Silence]:
+    """Return `silence` with its end at `now`; nothing if it has ended."""
+    if silence.state(now) is SilenceState.EXPIRED:
+        return []
+    starts_at = min(silence.starts_at, now)
+    return [replace(silence, starts_at=starts_at, ends_at=now, updated_at=now)]
+
+
+def _cut(moment: datetime) -> datetime:
+    """Cut a time to what the store keeps."""
+    return from_milliseconds(to_milliseconds(moment))
