@@ -11,7 +11,8 @@ from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.group import Group
 from resumatch_monitor.dispatch.occurrence import Occurrence
-from resumatch_monitor.dispatch.route import GroupId, Timing, build_route
+from resumatch_monitor.dispatch.route import GroupId, Timing
+from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.store import DispatchStore
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry

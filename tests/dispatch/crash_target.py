@@ -7,7 +7,7 @@ from pathlib import Path
 from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.outbox import Outbox
-from resumatch_monitor.dispatch.route import build_route
+from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.ids import RandomIds

@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from resumatch_monitor.dispatch.config import AlertingConfig
-from resumatch_monitor.dispatch.route import Route, build_route, find_groups
+from resumatch_monitor.dispatch.route import Route, find_groups
+from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.metrics.labels import Labels
 from tests.dispatch.builders import make_alert
 

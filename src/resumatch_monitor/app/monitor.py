@@ -28,7 +28,7 @@ from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.muting import Muters
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.retention import Retention
-from resumatch_monitor.dispatch.route import build_route
+from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
 from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.errortracking.digest import Digest

@@ -5,19 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.config import (
-    GROUP_BY_ALL,
-    AlertingConfig,
-    RouteConfig,
-    choose_root_receiver,
-)
-from resumatch_monitor.dispatch.matchers import match_all, parse_matchers, render_matchers
+from resumatch_monitor.dispatch.matchers import match_all
+from resumatch_monitor.dispatch.route_config import GROUP_BY_ALL
 from resumatch_monitor.metrics.labels import Labels, Matcher, escape_label_value
 
-_DEFAULT_GROUP_BY = ("alertname",)
 _DEFAULT_GROUP_WAIT = timedelta(seconds=15)
-_DEFAULT_GROUP_INTERVAL = timedelta(minutes=1)
-_DEFAULT_REPEAT_INTERVAL = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +48,42 @@ class GroupId:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """Whom else to tell of an alert that nobody acknowledges.
+
+    Attributes:
+        after: Since it was first told.
+        channels: Kinds of the receiver's integrations; empty for all.
+        is_last: Nobody is left after these.
+    """
+
+    after: timedelta
+    receiver: str
+    channels: tuple[str, ...]
+    number: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """The steps, in the order of their time."""
+
+    name: str
+    steps: tuple[EscalationStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A node of the tree with everything inherited filled in."""
+    """A node of the tree with everything inherited filled in.
+
+    Attributes:
+        channels: Kinds of the receiver's integrations; empty for all.
+        digest: `daily` or `weekly` for what is not told at once, else empty.
+        mute_times: Names of time intervals during which nothing new is told.
+        active_times: Names of time intervals outside of which nothing new is told.
+        path: Alertmanager's way through the tree.
+        mark: Tells the groups of this node from those of a sibling whose way reads the same.
+    """
 
     receiver: str
     matchers: tuple[Matcher, ...]
@@ -66,6 +92,12 @@ class Route:
     is_continued: bool
     routes: tuple["Route", ...]
     path: str
+    channels: tuple[str, ...] = ()
+    digest: str = ""
+    escalation: Escalation | None = None
+    mute_times: tuple[str, ...] = ()
+    active_times: tuple[str, ...] = ()
+    mark: str = ""
 
     def find(self, labels: Labels) -> list["Route"]:
         """Return the nodes that `labels` end at: depth first, at least one if this one matches."""
@@ -89,7 +121,7 @@ class Route:
             f'{name}="{escape_label_value(value)}"'
             for name, value in self.group_labels(labels).pairs
         )
-        return GroupId(self.receiver, f"{self.path}:{{{inner}}}")
+        return GroupId(self.receiver, f"{self.path}:{{{inner}}}{self.mark}")
 
     def walk(self) -> Iterator["Route"]:
         """Yield this node and all below it."""
@@ -98,48 +130,55 @@ class Route:
             yield from child.walk()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an alert is told: at a route, or at a step of the route's escalation.
+
+    Attributes:
+        base_id: The group that tells it at once; the group itself unless this is a step.
+    """
+
+    group_id: GroupId
+    base_id: GroupId
+    route: Route
+    step: EscalationStep | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Kinds of the receiver's integrations; empty for all."""
+        return self.route.channels if self.step is None else self.step.channels
+
+    @property
+    def timing(self) -> Timing:
+        """When the group speaks; what is escalated has waited long enough."""
+        timing = self.route.timing
+        return timing if self.step is None else replace(timing, group_wait=timedelta(0))
+
+
 def find_groups(root: Route, labels: Labels) -> dict[GroupId, Route]:
-    """Return the groups that an alert with `labels` belongs to, each once."""
+    """Return the groups that tell an alert at once, each once."""
     groups: dict[GroupId, Route] = {}
     for route in root.find(labels):
-        groups.setdefault(route.group_id(labels), route)
+        if not route.digest:
+            groups.setdefault(route.group_id(labels), route)
     return groups
 
 
-def build_route(config: AlertingConfig) -> Route:
-    """Build the tree that `config` describes."""
-    root = Route(
-        receiver=choose_root_receiver(config),
-        matchers=(),
-        group_by=_DEFAULT_GROUP_BY,
-        timing=Timing(None, _DEFAULT_GROUP_INTERVAL, _DEFAULT_REPEAT_INTERVAL),
-        is_continued=False,
-        routes=(),
-        path="",
-    )
-    return _build_node(config.route, root, "")
+def find_digests(root: Route, labels: Labels) -> list[Route]:
+    """Return the nodes that list an alert in a digest."""
+    return [route for route in root.find(labels) if route.digest]
 
 
-def _build_node(config: RouteConfig, parent: Route, prefix: str) -> Route:
-    matchers = tuple(matcher for text in config.matchers for matcher in parse_matchers(text))
-    path = prefix + render_matchers(matchers)
-    inherited = parent.timing
-    node = Route(
-        receiver=config.receiver or parent.receiver,
-        matchers=matchers,
-        group_by=parent.group_by if config.group_by is None else tuple(config.group_by),
-        timing=Timing(
-            _first(config.group_wait, inherited.group_wait),
-            config.group_interval or inherited.group_interval,
-            config.repeat_interval or inherited.repeat_interval,
-        ),
-        is_continued=config.continue_,
-        routes=(),
-        path=path,
-    )
-    children = tuple(_build_node(child, node, f"{path}/") for child in config.routes)
-    return replace(node, routes=children)
-
-
-def _first(own: timedelta | None, inherited: timedelta | None) -> timedelta | None:
-    return inherited if own is None else own
+def find_targets(root: Route, labels: Labels) -> dict[GroupId, Target]:
+    """Return the groups of an alert, those of the steps of escalations among them."""
+    targets: dict[GroupId, Target] = {}
+    for base_id, route in find_groups(root, labels).items():
+        targets[base_id] = Target(base_id, base_id, route)
+        for step in route.escalation.steps if route.escalation else ():
+            key = f"{base_id.key}^{step.number}"
+            # Two routes may escalate to the same receiver, each on its own clock.
+            step_id = GroupId(step.receiver, key)
+            if base_id.receiver != step.receiver:
+                step_id = GroupId(step.receiver, f"{key}:{base_id.receiver}")
+            targets.setdefault(step_id, Target(step_id, base_id, route, step))
+    return targets
