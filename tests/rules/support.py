@@ -17,6 +17,7 @@ from resumatch_monitor.promql.engine import evaluate_instant, evaluate_range
 from resumatch_monitor.promql.value import InstantValue, InstantVector, Matrix, QueryError
 from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.config import RulesConfig
+from resumatch_monitor.rules.data import DataFinder
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import (
     AlertingRule,
@@ -179,7 +180,13 @@ class World:
         self.manager: RuleManager | None = None
         self.wait_until_ready: Callable[[], Awaitable[None]] = _return_at_once
 
-    async def start(self, *groups: RuleGroup, errors: Sequence[RuleFileError] = ()) -> RuleManager:
+    async def start(
+        self,
+        *groups: RuleGroup,
+        errors: Sequence[RuleFileError] = (),
+        config: RulesConfig | None = None,
+        looks_for_data: bool = False,
+    ) -> RuleManager:
         self.telemetry = Telemetry()
         self.manager = RuleManager(
             groups,
@@ -191,7 +198,8 @@ class World:
             clock=self.clock,
             telemetry=self.telemetry,
             wait_until_ready=self.wait_until_ready,
-            config=RulesConfig(max_concurrent_evals=4),
+            config=config or RulesConfig(max_concurrent_evals=4),
+            data=DataFinder(self._engine or self.querier) if looks_for_data else None,
         )
         await self.manager.start()
         return self.manager

@@ -163,6 +163,11 @@ def _render_rule(status: RuleStatus) -> dict[str, Any]:
         "severity": dict(rule.labels).get(SEVERITY),
         "annotations": dict(rule.annotations) if is_alerting else {},
         "alerts": len(status.alerts),
+        "failing_since": isoformat_or_none(status.failing_since),
+        "data": status.data.value,
+        "no_data_since": isoformat_or_none(status.no_data_since),
+        "on_no_data": rule.on_no_data and rule.on_no_data.value,
+        "managed_id": rule.managed_id or None,
     }
 
 

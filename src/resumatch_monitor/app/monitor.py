@@ -60,6 +60,7 @@ from resumatch_monitor.probes.scheduler import ProbeScheduler
 from resumatch_monitor.probes.tools import ProbeTools
 from resumatch_monitor.promql.gathering import GatheringQuerier
 from resumatch_monitor.promql.runner import QueryRunner
+from resumatch_monitor.rules.data import DataFinder
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
@@ -396,6 +397,10 @@ class Monitor:
             external_labels=self.config.global_.external_labels,
             external_url=self.external_url,
             config=self.config.rules,
+            # Looking for missing series does not keep rules waiting.
+            data=DataFinder(
+                HoldingQuerier(self.queries, refused_ago=self.stores.samples.refused_ago)
+            ),
         )
 
     def _build_errors(self) -> None:

@@ -16,6 +16,7 @@ from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError
 from resumatch_monitor.promql.waiting import Waiting
+from resumatch_monitor.rules.data import DataFinder, DataState
 from resumatch_monitor.rules.model import (
     ALERTS_METRIC,
     FOR_STATE_METRIC,
@@ -85,12 +86,15 @@ class AlertingRunner(RuleRunner):
         alerts: AlertSink,
         states: RuleStateStore,
         renderer: AlertRenderer,
+        data: DataFinder | None = None,
     ) -> None:
+        """Follow `rule`; with `data`, its alerts stay as they are while there is nothing to see."""
         super().__init__(rule=rule, key=key, writer=writer, querier=querier)
         self._alerting_rule = rule
         self._sink = alerts
         self._states = states
         self._renderer = renderer
+        self._data_finder = data
         self._active: Mapping[Labels, ActiveAlert] = {}
         self._untold_ends: tuple[ActiveAlert, ...] = ()
         self._told: dict[Labels, _Told] = {}
@@ -141,7 +145,10 @@ class AlertingRunner(RuleRunner):
         try:
             await self._tell_ends()
             observations = await self._observe(evaluation, waiting)
-            step = advance(self._active, observations, self._find_timing(evaluation))
+            if await self._lacks_data(observations, evaluation):
+                step = Step(self._active, (), (), (), ())
+            else:
+                step = advance(self._active, observations, self._find_timing(evaluation))
             ends = tuple(replace(alert, resolved_at=evaluation.at) for alert in step.resolved)
             await self._save(step, ends, evaluation.at)
             self._active, self._untold_ends = step.active, ends
@@ -151,6 +158,16 @@ class AlertingRunner(RuleRunner):
             # Evaluations that fail count as time held: the alert must not be late for them.
             self._previous_at = evaluation.at
         await self.writer.write(self._render_series(), to_milliseconds(evaluation.query_at))
+
+    async def _lacks_data(
+        self, observations: Sequence[Observation], evaluation: Evaluation
+    ) -> bool:
+        """Tell whether alerts have lost the ground to stand on, and are to stay for that."""
+        if self._data_finder is None or observations or not self._active:
+            return False
+        state = await self._data_finder.find(self.rule.expr, evaluation.query_at)
+        self.note_data(state, evaluation.at)
+        return state is not DataState.PRESENT
 
     async def _observe(self, evaluation: Evaluation, waiting: Waiting) -> list[Observation]:
         seen: dict[Labels, Observation] = {}
@@ -195,12 +212,7 @@ class AlertingRunner(RuleRunner):
     async def _tell_ends(self) -> None:
         if not self._untold_ends:
             return
-        await self._sink.put(
-            [
-                build_alert(self._alerting_rule, alert, ends_at=alert.resolved_at)
-                for alert in self._untold_ends
-            ]
-        )
+        await self._sink.put([self._build(alert, alert.resolved_at) for alert in self._untold_ends])
         at = max(alert.resolved_at for alert in self._untold_ends if alert.resolved_at)
         await self._states.save(self.key, changed=[], removed=self._untold_ends, seen_at=at)
         for alert in self._untold_ends:
@@ -216,9 +228,12 @@ class AlertingRunner(RuleRunner):
             and (labels not in self._told or self._told[labels].is_outdated(alert, now))
         ]
         if due:
-            await self._sink.put([build_alert(self._alerting_rule, alert) for alert in due])
+            await self._sink.put([self._build(alert) for alert in due])
         for alert in due:
             self._told[alert.labels] = _Told(now, alert.value, alert.annotations)
+
+    def _build(self, alert: ActiveAlert, ends_at: datetime | None = None) -> Alert:
+        return build_alert(self._alerting_rule, alert, ends_at=ends_at)
 
     async def _save(self, step: Step, ends: Sequence[ActiveAlert], now: datetime) -> None:
         changed = [
@@ -242,6 +257,8 @@ def build_alert(
     *,
     ends_at: datetime | None = None,
     added_annotations: Mapping[str, str] | None = None,
+    source: AlertSource = AlertSource.RULE,
+    path: str | None = None,
 ) -> Alert:
     """Return `alert` as dispatch takes it; firing without `ends_at`."""
     return Alert(
@@ -249,8 +266,8 @@ def build_alert(
         annotations={**alert.annotations, **(added_annotations or {})},
         starts_at=alert.active_at,
         ends_at=None if ends_at is None else max(ends_at, alert.active_at),
-        source=AlertSource.RULE,
-        generator_path=_render_path(rule.expr),
+        source=source,
+        generator_path=_render_path(rule.expr) if path is None else path,
         value=alert.value,
     )
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.rules.policy import ErrorPolicy, NoDataPolicy
 
 
 class RulesConfig(ConfigModel):
@@ -14,6 +15,24 @@ class RulesConfig(ConfigModel):
     """After a longer outage, an alert that was pending starts over."""
     for_grace_period: Duration = timedelta(minutes=10)
     """A restored alert waits at least so long before it fires, if its `for` is as long."""
+    on_error: ErrorPolicy = Field(
+        default=ErrorPolicy.ALERT,
+        description=(
+            "What is said when a rule cannot be evaluated for five minutes: `alert` raises"
+            " `RuleEvaluationFailing` (warning), `ignore` only shows it on the page. Its alerts"
+            " stay as they are in any case."
+        ),
+    )
+    on_no_data: NoDataPolicy = Field(
+        default=NoDataPolicy.IGNORE,
+        description=(
+            "What a rule makes of it when nothing is left of the series that it reads: `ignore`"
+            " resolves its alerts, as Prometheus does, and shows it on the page; `alert` besides"
+            " raises `RuleWithoutData` (info); `keep` besides leaves its alerts as they are."
+            " Series that were never there count as nothing to say. A rule made in the UI can"
+            " have its own."
+        ),
+    )
     max_concurrent_evals: int = Field(
         default=16,
         ge=1,

@@ -14,6 +14,7 @@ from resumatch_monitor.metrics.samples import BatchSink
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.rules.alerting import AlertingRunner, build_alert
 from resumatch_monitor.rules.config import RulesConfig
+from resumatch_monitor.rules.data import DataFinder
 from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness, Slots
 from resumatch_monitor.rules.model import (
     AlertingRule,
@@ -23,12 +24,14 @@ from resumatch_monitor.rules.model import (
     RuleKey,
     assign_rule_keys,
 )
+from resumatch_monitor.rules.policy import NoDataPolicy
 from resumatch_monitor.rules.recording import RecordingRunner
 from resumatch_monitor.rules.render import AlertRenderer, TemplateWorld
 from resumatch_monitor.rules.runner import RuleRunner
 from resumatch_monitor.rules.state import ActiveAlert, RuleState
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.rules.telemetry import RuleTelemetry
+from resumatch_monitor.rules.watch import RuleWatch
 from resumatch_monitor.rules.writer import SeriesWriter
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ REMOVED_ANNOTATION = "resolved_because"
 _REMOVED_TEXT = "The rule was removed from the rule files."
 _HOUSEKEEPING = "rules: housekeeping"
 _HOUSEKEEPING_SECONDS = 60.0
+_SETTLING_SECONDS = 2 * _HOUSEKEEPING_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,9 @@ class RuleManager:
         external_labels: Mapping[str, str] | None = None,
         external_url: str = "",
         config: RulesConfig | None = None,
+        data: DataFinder | None = None,
     ) -> None:
+        """Build everything; nothing runs yet. Without `data`, nobody looks for missing series."""
         self._groups = tuple(groups)
         self._errors = tuple(errors)
         self._querier = querier
@@ -81,13 +87,24 @@ class RuleManager:
         self._renderer = AlertRenderer(querier=querier, world=world, telemetry=self._telemetry)
         self._slots = Slots(self._config.max_concurrent_evals - 1)
         self._readiness = Readiness()
+        self._data = data
+        self._watch = RuleWatch(
+            self._each_labelled_rule,
+            data=data,
+            config=self._config,
+            querier=querier,
+            sink=sink,
+            alerts=alerts,
+            states=states,
+            renderer=self._renderer,
+        )
         self._runners: dict[str, GroupRunner] = {}
         self._orphans: list[StoredAlert] = []
         self._lock = asyncio.Lock()
 
     async def start(self) -> None:
         """Restore the states from before and begin; evaluations wait until all is ready."""
-        self._orphans = await self._states.load()
+        self._orphans = self._watch.restore(await self._states.load())
         self._install({})
         self._supervisor.start(_HOUSEKEEPING, self._keep_house)
 
@@ -205,6 +222,7 @@ class RuleManager:
                 alerts=self._alerts,
                 states=self._states,
                 renderer=self._renderer,
+                data=self._data if self._keeps_without_data(rule) else None,
             )
             runner.restore(stored)
         else:
@@ -212,6 +230,14 @@ class RuleManager:
         if key in old_rules:
             runner.take_over(old_rules[key])
         return runner
+
+    def _keeps_without_data(self, rule: Rule) -> bool:
+        return (rule.on_no_data or self._config.on_no_data) is NoDataPolicy.KEEP
+
+    def _each_labelled_rule(self) -> Iterable[tuple[str, RuleRunner]]:
+        for group in self._runners.values():
+            for runner in group.runners:
+                yield group.label, runner
 
     async def _retire(self, runners: Sequence[RuleRunner]) -> None:
         now = self._clock.now()
@@ -227,6 +253,8 @@ class RuleManager:
         self._readiness.announce(self._clock.monotonic())
         while True:
             await self._settle_orphans()
+            age = self._readiness.age_seconds(self._clock.monotonic())
+            await self._watch.look(self._clock.now(), resolves_restored=age >= _SETTLING_SECONDS)
             await self._clock.sleep(_HOUSEKEEPING_SECONDS)
 
     async def _settle_orphans(self) -> None:

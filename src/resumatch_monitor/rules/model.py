@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.fields import Pairs
+from resumatch_monitor.rules.policy import NoDataPolicy
 
 ALERTS_METRIC = "ALERTS"
 FOR_STATE_METRIC = "ALERTS_FOR_STATE"
@@ -24,6 +25,8 @@ class AlertingRule:
         labels: Added to the series' own; templates.
         annotations: Text for people; templates.
         line: Where the rule begins in its file.
+        managed_id: Of a rule that was made in the UI or by API; empty for one of a file.
+        on_no_data: Instead of the general policy.
     """
 
     name: str
@@ -33,6 +36,8 @@ class AlertingRule:
     labels: Pairs = ()
     annotations: Pairs = ()
     line: int = field(default=0, compare=False)
+    managed_id: str = ""
+    on_no_data: NoDataPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class RecordingRule:
     expr: str
     labels: Pairs = ()
     line: int = field(default=0, compare=False)
+    managed_id: str = ""
+    on_no_data: NoDataPolicy | None = None
 
 
 Rule = AlertingRule | RecordingRule

@@ -9,6 +9,7 @@ from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError, InstantVector, ScalarValue
 from resumatch_monitor.promql.waiting import Waiting
+from resumatch_monitor.rules.data import DataState
 from resumatch_monitor.rules.model import Rule, RuleKey
 from resumatch_monitor.rules.state import ActiveAlert
 from resumatch_monitor.rules.store import StoredAlert
@@ -56,6 +57,9 @@ class RuleStatus:
     Attributes:
         evaluation_seconds: How long its last evaluation took, without what it waited for its turn.
         samples: How many series its expression yielded when it last could be evaluated.
+        failing_since: Since when it cannot be evaluated; None while it can.
+        data: What there was of the series that it reads when that was last looked at.
+        no_data_since: Since when nothing is known to be there of what was; None otherwise.
     """
 
     rule: Rule
@@ -65,6 +69,9 @@ class RuleStatus:
     evaluation_seconds: float
     samples: int
     alerts: tuple[ActiveAlert, ...]
+    failing_since: datetime | None = None
+    data: DataState = DataState.UNKNOWN
+    no_data_since: datetime | None = None
 
 
 class RuleRunner(ABC):
@@ -80,6 +87,10 @@ class RuleRunner(ABC):
         self._last_evaluation_at: datetime | None = None
         self._evaluation_seconds = 0.0
         self._samples = 0
+        self._failing_since: datetime | None = None
+        self._data = DataState.UNKNOWN
+        self._no_data_since: datetime | None = None
+        self._looked_at: datetime | None = None
 
     @abstractmethod
     async def evaluate(self, evaluation: Evaluation, waiting: Waiting) -> None:
@@ -109,6 +120,9 @@ class RuleRunner(ABC):
             evaluation_seconds=self._evaluation_seconds,
             samples=self._samples,
             alerts=self.alerts,
+            failing_since=self._failing_since,
+            data=self._data,
+            no_data_since=self._no_data_since,
         )
 
     def note_outcome(self, at: datetime, seconds: float, error: str | None) -> None:
@@ -117,6 +131,27 @@ class RuleRunner(ABC):
         self._last_error = error
         self._last_evaluation_at = at
         self._evaluation_seconds = seconds
+        self._failing_since = None if error is None else self._failing_since or at
+
+    def is_data_due(self, now: datetime, interval: timedelta) -> bool:
+        """Tell whether it is time to look for the series that the rule reads.
+
+        A rule that yields something has them; of one that cannot be evaluated nothing is known.
+        """
+        if self._health is not RuleHealth.OK:
+            return False
+        if self._samples:
+            self.note_data(DataState.PRESENT, now)
+            return False
+        return self._looked_at is None or abs(now - self._looked_at) >= interval
+
+    def note_data(self, state: DataState, at: datetime) -> None:
+        """Remember what was found of the series that the rule reads."""
+        self._looked_at = at
+        if state is not DataState.UNKNOWN:
+            has_vanished = state is DataState.VANISHED
+            self._no_data_since = (self._no_data_since or at) if has_vanished else None
+            self._data = state
 
     def take_over(self, other: "RuleRunner") -> None:
         """Go on where the runner of the same rule stopped before a reload."""
@@ -126,6 +161,11 @@ class RuleRunner(ABC):
         self._last_evaluation_at = other._last_evaluation_at
         self._evaluation_seconds = other._evaluation_seconds
         self._samples = other._samples
+        self._failing_since = other._failing_since
+        if self.rule.expr == other.rule.expr:
+            self._data = other._data
+            self._no_data_since = other._no_data_since
+            self._looked_at = other._looked_at
 
     def knows(self, fingerprint: str) -> bool:
         """Tell whether an alert of the rule is active or has lately ended."""
