@@ -126,8 +126,8 @@ def test_a_metric_is_read_once_where_several_rules_ask_for_parts_of_it(clock: Fa
 
 
 def test_a_large_metric_is_not_read_for_the_sake_of_a_few_series(clock: FakeClock) -> None:
-    store = make_store()
-    for number in range(100):
+    store = make_store(most=5_000)
+    for number in range(2_500):
         labels = Labels.of({METRIC_NAME: "requests_total"}, handler=f"/other/{number}")
         store.add(labels, {t * MINUTE_MS: 1.0 for t in range(20)})
     shared = SharedSelections(store, monotonic=clock.monotonic)

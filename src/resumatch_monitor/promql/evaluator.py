@@ -16,7 +16,6 @@ from resumatch_monitor.promql.remarks import TYPE_AND_UNIT_LABELS, remark_on_cou
 from resumatch_monitor.promql.sampling import select_ratio
 from resumatch_monitor.promql.selection import (
     Kernel,
-    Piece,
     Ranges,
     apply_kernel,
     join_pieces,
@@ -25,9 +24,11 @@ from resumatch_monitor.promql.selection import (
     vector_as_ranges,
     without_names,
 )
+from resumatch_monitor.promql.shared import WindowFunction
 from resumatch_monitor.promql.value import ExecutionError, QueryError, UnsupportedError
 from resumatch_monitor.promql.vector import (
     IndexArray,
+    Piece,
     Scalar,
     Text,
     Value,
@@ -170,8 +171,8 @@ class Evaluator:
         return function(self, node)
 
     def _range_call(self, node: ast.Call, function: RangeFunction) -> Vector:
-        ranges, compute = self._range_pieces(node, function)
-        shares = self.context.crew.share(lambda slabs: list(compute(slabs)), ranges.slabs)
+        ranges, slabs, compute = self._range_pieces(node, function)
+        shares = self.context.crew.share(lambda slabs: list(compute(slabs)), slabs)
         pieces = [piece for share in shares for piece in share]
         vector = join_pieces(pieces, self.step_count, self.context)
         if function.keeps_name:
@@ -184,8 +185,8 @@ class Evaluator:
 
     def _range_pieces(
         self, node: ast.Call, function: RangeFunction
-    ) -> tuple[Ranges, Callable[[Sequence[Slab]], Iterator[Piece]]]:
-        """Return what a range function looks at, and what it makes of some of that."""
+    ) -> tuple[Ranges, Sequence[Slab], Callable[[Sequence[Slab]], Iterator[Piece]]]:
+        """Return what a range function looks at, its slabs, and what it makes of some of them."""
         arguments = [
             self.scalar(argument)
             for index, argument in enumerate(node.args)
@@ -195,16 +196,36 @@ class Evaluator:
             function.check(self.context, node, arguments)
         ranges = self.ranges(node.args[function.range_argument])
         kernel = _bind(function, arguments)
+        shared = None if arguments else self._look_up(node.function, function, ranges)
 
         def compute(slabs: Sequence[Slab]) -> Iterator[Piece]:
-            pieces = apply_kernel(
-                self.context, ranges, kernel, min_samples=function.min_samples, slabs=slabs
-            )
+            pieces = iter(shared or ())
+            if shared is None:
+                pieces = apply_kernel(
+                    self.context, ranges, kernel, min_samples=function.min_samples, slabs=slabs
+                )
             if function.is_for_counters and not ranges.is_nameless:
                 return self._watch_counters(pieces, ranges, node.place_of(function.range_argument))
             return pieces
 
-        return ranges, compute
+        return ranges, ranges.cut() if shared is None else (), compute
+
+    def _look_up(
+        self, name: str, function: RangeFunction, ranges: Ranges
+    ) -> Sequence[Piece] | None:
+        """Return what the function makes of the ranges if that can be shared with others."""
+        if ranges.shared is None:
+            return None
+        shared = WindowFunction(
+            name,
+            function.compute,
+            function.min_samples,
+            ranges.start_ms,
+            ranges.end_ms,
+            ranges.eval_ms,
+            self.context.checkpoint,
+        )
+        return ranges.shared.pieces(shared)
 
     def _watch_counters(
         self, pieces: Iterator[Piece], ranges: Ranges, place: str
@@ -262,7 +283,7 @@ class Evaluator:
         function = RANGE_FUNCTIONS.get(call.function) if isinstance(call, ast.Call) else None
         if function is None or function.keeps_name or not isinstance(call, ast.Call):
             return None
-        ranges, compute = self._range_pieces(call, function)
+        ranges, slabs, compute = self._range_pieces(call, function)
         if not ranges.has_one_name and not ranges.is_nameless:
             return None
 
@@ -273,7 +294,7 @@ class Evaluator:
                 folder.add(piece.labels, piece.values, piece.present)
             return folder
 
-        first, *others = self.context.crew.share(fold, ranges.slabs)
+        first, *others = self.context.crew.share(fold, slabs)
         for other in others:
             first.merge(other)
         return first.finish()

@@ -1,12 +1,14 @@
 """Which series an aggregation puts together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.vector import METADATA_LABELS, IndexArray
+
+_MOST_NUMBERINGS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,23 @@ class Groups:
             begin = end
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Numbering:
+    """How a `Grouper` numbered the groups of some series that were the first it was given."""
+
+    of_row: IndexArray
+    numbers: Mapping[object, int]
+    labels: Sequence[Labels]
+
+
+class SteadyLabels(list[Labels]):
+    """Label sets of which the same questions are asked again and again; not to be changed."""
+
+    def __init__(self, labels: Iterable[Labels] = ()) -> None:
+        super().__init__(labels)
+        self.numberings: dict[object, _Numbering] = {}
+
+
 class Grouper:
     """Numbers groups as it meets them."""
 
@@ -52,6 +71,24 @@ class Grouper:
         """Return the group of each series, (S,)."""
         if not labels:
             return np.empty(0, dtype=np.int64)
+        if isinstance(labels, SteadyLabels) and not self.labels:
+            return self._recall(labels)
+        return self._find(labels)
+
+    def _recall(self, labels: SteadyLabels) -> IndexArray:
+        kind = (self._names, self._is_without, self._ignored)
+        known = labels.numberings.get(kind)
+        if known is None:
+            rows = self._find(labels)
+            rows.setflags(write=False)
+            known = _Numbering(rows, dict(self._numbers), tuple(self.labels))
+            if len(labels.numberings) < _MOST_NUMBERINGS:
+                labels.numberings[kind] = known
+        else:
+            self._numbers, self.labels = dict(known.numbers), list(known.labels)
+        return known.of_row
+
+    def _find(self, labels: Sequence[Labels]) -> IndexArray:
         if not self._names and not self._is_without:
             self.labels = self.labels or [self._labels_of(labels[0])]
             return np.zeros(len(labels), dtype=np.int64)

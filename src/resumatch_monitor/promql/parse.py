@@ -75,7 +75,6 @@ def parse(
         UnsupportedError: If it uses something that this engine does not have, named in the message.
         QueryTooLongError: If it is too long or too deeply nested.
     """
-    _check_size(text)
     if span is None or not _SPANNING.search(text):
         span = QuerySpan()
     return _parse_checked(text, features, span)
@@ -83,6 +82,7 @@ def parse(
 
 @functools.lru_cache(maxsize=_MOST_CACHED)
 def _parse_checked(text: str, features: frozenset[str], span: QuerySpan) -> ast.Expr:
+    _check_size(text)
     tokens = tokenize(text)
     rewritten = rewrite(text, tokens, span if DURATION_EXPRESSIONS in features else None)
     try:

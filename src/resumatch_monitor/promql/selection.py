@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, MatchOp
+from resumatch_monitor.metrics.labels import METRIC_NAME, MatchOp
 from resumatch_monitor.metrics.samples import (
     ABSENT,
     BoolArray,
@@ -17,7 +17,8 @@ from resumatch_monitor.metrics.samples import (
 )
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import Context
-from resumatch_monitor.promql.vector import Vector, empty_vector, refuse_equal
+from resumatch_monitor.promql.shared import SharedRows, SharingQueryable, WindowFunction
+from resumatch_monitor.promql.vector import Piece, Vector, empty_vector, refuse_equal
 from resumatch_monitor.promql.windows import (
     Samples,
     Slab,
@@ -36,53 +37,45 @@ class Ranges:
     """The samples that a range selector sees.
 
     Attributes:
-        slabs: In pieces that fit the cache; they are read when they are worked on.
+        cut: Returns them in slabs that fit the cache; these are read when they are worked on.
         start_ms: (T,) the left, open ends.
         end_ms: (T,) the right, closed ends.
         eval_ms: (T,) the steps themselves.
         has_one_name: Whether all series have the same metric name or none.
         is_nameless: Whether the metric names are to be ignored.
+        shared: The same, where other queries of this moment look at it too.
     """
 
-    slabs: Sequence[Slab]
+    cut: Callable[[], Sequence[Slab]]
     start_ms: TimeArray
     end_ms: TimeArray
     eval_ms: TimeArray
     has_one_name: bool
     is_nameless: bool = False
+    shared: SharedRows | None = None
 
     def samples(self) -> Iterator[Samples]:
         """Read everything, piece by piece."""
-        for slab in self.slabs:
+        for slab in self.cut():
             yield from lay_out(slab, len(self.eval_ms), drop_stale=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Some of the series of a vector.
-
-    Attributes:
-        values: (S, T)
-        present: Where they hold: (S, T), or (1, T) if that is the same for all, or None if always.
-    """
-
-    labels: Sequence[Labels]
-    values: FloatArray
-    present: BoolArray | None
 
 
 def select_instant(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
     """Return the value of each series at each step: its latest sample, unless that is too old."""
-    return _select(context, selector, steps, lambda window: window.last_values())
+    return _select(context, selector, steps, _read_values)
 
 
 def select_timestamps(context: Context, selector: ast.VectorSelector, steps: TimeArray) -> Vector:
     """Return the times in seconds of the samples that `select_instant` returns the values of."""
+    return _select(context, selector, steps, _read_times)
 
-    def read_times(window: Window) -> FloatArray:
-        return np.broadcast_to(window.time_at(window.last) / 1000, window.shape)
 
-    return _select(context, selector, steps, read_times)
+def _read_values(window: Window) -> FloatArray:
+    return window.last_values()
+
+
+def _read_times(window: Window) -> FloatArray:
+    return np.broadcast_to(window.time_at(window.last) / 1000, window.shape)
 
 
 def _select(
@@ -90,7 +83,13 @@ def _select(
 ) -> Vector:
     ends = context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)
     starts = ends - context.options.lookback_ms
-    blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
+    loaded = _load(context, selector, int(starts.min()) + 1, int(ends.max()), len(steps))
+    if isinstance(loaded, SharedRows):
+        function = WindowFunction(read.__name__, read, 1, starts, ends, steps, context.checkpoint)
+        found = loaded.pieces(function)
+        if found is not None:
+            return join_pieces(found, len(steps), context)
+    blocks = _blocks_of(loaded)
 
     def select(slabs: Sequence[Slab]) -> list[Piece]:
         opened = _open(context, slabs, starts, ends, steps, drop_stale=False)
@@ -113,13 +112,14 @@ def select_ranges(context: Context, matrix: ast.MatrixSelector, steps: TimeArray
     selector = matrix.selector
     ends = context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)
     starts = ends - matrix.range_ms
-    blocks = _load(context, selector, int(starts.min()) + 1, int(ends.max()))
+    loaded = _load(context, selector, int(starts.min()) + 1, int(ends.max()), len(steps))
     return Ranges(
-        cut_slabs(blocks, len(steps)),
+        lambda: cut_slabs(_blocks_of(loaded), len(steps)),
         starts,
         ends,
         steps,
         has_one_name=names_one_metric(selector),
+        shared=loaded if isinstance(loaded, SharedRows) else None,
     )
 
 
@@ -130,7 +130,7 @@ def select_raw(context: Context, matrix: ast.MatrixSelector, steps: TimeArray) -
     """
     selector = matrix.selector
     end_ms = int(context.look_at(steps, offset_ms=selector.offset_ms, at=selector.at)[0])
-    found = _load(context, selector, end_ms - matrix.range_ms + 1, end_ms)
+    found = _blocks_of(_load(context, selector, end_ms - matrix.range_ms + 1, end_ms, 1))
     blocks: list[SeriesBlock] = []
     for samples in itertools.chain.from_iterable(
         # As it is stored, not put together for evaluation.
@@ -165,7 +165,7 @@ def vector_as_ranges(
     block = SeriesBlock(vector.labels, times, values)
     ends = context.look_at(steps, offset_ms=query.offset_ms, at=query.at)
     return Ranges(
-        cut_slabs([block], len(steps)),
+        lambda: cut_slabs([block], len(steps)),
         ends - query.range_ms,
         ends,
         steps,
@@ -196,7 +196,9 @@ def join_pieces(pieces: Sequence[Piece], step_count: int, context: Context) -> V
     """Put pieces together to one vector without empty series."""
     if not pieces:
         return empty_vector(step_count)
-    labels = [each for piece in pieces for each in piece.labels]
+    labels = pieces[0].labels
+    if len(pieces) > 1:
+        labels = [each for piece in pieces for each in piece.labels]
     context.count_samples(len(labels) * step_count)
     values = np.concatenate([piece.values for piece in pieces])
     present = None
@@ -217,12 +219,22 @@ def without_names(vector: Vector, *, has_one_name: bool) -> Vector:
 
 
 def _load(
-    context: Context, selector: ast.VectorSelector, start_ms: int, end_ms: int
-) -> list[SeriesBlock]:
+    context: Context, selector: ast.VectorSelector, start_ms: int, end_ms: int, step_count: int
+) -> list[SeriesBlock] | SharedRows:
     context.checkpoint()
-    blocks = context.queryable.select(selector.matchers, start_ms, end_ms)
+    queryable = context.queryable
+    if step_count == 1 and isinstance(queryable, SharingQueryable):
+        shared = queryable.select_shared(selector.matchers, start_ms, end_ms)
+        if shared is not None:
+            context.count_loaded(shared.size)
+            return shared
+    blocks = queryable.select(selector.matchers, start_ms, end_ms)
     context.count_loaded(sum(block.size for block in blocks))
     return blocks
+
+
+def _blocks_of(loaded: list[SeriesBlock] | SharedRows) -> list[SeriesBlock]:
+    return loaded.blocks() if isinstance(loaded, SharedRows) else loaded
 
 
 def _open(

@@ -80,6 +80,20 @@ class Vector:
         return replace(kept, present=None) if kept.present.all() else kept
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Some of the series of a vector.
+
+    Attributes:
+        values: (S, T)
+        present: Where they hold: (S, T), or (1, T) if that is the same for all, or None if always.
+    """
+
+    labels: Sequence[Labels]
+    values: FloatArray
+    present: BoolArray | None
+
+
 Value = Scalar | Text | Vector
 
 

@@ -11,24 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
+from typing_extensions import override
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from resumatch_monitor.metrics.samples import BatchSink, Queryable, SampleBatch, SeriesBlock
+from resumatch_monitor.promql.shared import SharedRows, SharedSeries, SharingQueryable
 from resumatch_monitor.promql.value import QueryLimitError
+from resumatch_monitor.rules.catalogue import Catalogue, Catalogues, Matchers
 
 _MOST_KEPT_SAMPLES = 2_000_000
 _MOST_KEPT_SECONDS = 30.0
 _MOST_FAMILIES = 1_000
-_MOST_SELECTORS = 2_000
-"""Selectors whose rows are remembered for one sequence of series."""
-_MOST_SEQUENCES = 1_000
 _FEWEST_QUESTIONS = 3
+_SERIES_A_QUESTION = 250
+"""To read anything at all costs at least what reading so many series costs."""
 _LEAST_USE = 0.5
 """Reading all of a metric pays when this share of its series is asked for, counted repeatedly."""
-
-_Rows = npt.NDArray[np.int64]
-_Matchers = tuple[Matcher, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,8 +42,8 @@ class _Family:
     """
 
     moment_ms: int = 0
-    questions: dict[_Matchers, int] = field(default_factory=dict[_Matchers, int])
-    asked_before: Mapping[_Matchers, int] = field(default_factory=dict[_Matchers, int])
+    questions: dict[Matchers, int] = field(default_factory=dict[Matchers, int])
+    asked_before: Mapping[Matchers, int] = field(default_factory=dict[Matchers, int])
     size: int = 0
     is_too_large: bool = False
 
@@ -58,29 +56,20 @@ class _Family:
     def is_worth_all(self) -> bool:
         if self.is_too_large or len(self.asked_before) < _FEWEST_QUESTIONS:
             return False
-        return sum(self.asked_before.values()) >= _LEAST_USE * self.size
+        cost = sum(self.asked_before.values()) + _SERIES_A_QUESTION * len(self.asked_before)
+        return cost >= _LEAST_USE * self.size
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Reading:
     """All of a metric over a range, as one evaluation shares it."""
 
-    blocks: Sequence[SeriesBlock]
-    sample_count: int
+    series: SharedSeries
+    catalogue: Catalogue
     read_at: float
 
 
-@dataclass(slots=True, eq=False)
-class _Sequence:
-    """Series in an order that comes again from evaluation to evaluation."""
-
-    labels: Sequence[Labels]
-    found: dict[_Matchers, tuple[_Rows | slice, Sequence[Labels]]] = field(
-        default_factory=dict[_Matchers, tuple[_Rows | slice, Sequence[Labels]]]
-    )
-
-
-class SharedSelections(Queryable):
+class SharedSelections(SharingQueryable):
     """A `Queryable` over another for the rules alone; safe from several threads.
 
     What is read stays for a few seconds at most and is forgotten when a rule writes to its metric.
@@ -92,28 +81,42 @@ class SharedSelections(Queryable):
         self._lock = threading.Lock()
         self._families: OrderedDict[tuple[str, int], _Family] = OrderedDict()
         self._readings: OrderedDict[tuple[str, int, int], _Reading] = OrderedDict()
-        self._sequences: OrderedDict[tuple[Labels, int], _Sequence] = OrderedDict()
+        self._catalogues = Catalogues()
         self._kept_samples = 0
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
         """See `Queryable`."""
+        shared = self.select_shared(matchers, start_ms, end_ms)
+        if shared is not None:
+            return shared.blocks()
         name, others = _split(matchers)
         if name is None:
             return self._queryable.select(matchers, start_ms, end_ms)
+        blocks = join_equal_times(self._queryable.select(matchers, start_ms, end_ms))
+        with self._lock:
+            family = self._find_family(name, end_ms - start_ms)
+            family.turn_to(end_ms)
+            family.questions[others] = _count_series(blocks)
+        return blocks
+
+    @override
+    def select_shared(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> SharedRows | None:
+        name, others = _split(matchers)
+        if name is None:
+            return None
         with self._lock:
             family = self._find_family(name, end_ms - start_ms)
             family.turn_to(end_ms)
             reading = self._readings.get((name, start_ms, end_ms))
             if reading is None and family.is_worth_all:
                 reading = self._read_all(family, name, start_ms, end_ms)
-            if reading is not None:
-                blocks = self._answer(reading, others)
-                family.questions[others] = _count_series(blocks)
-                return blocks
-        blocks = join_equal_times(self._queryable.select(matchers, start_ms, end_ms))
-        with self._lock:
-            family.questions[others] = _count_series(blocks)
-        return blocks
+            if reading is None:
+                return None
+            choice = reading.catalogue.choose(others)
+            family.questions[others] = len(choice.labels)
+            return SharedRows(reading.series, choice)
 
     def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """See `Queryable`."""
@@ -135,7 +138,7 @@ class SharedSelections(Queryable):
         """Read these metrics anew: a rule has written to them."""
         with self._lock:
             for key in [each for each in self._readings if each[0] in names]:
-                self._kept_samples -= self._readings.pop(key).sample_count
+                self._kept_samples -= self._readings.pop(key).series.size
 
     def _find_family(self, name: str, length_ms: int) -> _Family:
         key = (name, length_ms)
@@ -158,10 +161,12 @@ class SharedSelections(Queryable):
             for each in join_equal_times(blocks)
         ]
         family.size = _count_series(blocks)
-        reading = _Reading(blocks, sum(each.size for each in blocks), self._monotonic())
-        self._make_room(reading.sample_count)
+        series = SharedSeries(blocks)
+        catalogue = self._catalogues.find([each.labels for each in blocks])
+        reading = _Reading(series, catalogue, self._monotonic())
+        self._make_room(series.size)
         self._readings[name, start_ms, end_ms] = reading
-        self._kept_samples += reading.sample_count
+        self._kept_samples += series.size
         return reading
 
     def _make_room(self, sample_count: int) -> None:
@@ -171,37 +176,7 @@ class SharedSelections(Queryable):
             is_over = self._kept_samples + sample_count > _MOST_KEPT_SAMPLES
             if not is_over and oldest.read_at >= oldest_allowed:
                 return
-            self._kept_samples -= self._readings.popitem(last=False)[1].sample_count
-
-    def _answer(self, reading: _Reading, others: _Matchers) -> list[SeriesBlock]:
-        found: list[SeriesBlock] = []
-        for block in reading.blocks:
-            rows, labels = self._find_rows(block.labels, others)
-            if not len(labels):
-                continue
-            if len(labels) == len(block.labels):
-                found.append(block)
-                continue
-            found.append(SeriesBlock(labels, block.timestamps, block.values[rows]))
-        return found
-
-    def _find_rows(
-        self, labels: Sequence[Labels], others: _Matchers
-    ) -> tuple[_Rows | slice, Sequence[Labels]]:
-        key = (labels[0], len(labels))
-        sequence = self._sequences.get(key)
-        # Comparing looks at identity first, so that an unchanged sequence costs next to nothing.
-        if sequence is None or sequence.labels != labels:
-            sequence = self._sequences[key] = _Sequence(labels)
-        self._sequences.move_to_end(key)
-        if len(self._sequences) > _MOST_SEQUENCES:
-            self._sequences.popitem(last=False)
-        known = sequence.found.get(others)
-        if known is None:
-            if len(sequence.found) >= _MOST_SELECTORS:
-                sequence.found.clear()
-            known = sequence.found[others] = _match_rows(labels, others)
-        return known
+            self._kept_samples -= self._readings.popitem(last=False)[1].series.size
 
 
 class ForgettingSink(BatchSink):
@@ -235,26 +210,12 @@ def _join(blocks: Sequence[SeriesBlock]) -> SeriesBlock:
     return SeriesBlock(labels, blocks[0].timestamps, values)
 
 
-def _split(matchers: Sequence[Matcher]) -> tuple[str | None, _Matchers]:
+def _split(matchers: Sequence[Matcher]) -> tuple[str | None, Matchers]:
     """Return the one metric that is asked for, if it is one, and the other matchers."""
     names = [each for each in matchers if each.name == METRIC_NAME]
     if len(names) != 1 or names[0].op is not MatchOp.EQUAL or not names[0].value:
         return None, ()
     return names[0].value, tuple(each for each in matchers if each.name != METRIC_NAME)
-
-
-def _match_rows(
-    labels: Sequence[Labels], others: _Matchers
-) -> tuple[_Rows | slice, Sequence[Labels]]:
-    rows = [
-        row
-        for row, each in enumerate(labels)
-        if all(matcher.matches(each.value(matcher.name)) for matcher in others)
-    ]
-    kept = [labels[row] for row in rows]
-    if rows and rows[-1] - rows[0] == len(rows) - 1:
-        return slice(rows[0], rows[-1] + 1), kept
-    return np.array(rows, dtype=np.int64), kept
 
 
 def _count_series(blocks: Sequence[SeriesBlock]) -> int:
