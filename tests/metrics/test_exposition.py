@@ -383,3 +383,10 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     for form in Format:
         with contextlib.suppress(ExpositionError):
             parser.parse(body, form=form)
+
+
+def test_the_series_of_a_text_share_the_labels_that_they_have_in_common() -> None:
+    first, second = ExpositionParser().parse(b'a{x="1",y="2"} 1\na{x="1",y="3"} 1\n').labels
+
+    assert second.pairs[:2] == (("__name__", "a"), ("x", "1"))
+    assert second.pairs[1] is first.pairs[1]

@@ -47,6 +47,10 @@ class TooManySamplesError(ExpositionError):
     """A scrape's text has more samples than it may."""
 
 
+_Pairs = dict[tuple[str, str], tuple[str, str]]
+"""Labels that were met in a text, for its series to share."""
+
+
 class _Kind(Enum):
     TEXT = "text/plain"
     OPEN_METRICS = "application/openmetrics-text"
@@ -264,6 +268,7 @@ def _parse_all(
     sample_lines: list[int] = []
     exemplars: dict[int, ParsedExemplar] = {}
     metadata = MetadataBuilder(form)
+    pairs: _Pairs = {}
     for number, line in enumerate(lines):
         if len(line) > LONGEST_LINE:
             raise ExpositionError(
@@ -278,7 +283,7 @@ def _parse_all(
         if max_samples and len(labels) == max_samples:
             raise TooManySamplesError(f"line {number + 1}: {_TOO_MANY.format(max_samples)}")
         try:
-            series, prefix, tail = _split(text, known, keep_empty_labels=keep_empty_labels)
+            series, prefix, tail = _split(text, known, pairs, keep_empty_labels=keep_empty_labels)
             if form is Format.OPEN_METRICS:
                 (tail,) = _cut_exemplars([tail], [len(labels)], exemplars)
             value, timestamp = parse_tail(tail, form)
@@ -303,7 +308,7 @@ def _parse_all(
 
 
 def _split(
-    line: bytes, known: dict[bytes, Labels], *, keep_empty_labels: bool
+    line: bytes, known: dict[bytes, Labels], pairs: _Pairs, *, keep_empty_labels: bool
 ) -> tuple[Labels, bytes, bytes]:
     """Return series, the text that names it, and what follows.
 
@@ -316,6 +321,7 @@ def _split(
     if series is not None:
         return series, prefix, line[len(prefix) :]
     series, end = parse_series(line, keep_empty_labels=keep_empty_labels)
+    series.share(tuple(map(pairs.setdefault, series.pairs, series.pairs)))
     return series, line[:end], line[end:]
 
 

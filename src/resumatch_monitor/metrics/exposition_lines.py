@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from sys import intern
 
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 
@@ -154,7 +155,8 @@ def _parse_labels(line: bytes, position: int, name: str) -> tuple[dict[str, str]
         if match is None:
             raise LineError(f"expected a label, found {_excerpt(line[position:])}")
         quoted, plain, equals, value, separator = match.groups()
-        key = _decode(plain) if plain is not None else _unescape(_decode(quoted))
+        # A few names stand on every line, each time anew.
+        key = intern(_decode(plain) if plain is not None else _unescape(_decode(quoted)))
         if equals is None:
             # `{"metric.name", label="…"}` is how names in UTF-8 are written.
             if quoted is None:

@@ -19,11 +19,19 @@ class Labels(Mapping[str, str]):
     __slots__ = ("_hash", "_map", "pairs")
 
     pairs: tuple[tuple[str, str], ...]
+    _map: dict[str, str]
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self.pairs = tuple(sorted((name, value) for name, value in pairs if value))
-        self._map = dict(self.pairs)
         self._hash = hash(self.pairs)
+
+    def __getattr__(self, name: str) -> dict[str, str]:
+        # Called for what is not there yet. Most series are stored and never looked at, and the
+        # dictionary is the largest part of a label set.
+        if name != "_map":
+            raise AttributeError(name)
+        self._map = mapping = dict(self.pairs)
+        return mapping
 
     @classmethod
     def of(cls, mapping: Mapping[str, str] | None = None, /, **labels: str) -> "Labels":
@@ -35,9 +43,12 @@ class Labels(Mapping[str, str]):
         """Build a label set from pairs that are sorted, distinct and have no empty value."""
         labels = cls.__new__(cls)
         labels.pairs = pairs
-        labels._map = dict(pairs)
         labels._hash = hash(pairs)
         return labels
+
+    def share(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        """Hold `pairs`, which are equal to those here and which others hold as well."""
+        self.pairs = pairs
 
     def value(self, name: str) -> str:
         """Return the value of label `name`, empty if there is none."""

@@ -87,16 +87,18 @@ def merge_target_labels(
 def _merge(
     labels: Labels, target_labels: Mapping[str, str], *, honor_labels: bool
 ) -> dict[str, str]:
+    # Not by the label set's own dictionary, which would then stay with it.
+    own = dict(labels.pairs)
     if honor_labels:
-        return {**target_labels, **labels}
-    merged = {**labels, **target_labels}
-    conflicts = [name for name in target_labels if labels.value(name)]
+        return {**target_labels, **own}
+    merged = {**own, **target_labels}
+    conflicts = [name for name in target_labels if own.get(name)]
     # As in Prometheus the shortest name is moved first.
     for name in sorted(conflicts, key=len):
         free = _EXPORTED + name
         while merged.get(free):
             free = _EXPORTED + free
-        merged[free] = labels[name]
+        merged[free] = own[name]
     return merged
 
 

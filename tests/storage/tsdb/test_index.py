@@ -54,3 +54,18 @@ def test_many_values_and_few_series_or_the_other_way_round(count: int) -> None:
     assert sorted(index.names_among(ids)) == ["job", "path"]
     assert index.values_among("job", ids) == {f"j{number}" for number in range(min(count, 3))}
     assert len(index.values_among("path", ids)) == count
+
+
+def test_series_share_the_labels_that_they_have_in_common() -> None:
+    index = SeriesIndex()
+    first, second = Labels.of({"x": "a", "y": "b"}), Labels.of({"x": "a", "y": "c"})
+    numbers = [index.add(first), index.add(second)]
+
+    assert first.pairs == (("x", "a"), ("y", "b"))
+    assert second.pairs[0] is first.pairs[0]
+
+    fewer = index.keep_only(np.array(numbers[1:], dtype=np.int32))
+    third = Labels.of({"x": "a", "z": "d"})
+    fewer.add(third)
+
+    assert third.pairs[0] is second.pairs[0]

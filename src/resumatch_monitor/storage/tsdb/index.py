@@ -19,11 +19,16 @@ _SPECIAL = frozenset(".^$*+?{}[]\\|()")
 
 
 class Posting:
-    """An ascending list of ids that one thread appends to while others read."""
+    """An ascending list of ids that one thread appends to while others read.
 
-    __slots__ = ("_buffer", "_count")
+    Attributes:
+        pair: The label that they have in common, one object for all of them.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buffer", "_count", "pair")
+
+    def __init__(self, pair: tuple[str, str] = ("", "")) -> None:
+        self.pair = pair
         self._buffer: IdArray = np.empty(1, dtype=np.int32)
         self._count = 0
 
@@ -78,16 +83,20 @@ class SeriesIndex:
             return known
         number = len(self.labels)
         self.labels.append(labels)
-        for name, value in labels.pairs:
+        shared: list[tuple[str, str]] = []
+        for pair in labels.pairs:
+            name, value = pair
             values = self._postings.setdefault(name, {})
             posting = values.get(value)
             if posting is None:
                 # Filled before it is visible: a reader never meets an empty posting.
-                posting = Posting()
+                posting = Posting(pair)
                 posting.append(number)
                 values[value] = posting
             else:
                 posting.append(number)
+            shared.append(posting.pair)
+        labels.share(tuple(shared))
         self._ids[labels] = number
         self._ids_by_address[id(labels)] = number
         self._all.append(number)
@@ -145,8 +154,9 @@ class SeriesIndex:
             fresh._ids[labels] = number
             fresh._ids_by_address[id(labels)] = number
             fresh._all.append(number)
-            for name, value in labels.pairs:
-                fresh._postings.setdefault(name, {}).setdefault(value, Posting()).append(number)
+            for pair in labels.pairs:
+                values = fresh._postings.setdefault(pair[0], {})
+                values.setdefault(pair[1], Posting(pair)).append(number)
         return fresh
 
     def match(self, matchers: Sequence[Matcher]) -> IdArray:
