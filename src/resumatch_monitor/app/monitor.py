@@ -23,8 +23,10 @@ from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
 from resumatch_monitor.config.check import load_rules
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.firing import FiringAlerts
+from resumatch_monitor.dispatch.inhibition import Inhibition
 from resumatch_monitor.dispatch.muting import Muters
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.retention import Retention
@@ -258,7 +260,10 @@ class Monitor:
             ids=self.ids,
             telemetry=self.telemetry,
         )
-        self.muters = Muters((self.silences,))
+        alerting = self.config.alerting
+        self.inhibition = Inhibition(alerting.inhibit_rules, self.firing)
+        self.dependencies = Dependencies(alerting.dependencies, self.firing)
+        self.muters = Muters((self.silences, self.inhibition, self.dependencies))
 
     def _reconsider(self) -> None:
         """Look at every group again: what mutes alerts has changed."""

@@ -89,8 +89,8 @@ def _models_in(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
         return
     is_list = get_origin(annotation) is list
     for argument in get_args(annotation):
-        for model, _ in _models_in(argument):
-            yield model, is_list
+        for model, is_in_list in _models_in(argument):
+            yield model, is_list or is_in_list
 
 
 def _tag_of(model: type[BaseModel]) -> str:
@@ -137,7 +137,8 @@ def _describe_default(info: FieldInfo) -> str:
     if isinstance(value, SecretStr):
         return ""
     if isinstance(value, list | dict):
-        return "" if not value else f"`{value}`"
+        is_section = any(True for _ in _models_in(info.annotation))
+        return "" if not value or is_section else f"`{value}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`"

@@ -21,6 +21,11 @@ from resumatch_monitor.dispatch.policy_config import (
     QuietHoursConfig,
 )
 from resumatch_monitor.dispatch.route_config import RouteConfig
+from resumatch_monitor.dispatch.suppression_config import (
+    DependencyConfig,
+    InhibitRuleConfig,
+    default_dependencies,
+)
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.notify.config import ReceiverConfig
 
@@ -51,6 +56,12 @@ class AlertingConfig(ConfigModel):
     """When an alert is said to flap."""
     reopen_after: Duration = timedelta(hours=1)
     """How long an alert that a person resolved is not heard of if its condition just goes on."""
+    inhibit_rules: list[InhibitRuleConfig] = Field(default_factory=list[InhibitRuleConfig])
+    """Which alerts hold back which others, as in Alertmanager."""
+    dependencies: list[DependencyConfig] = Field(
+        default_factory=default_dependencies,
+        description="What stands on what; without this, the shipped rules depend on the database.",
+    )
     retention: Duration = timedelta(days=90)
     """How long resolved alerts and sent notifications are kept."""
 

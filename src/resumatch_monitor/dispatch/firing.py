@@ -1,11 +1,24 @@
 """The alerts that fire at this moment, in memory, found fast by their labels."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, Alert
 from resumatch_monitor.dispatch.matchers import match_all
 from resumatch_monitor.dispatch.occurrence import Occurrence
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
+
+
+class FiringWatcher(Protocol):
+    """Hears of every change, and keeps an index of its own."""
+
+    def add(self, alert: Alert) -> None:
+        """Hear that `alert` fires; what it replaces was removed before."""
+        ...
+
+    def remove(self, alert: Alert) -> None:
+        """Hear that `alert` does not fire any more, or fires in another form."""
+        ...
 
 
 class FiringAlerts:
@@ -18,7 +31,11 @@ class FiringAlerts:
     def __init__(self, index: Iterable[str] = (ALERT_NAME,)) -> None:
         self._alerts: dict[str, Alert] = {}
         self._index: dict[str, dict[str, dict[str, Alert]]] = {name: {} for name in index}
-        self.version = 0
+        self._watchers: list[FiringWatcher] = []
+
+    def watch(self, watcher: FiringWatcher) -> None:
+        """Tell `watcher` of every change from now on; nothing fires yet."""
+        self._watchers.append(watcher)
 
     def __len__(self) -> int:
         return len(self._alerts)
@@ -41,10 +58,8 @@ class FiringAlerts:
 
     def clear(self) -> None:
         """Forget all of them, before they are loaded anew."""
-        self._alerts.clear()
-        for values in self._index.values():
-            values.clear()
-        self.version += 1
+        for fingerprint in list(self._alerts):
+            self._remove(fingerprint)
 
     def find(self, matchers: Sequence[Matcher]) -> Iterator[Alert]:
         """Yield the alerts that all `matchers` select; an absent label is an empty one."""
@@ -66,7 +81,8 @@ class FiringAlerts:
         for name, values in self._index.items():
             if value := alert.labels.value(name):
                 values.setdefault(value, {})[alert.fingerprint] = alert
-        self.version += 1
+        for watcher in self._watchers:
+            watcher.add(alert)
 
     def _remove(self, fingerprint: str) -> None:
         alert = self._alerts.pop(fingerprint, None)
@@ -78,4 +94,5 @@ class FiringAlerts:
                 values[value].pop(fingerprint, None)
                 if not values[value]:
                     del values[value]
-        self.version += 1
+        for watcher in self._watchers:
+            watcher.remove(alert)
