@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -39,6 +40,8 @@ def _render(value: Any) -> Any:
             return format_duration(value)
         case Path():
             return str(value)
+        case Enum():
+            return value.value
         case str():
             return mask_url(value) if "://" in value else value
         case Mapping():
