@@ -6,14 +6,13 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.api.alerts import build_router
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
-from resumatch_monitor.storage.sql.outbox import SqlOutbox
+from tests.api.alerts_support import build_alerts_router
 from tests.dispatch.builders import START, make_alert, make_dispatcher, resolve
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
-from tests.support.web import CHARLIE, make_guard, serve
+from tests.support.web import CHARLIE, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -22,15 +21,7 @@ PENDING = make_alert("HighResponseTime", severity="warning")
 
 
 def router(database: Database, pending: Sequence[Alert] = (PENDING,)) -> APIRouter:
-    return build_router(
-        alerts=SqlAlerts(database),
-        deliveries=SqlOutbox(database),
-        pending=lambda: pending,
-        expression=lambda fingerprint: "up == 0" if fingerprint == ALERT.fingerprint else None,
-        receivers=lambda _labels: ["default"],
-        has_channel=lambda: False,
-        guard=make_guard(),
-    )
+    return build_alerts_router(database, pending=pending)
 
 
 async def test_needs_somebody_who_is_known(database: Database) -> None:
@@ -61,9 +52,21 @@ async def test_lists_what_fires(database: Database) -> None:
                 "path": "/explore?expr=up",
                 "receivers": ["default"],
                 "notified_at": None,
+                "state": "firing",
+                "mute": None,
+                "handling": None,
             }
         ],
         "next_cursor": None,
+        "counts": {
+            "pending": 1,
+            "firing": 1,
+            "acknowledged": 0,
+            "snoozed": 0,
+            "silenced": 0,
+            "suppressed": 0,
+        },
+        "is_cut": False,
         "has_channel": False,
     }
 
@@ -129,14 +132,26 @@ async def test_shows_an_alert_with_its_past_and_what_was_sent(
     assert found["expr"] == "up == 0"
     assert found["notified_at"] == "2026-01-05T12:00:00.000Z"
     assert found["history"] == [
-        {"starts_at": "2026-01-05T12:00:00.000Z", "ends_at": "2026-01-05T12:01:00.000Z"}
+        {
+            "starts_at": "2026-01-05T12:00:00.000Z",
+            "ends_at": "2026-01-05T12:01:00.000Z",
+            "duration_seconds": 60.0,
+            "value": None,
+            "acknowledged_at": None,
+            "acknowledged_by": None,
+            "acknowledged_after_seconds": None,
+            "handling": None,
+        }
     ]
+    assert [each["action"] for each in found["timeline"]] == ["fired", "notified", "ended"]
     assert [each["kind"] for each in found["notifications"]] == ["firing"]
     assert waiting["status"] == "pending"
     assert missing.status_code == 404
 
 
-@pytest.mark.parametrize("cursor", ["x", "p", "px", "s1", "s1-2-3", "s999999999999999-1", "p-1"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "l", "lx", "lWzFd", "lIng", "s1", "s1-2-3", "s999999999999999-1", "p-1"]
+)
 async def test_a_cursor_that_was_not_given_out_is_refused(database: Database, cursor: str) -> None:
     async with serve(router(database)) as client:
         assert (await client.get(f"/api/monitor/alerts?cursor={cursor}")).status_code == 400

@@ -12,7 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
-from resumatch_monitor.api.alerts import render_alert
+from resumatch_monitor.api.alerts_render import render_alert
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.probes import render_probe
 from resumatch_monitor.dispatch.reading import AlertReader, AlertRecord, DeliveryReader, Transition

@@ -26,6 +26,7 @@ from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.firing import FiringAlerts
+from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.dispatch.inhibition import Inhibition
 from resumatch_monitor.dispatch.muting import Muters
 from resumatch_monitor.dispatch.outbox import Outbox
@@ -67,6 +68,7 @@ from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
@@ -136,6 +138,7 @@ class Monitor:
         """
         await asyncio.to_thread(self.stores.open)
         await self.silences.load()
+        await self.handlings.load()
         await self.dispatcher.load()
         await self.outbox.prepare()
         self._start_loops(
@@ -225,6 +228,7 @@ class Monitor:
         integrations = build_integrations(alerting.receivers, context)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
+        self.handlings = Handlings(store=SqlHandlings(self.stores.database), clock=self.clock)
         self.outbox = Outbox(
             store=self.outbox_store,
             integrations=integrations,
@@ -244,7 +248,7 @@ class Monitor:
         )
         self._build_silence_warnings(integrations)
         self._retention = Retention(
-            prunables=[self.alert_store, self.outbox_store],
+            prunables=[self.alert_store, self.outbox_store, self.handlings],
             outbox=self.outbox,
             keep=alerting.retention,
             clock=self.clock,

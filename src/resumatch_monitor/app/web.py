@@ -26,12 +26,14 @@ from resumatch_monitor.api import (
     sentry,
     targets,
 )
+from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
+from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.ui import pages
 from resumatch_monitor.ui.bundle import Bundle
 
@@ -64,12 +66,19 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
 def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         alerts.build_router(
-            alerts=monitor.alert_store,
-            deliveries=monitor.outbox_store,
-            pending=monitor.rules.pending_alerts,
-            expression=monitor.rules.find_expr,
-            receivers=monitor.dispatcher.receivers_of,
-            has_channel=lambda: monitor.dispatcher.has_channel,
+            sources=alerts.AlertSources(
+                reader=SqlHandledAlerts(monitor.stores.database),
+                standings=Standings(
+                    pending=monitor.rules.pending_alerts,
+                    mute_of=monitor.muters.find,
+                    receivers=monitor.dispatcher.receivers_of,
+                    clock=monitor.clock,
+                ),
+                handlings=monitor.handlings,
+                deliveries=monitor.outbox_store,
+                expression=monitor.rules.find_expr,
+                has_channel=lambda: monitor.dispatcher.has_channel,
+            ),
             guard=guard,
         ),
         notifications.build_router(

@@ -1,0 +1,125 @@
+"""One alert: what is known of it, what was done about it, and how it went before."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+
+from resumatch_monitor.alerts.alert import AlertStatus
+from resumatch_monitor.api.alerts_render import (
+    Standings,
+    render_alert,
+    render_handling,
+    render_number,
+)
+from resumatch_monitor.api.errors import NotFoundError
+from resumatch_monitor.api.notifications import render_delivery
+from resumatch_monitor.dispatch.handled import (
+    HandledAlert,
+    HandledReader,
+    PastOccurrence,
+)
+from resumatch_monitor.dispatch.past import figure_out
+from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
+from resumatch_monitor.dispatch.thresholds import suggest_threshold
+from resumatch_monitor.dispatch.timeline import Step, build_timeline
+from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
+
+_LONGEST_HISTORY = 200
+_LONGEST_JOURNAL = 500
+_MOST_NOTIFICATIONS = 50
+_MOST_BESIDE = 20
+
+
+def add_detail_route(
+    router: APIRouter,
+    *,
+    reader: HandledReader,
+    standings: Standings,
+    deliveries: DeliveryReader,
+    expression: Callable[[str], str | None],
+) -> None:
+    """Add the page of one alert, which viewers read."""
+
+    @router.get("/{fingerprint}")
+    async def get_alert(fingerprint: str) -> dict[str, Any]:
+        latest, past, sent = await asyncio.gather(
+            reader.get(fingerprint, None),
+            reader.list_past(fingerprint, limit=_LONGEST_HISTORY),
+            deliveries.list_deliveries(fingerprint=fingerprint, limit=_MOST_NOTIFICATIONS),
+        )
+        waiting = next(
+            (each for each in standings.list_pending() if each.alert.fingerprint == fingerprint),
+            None,
+        )
+        is_pending = waiting is not None and (
+            latest is None or latest.record.alert.status is AlertStatus.RESOLVED
+        )
+        if is_pending and waiting is not None:
+            shown = standings.render(waiting)
+        elif latest is not None:
+            shown = standings.render(standings.judge(latest))
+        else:
+            raise NotFoundError(f"There is no alert {fingerprint!r}.")
+        expr = expression(fingerprint)
+        return {
+            **shown,
+            "expr": expr,
+            "threshold": _render_threshold(expr, past),
+            "history": [_render_past(each) for each in past],
+            "figures": figure_out(past).as_dict(),
+            "notifications": [render_delivery(each) for each in sent],
+            **await _describe_present(reader, latest, sent, standings),
+        }
+
+
+async def _describe_present(
+    reader: HandledReader,
+    latest: HandledAlert | None,
+    sent: Sequence[DeliveryRecord],
+    standings: Standings,
+) -> dict[str, Any]:
+    if latest is None:
+        return {"timeline": [], "beside": []}
+    alert = latest.record.alert
+    journal, beside = await asyncio.gather(
+        reader.list_journal(alert.fingerprint, alert.starts_at, limit=_LONGEST_JOURNAL),
+        reader.list_beside(latest.record, limit=_MOST_BESIDE),
+    )
+    return {
+        "timeline": [_render_step(step) for step in build_timeline(alert, journal, sent)],
+        "beside": [
+            render_alert(each, receivers=standings.receivers(each.alert.labels)) for each in beside
+        ],
+    }
+
+
+def _render_threshold(expr: str | None, past: Sequence[PastOccurrence]) -> dict[str, Any] | None:
+    suggestion = None if expr is None else suggest_threshold(expr, past)
+    return None if suggestion is None else suggestion.as_dict()
+
+
+def _render_past(past: PastOccurrence) -> dict[str, Any]:
+    return {
+        "starts_at": isoformat(past.starts_at),
+        "ends_at": isoformat_or_none(past.ends_at),
+        "duration_seconds": past.duration_seconds,
+        "value": render_number(past.value),
+        "acknowledged_at": isoformat_or_none(past.acknowledged_at),
+        "acknowledged_by": past.acknowledged_by or None,
+        "acknowledged_after_seconds": past.acknowledged_after_seconds,
+        "handling": None if past.handling is None else render_handling(past.handling),
+    }
+
+
+def _render_step(step: Step) -> dict[str, Any]:
+    return {
+        "at": isoformat(step.at),
+        "action": step.action,
+        "actor": step.actor or None,
+        "via": step.via or None,
+        "text": step.text or None,
+        "notification_id": step.notification_id or None,
+        "status": step.status or None,
+    }

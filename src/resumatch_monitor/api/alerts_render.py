@@ -1,0 +1,127 @@
+"""How alerts, and what people made of them, look in answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from resumatch_monitor.alerts.alert import Alert, AlertStatus
+from resumatch_monitor.dispatch.handled import AlertState, HandledAlert, find_state
+from resumatch_monitor.dispatch.handling import Handling
+from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.reading import AlertRecord
+from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
+from resumatch_monitor.metrics.labels import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class StandingAlert:
+    """An alert and where it stands at one moment."""
+
+    alert: Alert
+    state: AlertState
+    mute: Mute | None = None
+    handling: Handling | None = None
+    notified_at: datetime | None = None
+
+    def render(self, receivers: Sequence[str]) -> dict[str, Any]:
+        """Render ALERT."""
+        alert, is_pending = self.alert, self.state is AlertState.PENDING
+        status = AlertStatus.RESOLVED if alert.is_event else alert.status
+        return {
+            **_render(alert, "pending" if is_pending else status.value, receivers),
+            "ends_at": isoformat_or_none(alert.starts_at if alert.is_event else alert.ends_at),
+            "notified_at": isoformat_or_none(self.notified_at),
+            "state": self.state.value,
+            "mute": None if self.mute is None else render_mute(self.mute),
+            "handling": None if self.handling is None else render_handling(self.handling),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """Tells where alerts stand.
+
+    Attributes:
+        pending: The alerts whose condition has not held for long enough, most recent first.
+        mute_of: Why an alert is not told for now.
+    """
+
+    pending: Callable[[], Sequence[Alert]]
+    mute_of: Callable[[Alert, datetime], Mute | None]
+    receivers: Callable[[Labels], Sequence[str]]
+    clock: Clock
+
+    def judge(self, handled: HandledAlert) -> StandingAlert:
+        """Tell where a stored occurrence stands."""
+        now, alert = self.clock.now(), handled.record.alert
+        is_over = alert.is_event or alert.status is AlertStatus.RESOLVED
+        mute = None if is_over else self.mute_of(alert, now)
+        state = find_state(alert, handled.handling, mute, now)
+        notified_at = handled.record.notified_at
+        return StandingAlert(alert, state, mute, handled.handling, notified_at)
+
+    def list_pending(self) -> list[StandingAlert]:
+        """Return the pending alerts, most recent first."""
+        return [StandingAlert(each, AlertState.PENDING) for each in self.pending()]
+
+    def render(self, standing: StandingAlert) -> dict[str, Any]:
+        """Render ALERT."""
+        return standing.render(self.receivers(standing.alert.labels))
+
+
+def render_alert(record: AlertRecord, *, receivers: Sequence[str]) -> dict[str, Any]:
+    """Render an alert as briefly as the first page needs it."""
+    alert = record.alert
+    # An event has no duration: it is over when it is told.
+    status = AlertStatus.RESOLVED if alert.is_event else alert.status
+    return {
+        **_render(alert, status.value, receivers),
+        "ends_at": isoformat_or_none(alert.starts_at if alert.is_event else alert.ends_at),
+        "notified_at": isoformat_or_none(record.notified_at),
+    }
+
+
+def render_handling(handling: Handling) -> dict[str, Any]:
+    """Render HANDLING."""
+    return {
+        "acknowledged_at": isoformat_or_none(handling.acknowledged_at),
+        "acknowledged_by": handling.acknowledged_by or None,
+        "snoozed_until": isoformat_or_none(handling.snoozed_until),
+        "assignee": handling.assignee or None,
+        "resolved_at": isoformat_or_none(handling.resolved_at),
+        "resolved_by": handling.resolved_by or None,
+        "outcome": None if handling.outcome is None else handling.outcome.value,
+    }
+
+
+def render_mute(mute: Mute) -> dict[str, Any]:
+    """Render MUTE."""
+    return {
+        "kind": mute.kind.value,
+        "by": mute.by,
+        "text": mute.text,
+        "until": isoformat_or_none(mute.until),
+    }
+
+
+def render_number(value: float | None) -> float | None:
+    """Return a number that JSON has: neither infinity nor NaN."""
+    return value if value is not None and abs(value) < float("inf") else None
+
+
+def _render(alert: Alert, status: str, receivers: Sequence[str]) -> dict[str, Any]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "name": alert.name,
+        "severity": alert.severity,
+        "status": status,
+        "source": alert.source.value,
+        "is_event": alert.is_event,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": isoformat(alert.starts_at),
+        "value": render_number(alert.value),
+        "path": alert.generator_path or f"/alerts/{alert.fingerprint}",
+        "receivers": list(receivers),
+    }

@@ -1,0 +1,157 @@
+"""What people do about alerts: each change is durable before it is answered."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from resumatch_monitor.dispatch.handling import Handling
+from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.kit.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+MOST_REQUESTS = 1000
+"""Things that can be done in one transaction."""
+
+DEFAULT_CLOSING = timedelta(hours=1)
+"""For how long what a person resolved is not heard of, if the condition holds on and on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something that somebody wants to be done.
+
+    Attributes:
+        starts_at: Which occurrence; None for the latest.
+    """
+
+    fingerprint: str
+    action: Action
+    actor: Actor
+    starts_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request.
+
+    Attributes:
+        handling: None if it was refused.
+        is_changed: Whether it was not so already.
+        code: Why it was refused, for programs: `not_found`, or as `carry_out` says; else empty.
+        is_over: The occurrence has ended.
+    """
+
+    fingerprint: str
+    handling: Handling | None = None
+    is_changed: bool = False
+    code: str = ""
+    message: str = ""
+    is_over: bool = False
+
+
+class HandlingStore(Protocol):
+    """Keeps what people made of alerts, and the journal."""
+
+    async def load(self) -> list[Handling]:
+        """Return what people made of the occurrences that are not over."""
+        ...
+
+    async def change(self, requests: Sequence[Request], *, at: datetime) -> list[Result]:
+        """Carry out `requests` in order, all in one transaction; return a result each."""
+        ...
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete at most `limit` things about occurrences that are gone; return how many."""
+        ...
+
+
+Closer = Callable[[OccurrenceId, str, datetime], Awaitable[object]]
+"""Ends an occurrence in the name of somebody, deaf to its stretch until then."""
+
+
+class Handlings:
+    """The `HandlingSource` of the process, and the way to change what it says."""
+
+    def __init__(
+        self,
+        *,
+        store: HandlingStore,
+        clock: Clock,
+        on_change: Callable[[], object] = lambda: None,
+        close: Closer | None = None,
+    ) -> None:
+        """Build it; `load` comes before anything else.
+
+        Args:
+            store: Where it is kept.
+            clock: Tells when.
+            on_change: Called after what holds alerts back has changed.
+            close: Ends an occurrence that a person resolved.
+        """
+        self._store = store
+        self._clock = clock
+        self._on_change = on_change
+        self._close = close
+        self._known: dict[OccurrenceId, Handling] = {}
+        # Memory follows the store in the order of the transactions.
+        self._lock = asyncio.Lock()
+
+    def find(self, occurrence_id: OccurrenceId) -> Handling | None:
+        """Return what people made of an occurrence that is not over; None if nothing."""
+        return self._known.get(occurrence_id)
+
+    async def load(self) -> None:
+        """Recall everything about occurrences that are not over."""
+        async with self._lock:
+            self._known = {each.occurrence_id: each for each in await self._store.load()}
+
+    async def finish(self) -> None:
+        """End what a person resolved and a sudden end of the process left as it was.
+
+        Call it once the dispatcher is loaded.
+        """
+        for handling in list(self._known.values()):
+            if handling.resolved_at is not None:
+                await self._end(handling, handling.resolved_at + DEFAULT_CLOSING)
+
+    async def act(self, requests: Sequence[Request]) -> list[Result]:
+        """Do what is requested; when this returns, it is durable.
+
+        Args:
+            requests: At most `MOST_REQUESTS`.
+
+        Returns:
+            A result for each request, in order.
+        """
+        assert len(requests) <= MOST_REQUESTS
+        async with self._lock:
+            now = self._clock.now()
+            results = await self._store.change(requests, at=now)
+            for result in results:
+                handling = result.handling
+                if handling is not None and not result.is_over:
+                    self._known[handling.occurrence_id] = handling
+        for request, result in zip(requests, results, strict=True):
+            # Also when it was resolved already: the one who did may not have come so far.
+            if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
+                await self._end(result.handling, request.action.until or now + DEFAULT_CLOSING)
+        if any(result.is_changed for result in results):
+            self._on_change()
+        return results
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Forget what is old, and in memory what is over."""
+        count = await self._store.prune(before, limit=limit)
+        if count < limit:
+            await self.load()
+        return count
+
+    async def _end(self, handling: Handling, until: datetime) -> None:
+        if self._close is not None:
+            await self._close(handling.occurrence_id, handling.resolved_by, until)
+            self._known.pop(handling.occurrence_id, None)

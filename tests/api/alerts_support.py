@@ -1,0 +1,51 @@
+"""The routes of alerts over a database."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.api.alerts import AlertSources, build_router
+from resumatch_monitor.api.alerts_render import Standings
+from resumatch_monitor.dispatch.handlings import Handlings
+from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
+from resumatch_monitor.storage.sql.handling import SqlHandlings
+from resumatch_monitor.storage.sql.outbox import SqlOutbox
+from tests.dispatch.builders import make_alert
+from tests.support.clock import FakeClock
+from tests.support.web import make_guard
+
+EXPR = "up == 0"
+
+
+def build_alerts_router(
+    database: Database,
+    *,
+    pending: Sequence[Alert] = (),
+    clock: FakeClock | None = None,
+    handlings: Handlings | None = None,
+    mute_of: Callable[[Alert, datetime], Mute | None] = lambda _alert, _now: None,
+    expr: str = EXPR,
+) -> APIRouter:
+    """Return the routes; the alert that `make_alert` makes has the expression `expr`."""
+    clock = clock or FakeClock()
+    fingerprint = make_alert().fingerprint
+    return build_router(
+        sources=AlertSources(
+            reader=SqlHandledAlerts(database),
+            standings=Standings(
+                pending=lambda: pending,
+                mute_of=mute_of,
+                receivers=lambda _labels: ["default"],
+                clock=clock,
+            ),
+            handlings=handlings or Handlings(store=SqlHandlings(database), clock=clock),
+            deliveries=SqlOutbox(database),
+            expression=lambda asked: expr if asked == fingerprint else None,
+            has_channel=lambda: False,
+        ),
+        guard=make_guard(),
+    )
