@@ -135,13 +135,27 @@ async def bench_pagerduty() -> AsyncGenerator[Bench]:
         )
 
 
+@asynccontextmanager
+async def bench_apprise() -> AsyncGenerator[Bench]:
+    async with catch_http() as catcher:
+        url = catcher.url.replace("http", "json", 1)
+        yield Bench(
+            build({"apprise": [{"url": f"{url}/services/{PATH_TOKEN}?method=POST"}]}),
+            fail_http(catcher, TOKEN),
+            lambda: ["no threads" for _ in catcher.requests],
+            lambda: len(catcher.requests),
+        )
+
+
 BENCHES: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {
+    "apprise": bench_apprise,
     "email": bench_email,
     "pagerduty": bench_pagerduty,
     "slack": bench_slack,
     "webhook": bench_webhook,
 }
-HTTP_KINDS = [kind for kind in REGISTRY if kind != "email"]
+HTTP_KINDS = [kind for kind in REGISTRY if kind not in ("apprise", "email")]
+"""Those whose transport can be replaced."""
 
 every_kind = pytest.mark.parametrize("kind", list(REGISTRY))
 
@@ -177,7 +191,11 @@ async def test_accepts_every_kind_of_notification(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        *((kind, status) for kind in HTTP_KINDS for status in (400, 404, 408, 413, 429, 500)),
+        *(
+            (kind, status)
+            for kind in (*HTTP_KINDS, "apprise")
+            for status in (400, 404, 408, 413, 429, 500)
+        ),
         *(("email", code) for code in (421, 450, 452, 550, 554)),
     ],
 )
@@ -273,6 +291,8 @@ async def test_a_server_that_never_answers_is_a_time_out(
 
     monkeypatch.setattr("resumatch_monitor.notify.http._TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("resumatch_monitor.notify.email.notifier._TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("resumatch_monitor.notify.apprise.notifier._TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("resumatch_monitor.notify.apprise.library._READ_TIMEOUT_SECONDS", 1)
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/x"
@@ -282,6 +302,7 @@ async def test_a_server_that_never_answers_is_a_time_out(
         "webhook": {"webhook": [{"url": url}]},
         "email": {"email": [mail]},
         "pagerduty": {"pagerduty": [{"routing_key": ROUTING_KEY, "url": url}]},
+        "apprise": {"apprise": [{"url": f"json://127.0.0.1:{port}/x"}]},
     }
 
     with pytest.raises(NotifyError) as caught:

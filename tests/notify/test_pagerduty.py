@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -200,6 +200,7 @@ def test_a_drill_says_so_first() -> None:
     assert event["payload"]["summary"].startswith("[DRILL] ")
 
 
+@settings(deadline=None)
 @given(
     text=st.text(max_size=4000),
     labels=st.dictionaries(st.text(min_size=1, max_size=80), st.text(max_size=2000), max_size=60),

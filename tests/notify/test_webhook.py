@@ -1,3 +1,4 @@
+import hmac
 from dataclasses import replace
 from datetime import timedelta
 
@@ -5,12 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.notify.notification import Notice
 from resumatch_monitor.notify.notifier import Attempt
 from resumatch_monitor.notify.webhook.config import WebhookConfig
 from resumatch_monitor.notify.webhook.notifier import WebhookNotifier, render_payload
 from resumatch_monitor.notify.wording import Links
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.notify.catchers import catch_http, make_context, make_notification
+from tests.support.clock import FakeClock
 
 
 def test_alerts_carry_the_external_labels_without_losing_their_own() -> None:
@@ -97,3 +100,32 @@ def test_refuses_what_is_no_url_without_showing_it(url: str) -> None:
         WebhookConfig.model_validate({"url": url})
 
     assert url not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_destination_that_knows_the_secret_knows_that_it_is_us() -> None:
+    async with catch_http() as catcher:
+        config = WebhookConfig.model_validate({"url": catcher.url, "secret": "shared-secret"})
+        await WebhookNotifier(config, make_context()).notify(make_notification(), Attempt("k"))
+
+    (request,) = catcher.requests
+    timestamp = request.headers["x-signature-timestamp"]
+    signed = f"{timestamp}.".encode() + request.body
+    digest = hmac.new(b"shared-secret", signed, "sha256").hexdigest()
+    assert request.headers["x-signature-256"] == f"sha256={digest}"
+    assert timestamp == str(int(FakeClock().now().timestamp()))
+
+
+def test_what_alertmanager_does_not_know_has_keys_of_its_own() -> None:
+    plain = render_payload(make_notification(), Links(""))
+    full = render_payload(
+        make_notification(is_drill=True, escalation="x", dependents=(make_alert("Slow"),)),
+        Links(""),
+    )
+    notice = replace(make_notification(), alerts=(), firing_count=0, notice=Notice("Digest"))
+
+    assert {"drill", "escalation", "dependents", "notice"}.isdisjoint(plain)
+    assert (full["drill"], full["escalation"]) == (True, "x")
+    assert full["dependents"][0]["labels"]["alertname"] == "Slow"
+    assert render_payload(notice, Links(""))["status"] == "notice"
+    assert render_payload(notice, Links(""))["notice"]["title"] == "Digest"

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.notify.apprise.config import AppriseConfig
 from resumatch_monitor.notify.email.config import EmailConfig
 from resumatch_monitor.notify.pagerduty.config import PagerDutyConfig
 from resumatch_monitor.notify.slack.config import SlackConfig
@@ -22,3 +23,5 @@ class ReceiverConfig(ConfigModel):
     """Webhooks."""
     pagerduty: list[PagerDutyConfig] = Field(default_factory=list[PagerDutyConfig])
     """Incidents in PagerDuty."""
+    apprise: list[AppriseConfig] = Field(default_factory=list[AppriseConfig])
+    """The services that the library Apprise knows."""

@@ -158,7 +158,7 @@ def notification_to_json(notification: Notification) -> dict[str, Any]:
         "created_at_ms": to_milliseconds(notification.created_at),
         "is_repeat": notification.is_repeat,
         "external_labels": dict(notification.external_labels),
-        "notice": None if notification.notice is None else _notice_to_json(notification.notice),
+        "notice": None if notification.notice is None else notice_to_json(notification.notice),
         "is_drill": notification.is_drill,
         "escalation": notification.escalation,
         "dependents": [_alert_to_json(alert) for alert in notification.dependents],
@@ -201,7 +201,8 @@ def _common(mappings: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _notice_to_json(notice: Notice) -> dict[str, Any]:
+def notice_to_json(notice: Notice) -> dict[str, Any]:
+    """Return a notice as JSON, as it is kept and as webhooks show it."""
     return {
         "title": notice.title,
         "text": notice.text,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from resumatch_monitor.notify.apprise.notifier import AppriseNotifier
 from resumatch_monitor.notify.config import ReceiverConfig
 from resumatch_monitor.notify.context import NotifierContext
 from resumatch_monitor.notify.email.notifier import EmailNotifier
@@ -49,6 +50,7 @@ REGISTRY: Mapping[str, Kind] = {
         2,
         keeps_incidents=True,
     ),
+    "apprise": Kind(lambda r, context: [(c, AppriseNotifier(c, context)) for c in r.apprise], 1),
 }
 
 

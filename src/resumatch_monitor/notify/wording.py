@@ -12,6 +12,8 @@ from resumatch_monitor.notify.notification import Notification
 
 _RUNBOOK_NAMES = ("runbook_url", "runbook", "action")
 _LONGEST_SUBJECT = 150
+MOST_DEPENDENTS = 10
+"""Alerts that are dragged along and that a message names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,35 @@ def render_counts(notification: Notification) -> str:
     return f"{text} (a reminder: nothing changed)" if notification.is_repeat else text
 
 
+def render_notes(notification: Notification) -> list[str]:
+    """Render what there is to know before anything else, a line each: a drill, an escalation."""
+    notes = [
+        "DRILL: nothing is wrong; the way of an alert is being tried."
+        if notification.is_drill
+        else "",
+        f"Escalated: {_after_colon(notification.escalation)}" if notification.escalation else "",
+        notification.mute_note,
+    ]
+    return [one_line(note) for note in notes if note]
+
+
+def describe_group(notification: Notification) -> str:
+    """Return what the alerts of the group share, for example `alertname=Slow, job=api`."""
+    return ", ".join(f"{name}={one_line(value)}" for name, value in notification.group_labels.pairs)
+
+
+def describe_dependents(
+    notification: Notification, *, most: int = MOST_DEPENDENTS
+) -> tuple[str, ...]:
+    """Name the alerts that are not told since these drag them along; the rest is counted."""
+    lines = [
+        f"{one_line(each.name)}{_where(each, notification)}"
+        for each in notification.dependents[:most]
+    ]
+    hidden = len(notification.dependents) - len(lines)
+    return (*lines, *([f"and {hidden} more"] if hidden else []))
+
+
 def describe_alert(alert: Alert, notification: Notification, links: Links) -> AlertText:
     """Put what there is to say about `alert` into words."""
     annotations = alert.annotations
@@ -149,6 +180,22 @@ def one_line(text: str) -> str:
 def clip(text: str, longest: int) -> str:
     """Cut `text` to `longest` characters, showing that it was cut."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def _where(alert: Alert, notification: Notification) -> str:
+    labels = {
+        name: value
+        for name, value in notification.labels_of(alert).pairs
+        if name not in (ALERT_NAME, SEVERITY) and name not in notification.external_labels
+    }
+    where = ", ".join(f"{name}={one_line(value)}" for name, value in labels.items())
+    return f" ({where})" if where else ""
+
+
+def _after_colon(text: str) -> str:
+    """Return `text` without a leading `escalated:`, which the line begins with already."""
+    head, colon, rest = text.partition(":")
+    return rest.strip() if colon and head.strip().lower() == "escalated" else text.strip()
 
 
 def _leading(notification: Notification) -> list[Alert]:

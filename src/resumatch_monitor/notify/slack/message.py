@@ -2,66 +2,132 @@
 
 from typing import Any
 
-from resumatch_monitor.notify.notification import Notification, NotificationKind
+from resumatch_monitor.alerts.alert import Alert, AlertStatus
+from resumatch_monitor.notify.context import ActionLinks
+from resumatch_monitor.notify.diagnosis import Diagnosis
+from resumatch_monitor.notify.notification import Notice, Notification, NotificationKind
+from resumatch_monitor.notify.slack.blocks import (
+    LONGEST_PART,
+    Blocks,
+    actions,
+    context,
+    escape,
+    fields,
+    link,
+    part,
+    section,
+)
 from resumatch_monitor.notify.wording import (
     AlertText,
     Links,
     clip,
     describe_alert,
+    describe_dependents,
+    describe_group,
     render_counts,
+    render_notes,
     render_subject,
 )
 
-# https://docs.slack.dev/reference/block-kit/blocks/section-block: 3,000 characters a text.
-# All of a message's blocks together are refused beyond about 13,200.
 _MOST_ALERTS = 8
+_MOST_WITH_BUTTONS = 3
 _LONGEST_SECTION = 1400
-_LONGEST_PART = 500
-_LONGEST_URL = 1000
+_LONGEST_NOTICE = 2900
+_RESERVE = 1500
+_RECIPIENT = "slack"
 _COLOURS = {"critical": "#d13438", "warning": "#e8a317", "info": "#2f7fd1"}
 _RESOLVED_COLOUR = "#2e9e5b"
 
 
-def render_message(notification: Notification, links: Links) -> dict[str, Any]:
+def render_message(
+    notification: Notification, diagnosis: Diagnosis, links: Links, action_links: ActionLinks
+) -> dict[str, Any]:
     """Render the JSON that an incoming webhook takes."""
     subject = escape(render_subject(notification))
-    blocks: list[dict[str, Any]] = [
-        _section(_render_alert(describe_alert(alert, notification, links)))
-        for alert in notification.alerts[:_MOST_ALERTS]
-    ]
+    blocks = Blocks(reserve=_RESERVE)
     if notification.notice is not None:
-        blocks.insert(0, _section(_part(notification.notice.text or notification.notice.title)))
+        _add_notice(blocks, notification, notification.notice)
+        shown = 0
+    else:
+        shown = _add_alerts(blocks, notification, diagnosis, links, action_links)
+    blocks.release()
+    dependents = describe_dependents(notification)
+    if dependents:
+        blocks.add(context(f"*Drags along:* {part('; '.join(dependents))}"))
+    blocks.add(context(_render_footer(notification, links, shown)))
     # The same for a group's firing and resolved messages.
-    blocks[0]["block_id"] = notification.dedup_key
-    blocks.append(_context(_render_footer(notification, links)))
+    blocks.blocks[0]["block_id"] = notification.dedup_key
     return {
         "text": subject,
         "attachments": [
-            {"color": _choose_colour(notification), "fallback": subject, "blocks": blocks}
+            {"color": _choose_colour(notification), "fallback": subject, "blocks": blocks.blocks}
         ],
     }
 
 
-def escape(text: str) -> str:
-    """Escape what Slack reads as markup, mentions of a whole channel among it."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _add_alerts(
+    blocks: Blocks,
+    notification: Notification,
+    diagnosis: Diagnosis,
+    links: Links,
+    action_links: ActionLinks,
+) -> int:
+    """Add alerts as long as there is room, and what is known of them; return how many."""
+    notes = [part(note) for note in render_notes(notification)]
+    shown = 0
+    for alert in notification.alerts[:_MOST_ALERTS]:
+        text = describe_alert(alert, notification, links)
+        added = [section(_render_alert(text, notes if not shown else []))]
+        if not shown:
+            added += _render_diagnosis(diagnosis, links)
+        if shown < _MOST_WITH_BUTTONS and alert.status is AlertStatus.FIRING:
+            added += _render_buttons(alert, text, action_links)
+        if not blocks.add(*added) and not blocks.add(added[0]):
+            break
+        shown += 1
+    return shown
 
 
-def _render_alert(text: AlertText) -> str:
-    title = f"*{_part(text.name)}* {_part(text.state)} ({_part(text.severity)})"
+def _add_notice(blocks: Blocks, notification: Notification, notice: Notice) -> None:
+    lines = [f"*{part(notice.title)}*", *map(part, render_notes(notification))]
+    lines += _clip_lines(notice.text.splitlines())
+    blocks.add(section("\n".join(lines)))
+    for each in notice.sections:
+        listed = [f"• {line}" for line in _clip_lines(each.lines)]
+        is_room = blocks.add(section("\n".join([f"*{part(each.title)}*", *listed])))
+        if not is_room:
+            blocks.release()
+            blocks.add(context("There is more than a message holds; the monitor's pages show it."))
+            break
+
+
+def _clip_lines(lines: list[str] | tuple[str, ...]) -> list[str]:
+    """Return as many lines, as markup, as a section has room for, saying how many are left out."""
+    kept: list[str] = []
+    length = LONGEST_PART
+    for line in map(part, lines):
+        length += len(line) + 3
+        if length > _LONGEST_NOTICE:
+            kept.append(f"and {len(lines) - len(kept)} more")
+            break
+        kept.append(line)
+    return kept
+
+
+def _render_alert(text: AlertText, notes: list[str]) -> str:
+    title = link(text.url, text.name, bold=True)
     lines = [
-        _link(text.url, text.name, bold=True) + f" {_part(text.state)} ({_part(text.severity)})"
-        if text.url
-        else title,
-        _part(text.summary),
-        _part(text.description) if text.description != text.summary else "",
+        *(f"*{note}*" for note in notes),
+        f"{title} {part(text.state)} ({part(text.severity)})",
+        part(text.summary),
+        part(text.description) if text.description != text.summary else "",
         _fact("Value", text.value),
         _fact("Since", text.since),
         _fact("Until", text.ended),
         _fact("Where", text.where),
         _fact("What to do", text.todo),
-        _link(text.runbook_url, "Runbook") if text.runbook_url else "",
-        _link(text.source_url, "Source") if text.source_url else "",
+        link(text.runbook_url, "Runbook") if text.runbook_url else "",
+        link(text.source_url, "Source") if text.source_url else "",
     ]
     kept: list[str] = []
     for line in filter(None, lines):
@@ -71,14 +137,48 @@ def _render_alert(text: AlertText) -> str:
     return "\n".join(kept)
 
 
-def _render_footer(notification: Notification, links: Links) -> str:
-    parts = [render_counts(notification)]
-    hidden = max(len(notification.alerts) - _MOST_ALERTS, 0) + notification.truncated_count
-    if hidden:
+def _render_diagnosis(diagnosis: Diagnosis, links: Links) -> list[dict[str, Any]]:
+    pairs = [
+        (fact.name, link(links.to(fact.path), fact.text) if fact.path else part(fact.text))
+        for fact in diagnosis.facts
+    ]
+    if diagnosis.sparkline:
+        pairs.append(("Lately", f"`{part(diagnosis.sparkline)}`"))
+    blocks = [fields(pairs)] if pairs else []
+    if diagnosis.todo:
+        blocks.append(section(f"*What to do first:* {part(diagnosis.todo)}"))
+    return blocks
+
+
+def _render_buttons(
+    alert: Alert, text: AlertText, action_links: ActionLinks
+) -> list[dict[str, Any]]:
+    if alert.is_event:
+        return actions([("Open", text.url)])
+    urls = action_links.urls(alert, _RECIPIENT)
+    return actions(
+        [
+            ("Acknowledge", urls.acknowledge),
+            ("Snooze 1 h", urls.snooze),
+            ("Silence", urls.silence),
+            ("Open", text.url),
+        ]
+    )
+
+
+def _render_footer(notification: Notification, links: Links, shown: int) -> str:
+    counts = render_counts(notification)
+    parts = [counts] if counts else []
+    group = describe_group(notification)
+    if notification.kind is NotificationKind.RESOLVED and group:
+        parts.append(f"Resolved: {part(clip(group, 200))}")
+    hidden = len(notification.alerts) - shown + notification.truncated_count
+    if hidden > 0 and notification.notice is None:
         parts.append(f"{hidden} more not shown")
-    if links.to_alerts:
-        parts.append(_link(links.to_alerts, "ResuMatch Monitor"))
-    return " · ".join(parts)
+    page = links.to(notification.notice.path) if notification.notice else ""
+    if page or links.to_alerts:
+        parts.append(link(page or links.to_alerts, "ResuMatch Monitor"))
+    return " · ".join(parts) or "ResuMatch Monitor"
 
 
 def _choose_colour(notification: Notification) -> str:
@@ -88,23 +188,4 @@ def _choose_colour(notification: Notification) -> str:
 
 
 def _fact(name: str, value: str) -> str:
-    return f"*{name}:* {_part(value)}" if value else ""
-
-
-def _link(url: str, text: str, *, bold: bool = False) -> str:
-    if len(url) > _LONGEST_URL:
-        return _part(text)
-    link = f"<{escape(url).replace('|', '%7C')}|{_part(text).replace('|', '¦')}>"
-    return f"*{link}*" if bold else link
-
-
-def _part(text: str) -> str:
-    return escape(clip(text, _LONGEST_PART))
-
-
-def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-
-
-def _context(text: str) -> dict[str, Any]:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+    return f"*{name}:* {part(value)}" if value else ""

@@ -19,13 +19,16 @@ class SlackNotifier:
     def __init__(self, config: SlackConfig, context: NotifierContext) -> None:
         url = config.webhook_url.get_secret_value()
         self.destination = f"{_SLACK_PREFIX}T…" if url.startswith(_SLACK_PREFIX) else mask_url(url)
-        self._links = context.links
+        self._context = context
         self._sender = HttpSender(
             client=context.client, clock=context.clock, url=url, secrets=url_secrets(url)
         )
 
     async def notify(self, notification: Notification, attempt: Attempt) -> Receipt:
-        body = orjson.dumps(render_message(notification, self._links))
+        context = self._context
+        diagnosis = await context.find_diagnosis(notification)
+        message = render_message(notification, diagnosis, context.links, context.actions)
+        body = orjson.dumps(message)
         answer = await self._sender.post(body, {"Idempotency-Key": attempt.key})
         if answer.media_type == "text/html":
             # A sign-in page or a proxy's error page: Slack itself answers a plain "ok".

@@ -15,5 +15,8 @@ class WebhookConfig(ConfigModel):
     """Where it is sent."""
     bearer_token: SecretStr = SecretStr("")
     """Sent as `Authorization: Bearer …`."""
+    secret: SecretStr = SecretStr("")
+    """Signs what is sent: `X-Signature-256` is `sha256=` and the hexadecimal HMAC-SHA-256, with
+    this as its key, of `X-Signature-Timestamp` (seconds since 1970), a full stop and the body."""
     send_resolved: bool = True
     """Whether the end is told as well."""

@@ -1,0 +1,1 @@
+"""Notifications through the services that the library Apprise knows."""
