@@ -71,12 +71,14 @@ class Choice:
     Attributes:
         labels: The label sets of the S series that are chosen.
         rows: (S,) their positions among all series.
-        of_block: For each block, the positions in it and the label sets.
+        of_block: For each of the B blocks, the positions in it and the label sets.
+        counts: (B,) how many series that are.
     """
 
     labels: SteadyLabels
     rows: IndexArray
     of_block: Sequence[tuple[IndexArray | slice, SteadyLabels]]
+    counts: IndexArray
 
 
 class SharedSeries:
@@ -84,6 +86,7 @@ class SharedSeries:
 
     def __init__(self, blocks: Sequence[SeriesBlock]) -> None:
         self.blocks = blocks
+        self.lengths = np.array([len(block.timestamps) for block in blocks], dtype=np.int64)
         self.size = sum(block.size for block in blocks)
         self.count = sum(len(block.labels) for block in blocks)
         self._whole = np.ones(self.count, dtype=np.bool_)
@@ -169,10 +172,7 @@ class SharedRows:
     @property
     def size(self) -> int:
         """How many samples these series have."""
-        return sum(
-            len(labels) * len(block.timestamps)
-            for block, (_, labels) in zip(self.series.blocks, self.choice.of_block, strict=True)
-        )
+        return int(self.choice.counts @ self.series.lengths)
 
     def blocks(self) -> list[SeriesBlock]:
         """Return the samples."""
@@ -192,10 +192,7 @@ class SharedRows:
         choice = self.choice
         if not len(choice.rows):
             return []
-        if self.size > SLAB_CELLS or not self.series.are_whole(choice.rows):
-            return None
-        singles = [len(labels) == 1 for _, labels in choice.of_block]
-        if any(singles) and not self._are_all_single(singles):
+        if not self._is_one_piece() or not self.series.are_whole(choice.rows):
             return None
         result = self.series.apply(function, len(choice.rows))
         if result is None:
@@ -203,11 +200,15 @@ class SharedRows:
         values, present = result[0][choice.rows], result[1][choice.rows]
         return [Piece(choice.labels, values, None if present.all() else present)]
 
-    def _are_all_single(self, singles: Sequence[bool]) -> bool:
-        """Tell whether single series are all there is, few enough to be one piece."""
-        count = sum(singles)
-        is_small = count < RAGGED_ROWS and self.size < RAGGED_SAMPLES
-        return is_small and count == len(self.choice.labels)
+    def _is_one_piece(self) -> bool:
+        """Tell whether the series would be laid out as one, if none had gaps."""
+        size = self.size
+        single_count = int(np.count_nonzero(self.choice.counts == 1))
+        if not single_count:
+            return size <= SLAB_CELLS
+        # Series that are alone in their blocks are laid out apart from the others.
+        is_small = single_count < RAGGED_ROWS and size < RAGGED_SAMPLES
+        return is_small and single_count == len(self.choice.labels)
 
 
 class SharingQueryable(Queryable):

@@ -69,10 +69,12 @@ class Catalogue:
             count = len(sequence.labels)
             rows.append(np.arange(first, first + count, dtype=np.int64)[positions])
             first += count
+        counts = np.array([len(found) for _, found in of_block], dtype=np.int64)
         if len(of_block) == 1:
-            return Choice(of_block[0][1], rows[0], of_block)
+            return Choice(of_block[0][1], rows[0], of_block, counts)
         labels = SteadyLabels(each for _, found in of_block for each in found)
-        return Choice(labels, np.concatenate(rows) if rows else np.empty(0, np.int64), of_block)
+        joined = np.concatenate(rows) if rows else np.empty(0, np.int64)
+        return Choice(labels, joined, of_block, counts)
 
 
 class Catalogues:

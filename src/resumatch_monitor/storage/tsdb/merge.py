@@ -163,6 +163,9 @@ def _join(pieces: Sequence[Piece], ids: IdArray) -> JoinedSeries:
 
 def intersect_sorted(ids: IdArray, wanted: IdArray) -> tuple[IdArray, IdArray]:
     """Return those of `wanted` that are in `ids`, and their positions there; both ascending."""
+    # Most of what is held in small parts has nothing to do with what is asked for.
+    if not len(ids) or not len(wanted) or ids[-1] < wanted[0] or wanted[-1] < ids[0]:
+        return ids[:0], np.empty(0, dtype=np.int32)
     if len(ids) == len(wanted) and np.array_equal(ids, wanted):
         return ids, np.arange(len(ids), dtype=np.int32)
     few, many = (wanted, ids) if len(wanted) <= len(ids) else (ids, wanted)
