@@ -124,9 +124,21 @@ def _describe(peer: Peer, parameters: Mapping[str, str] | None = None) -> System
 
 @contextlib.contextmanager
 def _run_ours(folder: Path, setup: Setup) -> Generator[System]:
+    with run_monitor(folder, setup.render()) as system:
+        yield system
+
+
+@contextlib.contextmanager
+def run_monitor(folder: Path, config_text: str) -> Generator[System]:
+    """Run the monitor with everything under `folder`, without the rules that it brings along.
+
+    Args:
+        folder: Exists.
+        config_text: The configuration but for rules and accounts.
+    """
     config = folder / "monitor.yaml"
     config.write_text(
-        setup.render()
+        config_text
         + "default_rules: false\n"
         + f"auth: {{tokens: [{{name: benchmark, token: {_TOKEN}, role: admin}}]}}\n"
     )
