@@ -24,6 +24,8 @@ from resumatch_monitor.collectors.manager import CollectorManager, build_collect
 from resumatch_monitor.config.check import load_rules
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.dependencies import Dependencies
+from resumatch_monitor.dispatch.digest.digester import Digester
+from resumatch_monitor.dispatch.digest.plans import build_plans
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.handlings import Handlings
@@ -68,6 +70,7 @@ from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.digests import SqlDigests
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
@@ -146,6 +149,7 @@ class Monitor:
                 "dispatch": self.dispatcher.run,
                 "disk": self._disk_watch.run,
                 **self.outbox.loops(),
+                "dispatch: digests": self.digester.run,
                 "dispatch: retention": self._retention.run,
                 "dispatch: silences": self.silences.run,
                 "dispatch: warnings of silences": self._silence_warnings.run,
@@ -247,6 +251,19 @@ class Monitor:
             firing=self.firing,
         )
         self._build_silence_warnings(integrations)
+        self.digester = Digester(
+            plans=build_plans(
+                build_route(alerting),
+                config=alerting.digests,
+                integrations=integrations,
+                locations={each.name: each.location for each in alerting.receivers},
+            ),
+            store=SqlDigests(self.stores.database),
+            on_outbox_change=self.outbox.wake,
+            clock=self.clock,
+            ids=self.ids,
+            external_labels=Labels.of(self.config.global_.external_labels),
+        )
         self._retention = Retention(
             prunables=[self.alert_store, self.outbox_store, self.handlings],
             outbox=self.outbox,

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resumatch_monitor.kit.models import ConfigModel, Text
+from resumatch_monitor.kit.zones import find_zone
 
 Span = tuple[int, int]
 """First and last of a range, both included."""
@@ -140,20 +140,6 @@ class NamedIntervalConfig(ConfigModel):
     """Its name."""
     time_intervals: list[TimeIntervalConfig] = Field(max_length=_MOST)
     """The stretches of time; any of them will do."""
-
-
-def find_zone(name: str) -> ZoneInfo:
-    """Return the time zone called `name`.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:  # Not found, a folder, a way out of it.
-        raise ValueError(
-            f"there is no time zone {name!r}; write for example Europe/Berlin"
-        ) from error
 
 
 def parse_time(text: str) -> int:

@@ -11,13 +11,13 @@ from resumatch_monitor.dispatch.interval_config import (
     NamedIntervalConfig,
     Span,
     TimeIntervalConfig,
-    find_zone,
     parse_days,
     parse_months,
     parse_time,
     parse_weekdays,
     parse_years,
 )
+from resumatch_monitor.kit.zones import find_zone
 
 _FARTHEST_DAYS = 400
 _MINUTE = timedelta(minutes=1)

@@ -6,10 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from resumatch_monitor.dispatch.interval_config import find_zone
 from resumatch_monitor.dispatch.route_config import NO_ESCALATION
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.kit.zones import find_zone
 
 _FEWEST_CHANGES = 3
 _MOST_CHANGES = 100

@@ -1,8 +1,9 @@
 """`alerting.receivers`: a receiver and the integrations that it sends through."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.kit.zones import find_zone
 from resumatch_monitor.notify.apprise.config import AppriseConfig
 from resumatch_monitor.notify.email.config import EmailConfig
 from resumatch_monitor.notify.pagerduty.config import PagerDutyConfig
@@ -25,3 +26,12 @@ class ReceiverConfig(ConfigModel):
     """Incidents in PagerDuty."""
     apprise: list[AppriseConfig] = Field(default_factory=list[AppriseConfig])
     """The services that the library Apprise knows."""
+    location: str = ""
+    """The time zone of its readers, for example `Europe/Berlin`; that of `digests` without it."""
+
+    @field_validator("location")
+    @classmethod
+    def _check_location(cls, name: str) -> str:
+        if name:
+            find_zone(name)
+        return name
