@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.alerting.latency import measure_latency
 from benchmarks.alerting.report import render_report
 from benchmarks.alerting.storm import measure_storm
-from benchmarks.alerting.systems import ALERTMANAGER
 from benchmarks.metrics.machine import describe_machine
 from benchmarks.metrics.systems import OURS
+from tests.support.peers import ALERTMANAGER
 
 _ROOT = Path(__file__).parents[2]
 _ROUNDS = 3

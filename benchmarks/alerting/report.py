@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from benchmarks.alerting.systems import ALERTMANAGER, BOTH
+from benchmarks.alerting.systems import BOTH
 from benchmarks.metrics.systems import OURS
+from tests.support.peers import ALERTMANAGER
 
 _MIB = 1024 * 1024
 _METHOD = """\

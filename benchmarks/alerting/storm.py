@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alerting.servers import Catcher
-from benchmarks.alerting.systems import ALERTMANAGER, run_alertmanager_alone
+from benchmarks.alerting.systems import run_alertmanager_alone
 from benchmarks.metrics.client import Client
 from benchmarks.metrics.systems import OURS, System, run_monitor
+from tests.support.peers import ALERTMANAGER
 
 GROUPS = 50
 _ALERTS_PER_REQUEST = 500

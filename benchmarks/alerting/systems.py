@@ -5,9 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from benchmarks.metrics.systems import System
-from tests.support.peers import PROMETHEUS, Peer, run_alertmanager, run_prometheus
-
-ALERTMANAGER = "prometheus-alertmanager"
+from tests.support.peers import ALERTMANAGER, PROMETHEUS, Peer, run_alertmanager, run_prometheus
 
 BOTH = f"{PROMETHEUS} and {ALERTMANAGER}"
 

@@ -1,4 +1,4 @@
-"""Real Prometheus and VictoriaMetrics servers, each in a folder of its own on a loopback port.
+"""Real servers of the field, each in a folder of its own on a loopback port.
 
 Nothing here knows pytest, so that benchmarks use it too. In tests, `@pytest.mark.peer(NAME)` skips
 where the program is absent (and fails in CI), and the fixtures `prometheus` and `victoria_metrics`
@@ -19,6 +19,7 @@ from pathlib import Path
 
 PROMETHEUS = "prometheus"
 VICTORIA_METRICS = "victoria-metrics"
+ALERTMANAGER = "prometheus-alertmanager"
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -121,6 +122,36 @@ def run_victoria_metrics(
         ]
 
     with _run(VICTORIA_METRICS, build, folder, "/health", port) as peer:
+        yield peer
+
+
+@contextlib.contextmanager
+def run_alertmanager(
+    folder: Path, *, config: str, arguments: Sequence[str] = (), port: int | None = None
+) -> Generator[Peer]:
+    """Run an Alertmanager of its own, without a cluster, with `folder` for its data.
+
+    `port` is as in `run_prometheus`.
+
+    Raises:
+        PeerError: When it is not installed, or not ready within a minute.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config_path = folder / "alertmanager.yml"
+    config_path.write_text(config)
+
+    def build(port: int) -> list[str]:
+        return [
+            _require(ALERTMANAGER),
+            f"--config.file={config_path}",
+            f"--storage.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+            *arguments,
+        ]
+
+    with _run(ALERTMANAGER, build, folder, "/-/ready", port) as peer:
         yield peer
 
 
