@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-import resumatch_monitor.cli
+import resumatch_monitor.cli.commands
 from resumatch_monitor.storage.sql.database import Database
 
 for _ in ("the first start", "a later one"):

@@ -1,6 +1,7 @@
 """All the parts joined."""
 
 import asyncio
+import functools
 import logging
 import os
 import shutil
@@ -46,6 +47,7 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.loops import Supervisor
+from resumatch_monitor.kit.memory import keep_giving_back
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.discovery import Discovery
 from resumatch_monitor.metrics.label_limits import LabelLimits
@@ -148,6 +150,7 @@ class Monitor:
             {
                 "dispatch": self.dispatcher.run,
                 "disk": self._disk_watch.run,
+                "memory": functools.partial(keep_giving_back, self.clock),
                 **self.outbox.loops(),
                 "dispatch: digests": self.digester.run,
                 "dispatch: retention": self._retention.run,

@@ -1,6 +1,7 @@
 """Runs a monitor until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -49,6 +50,8 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
     try:
         await monitor.start()
         await _announce(monitor, address)
+        # What a start makes stays for good: no collection need go through it again.
+        gc.freeze()
         await server.serve_until(stop)
     finally:
         logger.info("Stopping")

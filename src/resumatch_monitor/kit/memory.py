@@ -6,16 +6,20 @@ of it back at once costs as much: a query whose arrays of two mebibytes come fro
 each time spends three quarters of its time on page faults.
 """
 
+import asyncio
 import ctypes
 import sys
 from collections.abc import Callable
 from typing import cast
+
+from resumatch_monitor.kit.clock import Clock
 
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 4 * 1024 * 1024
 _KEPT_BYTES = 16 * 1024 * 1024
 _ARENAS = 2
+_PAUSE_SECONDS = 10.0
 
 
 def keep_memory_small() -> bool:
@@ -34,11 +38,18 @@ def keep_memory_small() -> bool:
 def give_memory_back() -> bool:
     """Return to the system what is free in between; tell whether there was any.
 
-    For after work that used much, and comes seldom: it takes milliseconds, and what is needed again
-    soon comes anew, page by page.
+    It takes up to some milliseconds, and what is needed again comes anew, page by page: nothing for
+    after each query.
     """
     trim = _find("malloc_trim")
     return trim is not None and trim(0) == 1
+
+
+async def keep_giving_back(clock: Clock) -> None:
+    """Give back now and then what a start, large queries and bodies leave free; a loop."""
+    while True:
+        await asyncio.to_thread(give_memory_back)
+        await clock.sleep(_PAUSE_SECONDS)
 
 
 def _find(name: str) -> Callable[..., int] | None:

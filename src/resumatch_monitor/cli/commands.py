@@ -45,7 +45,7 @@ TOKEN_VARIABLE = "RESUMATCH_MONITOR_TOKEN"  # noqa: S105 - the name of a variabl
 _OK, _FAILED, _USAGE = 0, 1, 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit status."""
     options = _build_parser().parse_args(arguments)
     try:
