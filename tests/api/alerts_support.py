@@ -1,6 +1,6 @@
 """The routes of alerts over a database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -14,8 +14,10 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
+from resumatch_monitor.storage.sql.quality import SqlQuality
 from tests.dispatch.builders import make_alert
 from tests.support.clock import FakeClock
+from tests.support.ids import SequentialIds
 from tests.support.web import make_guard
 
 EXPR = "up == 0"
@@ -26,26 +28,32 @@ def build_alerts_router(
     *,
     pending: Sequence[Alert] = (),
     clock: FakeClock | None = None,
+    firing: Iterable[Alert] = (),
     handlings: Handlings | None = None,
     mute_of: Callable[[Alert, datetime], Mute | None] = lambda _alert, _now: None,
     expr: str = EXPR,
 ) -> APIRouter:
     """Return the routes; the alert that `make_alert` makes has the expression `expr`."""
     clock = clock or FakeClock()
+    handlings = handlings or Handlings(store=SqlHandlings(database), clock=clock)
     fingerprint = make_alert().fingerprint
     return build_router(
         sources=AlertSources(
             reader=SqlHandledAlerts(database),
             standings=Standings(
+                firing=firing,
+                find_handling=handlings.find,
                 pending=lambda: pending,
                 mute_of=mute_of,
                 receivers=lambda _labels: ["default"],
                 clock=clock,
             ),
-            handlings=handlings or Handlings(store=SqlHandlings(database), clock=clock),
+            handlings=handlings,
+            quality=SqlQuality(database),
             deliveries=SqlOutbox(database),
             expression=lambda asked: expr if asked == fingerprint else None,
             has_channel=lambda: False,
+            ids=SequentialIds(),
         ),
         guard=make_guard(),
     )

@@ -20,8 +20,10 @@ ALERT = make_alert(value=float("inf"))
 PENDING = make_alert("HighResponseTime", severity="warning")
 
 
-def router(database: Database, pending: Sequence[Alert] = (PENDING,)) -> APIRouter:
-    return build_alerts_router(database, pending=pending)
+def router(
+    database: Database, pending: Sequence[Alert] = (PENDING,), firing: Sequence[Alert] = (ALERT,)
+) -> APIRouter:
+    return build_alerts_router(database, pending=pending, firing=firing)
 
 
 async def test_needs_somebody_who_is_known(database: Database) -> None:
@@ -74,12 +76,13 @@ async def test_lists_what_fires(database: Database) -> None:
 async def test_pages_through_pending_and_stored_alerts_without_a_gap(database: Database) -> None:
     stored = [make_alert(n=str(number)) for number in range(5)]
     pending = [make_alert("Waiting", n=str(number)) for number in range(5)]
-    await SqlAlerts(database).put(stored, at=START)
+    over = [resolve(each, START + timedelta(minutes=1)) for each in stored[3:]]
+    await SqlAlerts(database).put([*stored, *over], at=START)
 
     for limit in (1, 2, 3, 5, 7):
         seen: list[str] = []
         cursor = ""
-        async with serve(router(database, pending)) as client:
+        async with serve(router(database, pending, stored[:3])) as client:
             for _ in range(20):
                 url = f"/api/monitor/alerts?limit={limit}&cursor={cursor}"
                 page: dict[str, Any] = (await client.get(url)).json()

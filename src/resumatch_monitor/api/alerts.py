@@ -8,11 +8,14 @@ from fastapi import APIRouter, Depends
 from resumatch_monitor.api.alerts_actions import add_action_routes
 from resumatch_monitor.api.alerts_detail import add_detail_route
 from resumatch_monitor.api.alerts_list import add_list_routes
+from resumatch_monitor.api.alerts_quality import add_quality_routes
 from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.dispatch.handled import HandledReader
 from resumatch_monitor.dispatch.handlings import Handlings
+from resumatch_monitor.dispatch.quality import QualityStore
 from resumatch_monitor.dispatch.reading import DeliveryReader
+from resumatch_monitor.kit.ids import Ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,7 @@ class AlertSources:
         reader: Firing and resolved alerts.
         standings: Tells where an alert stands.
         handlings: Takes what people do.
+        quality: What people judged, and what they say was missed.
         deliveries: What was sent about them.
         expression: The query behind an alert's fingerprint, if it comes from a rule.
         has_channel: Whether any alert can reach anybody outside the monitor's own pages.
@@ -31,9 +35,11 @@ class AlertSources:
     reader: HandledReader
     standings: Standings
     handlings: Handlings
+    quality: QualityStore
     deliveries: DeliveryReader
     expression: Callable[[str], str | None]
     has_channel: Callable[[], bool]
+    ids: Ids
 
 
 def build_router(*, sources: AlertSources, guard: Guard) -> APIRouter:
@@ -48,14 +54,23 @@ def build_router(*, sources: AlertSources, guard: Guard) -> APIRouter:
     add_action_routes(
         router,
         handlings=sources.handlings,
-        reader=sources.reader,
+        firing=sources.standings.firing,
         clock=sources.standings.clock,
         guard=guard,
     )
+    add_quality_routes(
+        router,
+        store=sources.quality,
+        clock=sources.standings.clock,
+        ids=sources.ids,
+        guard=guard,
+    )
+    # The last, or it would take the paths of the others for fingerprints.
     add_detail_route(
         router,
         reader=sources.reader,
         standings=sources.standings,
+        quality=sources.quality,
         deliveries=sources.deliveries,
         expression=sources.expression,
     )

@@ -1,6 +1,6 @@
 """What people do about alerts: one, many at once, or all that match."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alerts_render import render_handling
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.timerange import parse_time
-from resumatch_monitor.dispatch.handled import AlertFilter, HandledReader
 from resumatch_monitor.dispatch.handling import Outcome
 from resumatch_monitor.dispatch.handling_actions import (
     LONGEST_NAME,
@@ -28,7 +28,6 @@ from resumatch_monitor.kit.clock import Clock, from_milliseconds
 from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.metrics.labels import Matcher
 
-_MOST_FIRING = 20_000
 _MOST_MATCHERS = 20
 _LONGEST_MATCHER = 1_000
 
@@ -81,7 +80,7 @@ def add_action_routes(
     router: APIRouter,
     *,
     handlings: Handlings,
-    reader: HandledReader,
+    firing: Iterable[Alert],
     clock: Clock,
     guard: Guard,
 ) -> None:
@@ -92,7 +91,7 @@ def add_action_routes(
         body: BulkBody, principal: Annotated[Principal, Depends(guard.editor)]
     ) -> dict[str, Any]:
         action, actor = _to_action(body, clock), _to_actor(principal)
-        fingerprints = await _find_targets(body, reader)
+        fingerprints = _find_targets(body, firing)
         requests = [Request(each, action, actor) for each in dict.fromkeys(fingerprints)]
         results = await handlings.act(requests)
         rendered = [_render_result(result) for result in results]
@@ -173,17 +172,13 @@ def _parse_moment(text: str | None, clock: Clock, name: str) -> datetime | None:
     return from_milliseconds(parse_time(text, clock=clock, name=name))
 
 
-async def _find_targets(body: BulkBody, reader: HandledReader) -> Sequence[str]:
+def _find_targets(body: BulkBody, firing: Iterable[Alert]) -> Sequence[str]:
     if (body.fingerprints is None) == (body.matchers is None):
         raise BadRequestError("Give either fingerprints or matchers.")
     if body.matchers is None:
         return body.fingerprints or ()
     matchers = parse_all(body.matchers)
-    found = [
-        each.record.alert.fingerprint
-        for each in await reader.list_firing(AlertFilter(), limit=_MOST_FIRING)
-        if match_all(matchers, each.record.alert.labels)
-    ]
+    found = [each.fingerprint for each in firing if match_all(matchers, each.labels)]
     if len(found) > MOST_REQUESTS:
         raise BadRequestError(
             f"{len(found)} alerts match, and at most {MOST_REQUESTS} are handled at once:"

@@ -21,6 +21,7 @@ from resumatch_monitor.dispatch.handled import (
     PastOccurrence,
 )
 from resumatch_monitor.dispatch.past import figure_out
+from resumatch_monitor.dispatch.quality import QualityStore
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
 from resumatch_monitor.dispatch.thresholds import suggest_threshold
 from resumatch_monitor.dispatch.timeline import Step, build_timeline
@@ -37,6 +38,7 @@ def add_detail_route(
     *,
     reader: HandledReader,
     standings: Standings,
+    quality: QualityStore,
     deliveries: DeliveryReader,
     expression: Callable[[str], str | None],
 ) -> None:
@@ -68,7 +70,10 @@ def add_detail_route(
             "expr": expr,
             "threshold": _render_threshold(expr, past),
             "history": [_render_past(each) for each in past],
-            "figures": figure_out(past).as_dict(),
+            "figures": {
+                **figure_out(past).as_dict(),
+                "missed": await quality.count_missed(shown["name"]),
+            },
             "notifications": [render_delivery(each) for each in sent],
             **await _describe_present(reader, latest, sent, standings),
         }

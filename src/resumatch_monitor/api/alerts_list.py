@@ -4,8 +4,9 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -24,7 +25,6 @@ from resumatch_monitor.api.paging import (
 from resumatch_monitor.dispatch.handled import (
     AlertFilter,
     AlertState,
-    HandledAlert,
     HandledReader,
 )
 from resumatch_monitor.dispatch.handling import Handling
@@ -34,7 +34,7 @@ from resumatch_monitor.kit.clock import from_milliseconds, isoformat, to_millise
 from resumatch_monitor.metrics.labels import Matcher
 
 MOST_LIVE = 20_000
-"""Alerts that are not over and that lists look at; the oldest of more are left out, and said so."""
+"""Alerts that are not over and that a list holds; some of more are left out, and said so."""
 
 _SCAN_SIZE = 500
 _MOST_SCANNED = 10_000
@@ -93,20 +93,14 @@ class Wanted:
 
     def selects(self, each: StandingAlert) -> bool:
         """Tell whether the list holds `each`, whatever its state."""
-        alert = each.alert
-        return (
-            match_all(self.matchers, alert.labels)
-            and _is_assigned(each.handling, self.assignee)
-            and (not self.text or self._mentions(each))
-        )
-
-    def narrows(self, each: StandingAlert) -> bool:
-        """Tell whether a pending alert is one that the database would have returned."""
         alert, where = each.alert, self.where
         return (
             (not where.severities or alert.severity in where.severities)
             and (not where.sources or alert.source.value in where.sources)
             and (not where.names or alert.name in where.names)
+            and match_all(self.matchers, alert.labels)
+            and _is_assigned(each.handling, self.assignee)
+            and (not self.text or self._mentions(each))
         )
 
     def _mentions(self, each: StandingAlert) -> bool:
@@ -140,7 +134,7 @@ def add_list_routes(
         wanted: Annotated[Wanted, Depends(Wanted.parse)],
         by: Annotated[str, Query(min_length=1, max_length=200)] = "alertname",
     ) -> dict[str, Any]:
-        live, is_cut = await lister.list_live(wanted)
+        live, is_cut = lister.list_live(wanted)
         chosen = [each for each in live if each.state in wanted.states]
         groups = _group(chosen, by)
         return {
@@ -166,7 +160,7 @@ class _Lister:
         counts: dict[str, int] | None = None
         is_cut, following = False, None
         if not place.is_over and wanted.states & _LIVE_STATES:
-            live, is_cut = await self.list_live(wanted)
+            live, is_cut = self.list_live(wanted)
             counts = _count(live)
             chosen = _sort([each for each in live if each.state in wanted.states], sort)
             rest = [each for each in chosen if place.is_before(each, sort)]
@@ -176,18 +170,28 @@ class _Lister:
             over, following = await self._list_over(wanted, place.mark, limit - len(items))
             items.extend(over)
         return {
-            "items": [self._standings.render(each) for each in items],
+            "items": [self._standings.render(each) for each in await self._complete(items)],
             "next_cursor": following,
             "counts": counts,
             "is_cut": is_cut,
         }
 
-    async def list_live(self, wanted: Wanted) -> tuple[list[StandingAlert], bool]:
+    def list_live(self, wanted: Wanted) -> tuple[list[StandingAlert], bool]:
         """Return what is not over in any state, and whether that is not all."""
-        firing = await self._reader.list_firing(wanted.where, limit=MOST_LIVE + 1)
-        pending = [each for each in self._standings.list_pending() if wanted.narrows(each)]
-        live = [*pending, *self._judge(firing[:MOST_LIVE])]
-        return [each for each in live if wanted.selects(each)], len(firing) > MOST_LIVE
+        found = (each for each in self._standings.list_live() if wanted.selects(each))
+        live = list(islice(found, MOST_LIVE + 1))
+        return live[:MOST_LIVE], len(live) > MOST_LIVE
+
+    async def _complete(self, items: Sequence[StandingAlert]) -> list[StandingAlert]:
+        """Add when the alerts of a page were last told, which memory does not know."""
+        live = [each.alert.fingerprint for each in items if each.state in _LIVE_STATES]
+        told = await self._reader.list_notified(live)
+        return [
+            replace(each, notified_at=told.get(each.alert.fingerprint))
+            if each.state in _LIVE_STATES
+            else each
+            for each in items
+        ]
 
     async def _list_over(
         self, wanted: Wanted, mark: PageMark | None, room: int
@@ -211,9 +215,6 @@ class _Lister:
             scanned += len(rows)
         # Few match: the page is not full, and the next one looks further.
         return found, _Place.render_mark(mark)
-
-    def _judge(self, rows: Iterable[HandledAlert]) -> list[StandingAlert]:
-        return [self._standings.judge(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

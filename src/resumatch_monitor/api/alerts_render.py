@@ -1,7 +1,7 @@
 """How alerts, and what people made of them, look in answers."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from resumatch_monitor.alerts.alert import Alert, AlertStatus
 from resumatch_monitor.dispatch.handled import AlertState, HandledAlert, find_state
 from resumatch_monitor.dispatch.handling import Handling
 from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.reading import AlertRecord
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.metrics.labels import Labels
@@ -43,10 +44,14 @@ class Standings:
     """Tells where alerts stand.
 
     Attributes:
+        firing: What fires.
+        find_handling: What people made of an occurrence that is not over.
         pending: The alerts whose condition has not held for long enough, most recent first.
         mute_of: Why an alert is not told for now.
     """
 
+    firing: Iterable[Alert]
+    find_handling: Callable[[OccurrenceId], Handling | None]
     pending: Callable[[], Sequence[Alert]]
     mute_of: Callable[[Alert, datetime], Mute | None]
     receivers: Callable[[Labels], Sequence[str]]
@@ -54,16 +59,25 @@ class Standings:
 
     def judge(self, handled: HandledAlert) -> StandingAlert:
         """Tell where a stored occurrence stands."""
-        now, alert = self.clock.now(), handled.record.alert
-        is_over = alert.is_event or alert.status is AlertStatus.RESOLVED
-        mute = None if is_over else self.mute_of(alert, now)
-        state = find_state(alert, handled.handling, mute, now)
-        notified_at = handled.record.notified_at
-        return StandingAlert(alert, state, mute, handled.handling, notified_at)
+        standing = self._judge(handled.record.alert, handled.handling, self.clock.now())
+        return replace(standing, notified_at=handled.record.notified_at)
+
+    def list_live(self) -> Iterator[StandingAlert]:
+        """Yield what is pending, most recent first, and then what fires; asked often."""
+        yield from self.list_pending()
+        now = self.clock.now()
+        for alert in self.firing:
+            handling = self.find_handling(OccurrenceId(alert.fingerprint, alert.starts_at))
+            yield self._judge(alert, handling, now)
 
     def list_pending(self) -> list[StandingAlert]:
         """Return the pending alerts, most recent first."""
         return [StandingAlert(each, AlertState.PENDING) for each in self.pending()]
+
+    def _judge(self, alert: Alert, handling: Handling | None, now: datetime) -> StandingAlert:
+        is_over = alert.is_event or alert.status is AlertStatus.RESOLVED
+        mute = None if is_over else self.mute_of(alert, now)
+        return StandingAlert(alert, find_state(alert, handling, mute, now), mute, handling)
 
     def render(self, standing: StandingAlert) -> dict[str, Any]:
         """Render ALERT."""

@@ -78,6 +78,7 @@ from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.probes import SqlProbeStore
+from resumatch_monitor.storage.sql.quality import SqlQuality
 from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
 from resumatch_monitor.storage.sql.silences import SqlSilences
 
@@ -235,6 +236,7 @@ class Monitor:
         integrations = build_integrations(alerting.receivers, context)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
+        self.quality_store = SqlQuality(self.stores.database)
         self.handlings = Handlings(store=SqlHandlings(self.stores.database), clock=self.clock)
         self.outbox = Outbox(
             store=self.outbox_store,
@@ -268,7 +270,7 @@ class Monitor:
             external_labels=Labels.of(self.config.global_.external_labels),
         )
         self._retention = Retention(
-            prunables=[self.alert_store, self.outbox_store, self.handlings],
+            prunables=[self.alert_store, self.outbox_store, self.handlings, self.quality_store],
             outbox=self.outbox,
             keep=alerting.retention,
             clock=self.clock,

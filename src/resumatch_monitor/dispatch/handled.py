@@ -1,6 +1,6 @@
 """Alerts with what people made of them, and the questions that lists and pages ask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -98,8 +98,8 @@ class PastOccurrence:
 class HandledReader(Protocol):
     """Answers questions about alerts and what people made of them."""
 
-    async def list_firing(self, where: AlertFilter, *, limit: int) -> list[HandledAlert]:
-        """Return at most `limit` alerts that fire, the latest first."""
+    async def list_notified(self, fingerprints: Sequence[str]) -> Mapping[str, datetime]:
+        """Return when the alerts with these fingerprints were last told, if they were."""
         ...
 
     async def list_over(

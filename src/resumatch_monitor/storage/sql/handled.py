@@ -1,6 +1,6 @@
 """Alerts with what people made of them, read from SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,15 +41,15 @@ class SqlHandledAlerts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_firing(self, where: AlertFilter, *, limit: int) -> list[HandledAlert]:
-        """Return at most `limit` alerts that fire, the latest first."""
-        query = (
-            _narrow(_select_handled(), where)
-            .where(is_firing())
-            .order_by(ALERTS.c.starts_at.desc(), ALERTS.c.id.desc())
-            .limit(limit)
+    async def list_notified(self, fingerprints: Sequence[str]) -> Mapping[str, datetime]:
+        """Return when the alerts with these fingerprints were last told, if they were."""
+        query = select(ALERTS.c.fingerprint, ALERTS.c.notified_at).where(
+            ALERTS.c.fingerprint.in_(fingerprints),
+            ALERTS.c.is_latest,
+            ALERTS.c.notified_at.is_not(None),
         )
-        return await self._fetch(query)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.fingerprint: row.notified_at for row in rows}
 
     async def list_over(
         self, where: AlertFilter, *, after: PageMark | None, limit: int

@@ -65,6 +65,22 @@ ALERT_JOURNAL = Table(
 Index("ix_alert_journal_fingerprint_id", ALERT_JOURNAL.c.fingerprint, ALERT_JOURNAL.c.id)
 Index("ix_alert_journal_at", ALERT_JOURNAL.c.at)
 
+# What no rule caught, in the words of a person.
+MISSED_INCIDENTS = Table(
+    "missed_incidents",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("title", String, nullable=False),
+    # The name of the alert that should have fired; empty if there is none.
+    Column("name", String, nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("text", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
+)
+Index("ix_missed_incidents_starts_at_id", MISSED_INCIDENTS.c.starts_at, MISSED_INCIDENTS.c.id)
+
 # Each step of a delivery's way: queued, attempted, accepted, failed, fell back, acknowledged.
 DELIVERY_STEPS = Table(
     "delivery_steps",

@@ -131,6 +131,21 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "missed_incidents",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("starts_at", base.Moment(), nullable=False),
+        sa.Column("ends_at", base.Moment(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("created_at", base.Moment(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_missed_incidents")),
+    )
+    with op.batch_alter_table("missed_incidents", schema=None) as batch_op:
+        batch_op.create_index("ix_missed_incidents_starts_at_id", ["starts_at", "id"], unique=False)
+
+    op.create_table(
         "delivery_steps",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("delivery_id", sa.Integer(), nullable=False),
@@ -156,6 +171,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_steps_delivery_id")
 
     op.drop_table("delivery_steps")
+    with op.batch_alter_table("missed_incidents", schema=None) as batch_op:
+        batch_op.drop_index("ix_missed_incidents_starts_at_id")
+
+    op.drop_table("missed_incidents")
     with op.batch_alter_table("managed_rules", schema=None) as batch_op:
         batch_op.drop_index("ix_managed_rules_rule_group_position")
 
