@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from prometheus_client import Counter, Gauge, Histogram
 from typing_extensions import override
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
@@ -20,14 +19,13 @@ from resumatch_monitor.promql.deadline import Deadline
 from resumatch_monitor.promql.engine import Answer, QueryEngine, StoreEngine, check_range
 from resumatch_monitor.promql.explain import explain
 from resumatch_monitor.promql.finding import Finding
+from resumatch_monitor.promql.telemetry import QueryMetrics, name_reason
 from resumatch_monitor.promql.value import (
     InstantValue,
     Matrix,
     QueryError,
     QueryLimitError,
     QueryTimeoutError,
-    StoreUnavailableError,
-    UnsupportedError,
 )
 from resumatch_monitor.promql.waiting import Waiting
 
@@ -35,17 +33,6 @@ _MOST_WAITING = 200
 _GRACE = timedelta(seconds=2)
 """How much later than its time-out a query that does not notice it is given up."""
 _LONGEST_ROUND_SECONDS = 1.0
-_KINDS = ("explain", "instant", "range", "read")
-_REASONS = (
-    "bad_query",
-    "execution",
-    "internal",
-    "limit",
-    "timeout",
-    "unavailable",
-    "unsupported",
-)
-
 ResultT = TypeVar("ResultT")
 
 
@@ -94,7 +81,7 @@ class QueryRunner(Querier):
         max_samples: int = DEFAULT_MAX_SAMPLES,
         subquery_step: timedelta = timedelta(minutes=1),
         features: frozenset[str] = frozenset(),
-        metrics: "QueryMetrics | None" = None,
+        metrics: QueryMetrics | None = None,
         helpers: int = 0,
         engine: QueryEngine | None = None,
     ) -> None:
@@ -239,7 +226,7 @@ class QueryRunner(Querier):
                 )
             )
         except QueryError as error:
-            self._metrics.failures.labels(_reason(error)).inc()
+            self._metrics.failures.labels(name_reason(error)).inc()
             return error
 
     async def run_range(
@@ -339,7 +326,7 @@ class QueryRunner(Querier):
             self._metrics.failures.labels("timeout").inc()
             raise QueryTimeoutError(deadline.message) from None
         except BaseException as error:
-            self._metrics.failures.labels(_reason(error)).inc()
+            self._metrics.failures.labels(name_reason(error)).inc()
             raise
         finally:
             deadline.cancel()
@@ -374,47 +361,3 @@ def _in_bounds(work: Callable[[], ResultT]) -> ResultT:
         raise QueryLimitError("the query is nested too deeply") from None
     except MemoryError:
         raise QueryLimitError("the query needs more memory than there is") from None
-
-
-def _reason(error: BaseException) -> str:
-    for kind, reason in (
-        (QueryTimeoutError, "timeout"),
-        (QueryLimitError, "limit"),
-        (StoreUnavailableError, "unavailable"),
-        (UnsupportedError, "unsupported"),
-    ):
-        if isinstance(error, kind):
-            return reason
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    if type(error) is QueryError:
-        return "bad_query"
-    return "execution" if isinstance(error, QueryError) else "internal"
-
-
-class QueryMetrics:
-    """How long queries take and how they fail."""
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        self.duration = Histogram(
-            "resumatch_monitor_query_duration_seconds",
-            "From a query's arrival to its answer, waiting included.",
-            ["kind"],
-            buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-            registry=telemetry.registry,
-        )
-        self.failures = Counter(
-            "resumatch_monitor_query_failures_total",
-            "Queries without an answer.",
-            ["reason"],
-            registry=telemetry.registry,
-        )
-        self.pending = Gauge(
-            "resumatch_monitor_queries_pending",
-            "Queries that wait or run.",
-            registry=telemetry.registry,
-        )
-        for kind in _KINDS:
-            self.duration.labels(kind)
-        for reason in (*_REASONS, "cancelled"):
-            self.failures.labels(reason)
