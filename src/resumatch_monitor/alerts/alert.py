@@ -26,6 +26,7 @@ class AlertSource(StrEnum):
     ISSUE = "issue"
     PROBE = "probe"
     MONITOR = "monitor"
+    PUSHED = "pushed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Alert:
         starts_at: Since when the condition holds.
         ends_at: None while it holds; when it ended otherwise.
         source: What raised it.
-        generator_path: The page of the monitor that explains it, as a path with query.
+        generator_path: The page of the monitor that explains it, as a path with query; of a
+            pushed alert, the address of its origin's page.
         is_event: Told once and never resolved, as a new issue is.
         value: The value that crossed the line, if there is one.
     """

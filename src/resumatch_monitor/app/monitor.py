@@ -33,6 +33,7 @@ from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.dispatch.inhibition import Inhibition
 from resumatch_monitor.dispatch.muting import Muters
 from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.pushed import PushedAlerts
 from resumatch_monitor.dispatch.retention import Retention
 from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
@@ -78,6 +79,7 @@ from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.probes import SqlProbeStore
+from resumatch_monitor.storage.sql.pushed import SqlExpiries
 from resumatch_monitor.storage.sql.quality import SqlQuality
 from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
 from resumatch_monitor.storage.sql.silences import SqlSilences
@@ -146,6 +148,7 @@ class Monitor:
         await self.silences.load()
         await self.handlings.load()
         await self.dispatcher.load()
+        await self.pushed.load()
         await self.outbox.prepare()
         self._start_loops(
             {
@@ -155,6 +158,7 @@ class Monitor:
                 **self.outbox.loops(),
                 "dispatch: digests": self.digester.run,
                 "dispatch: retention": self._retention.run,
+                "dispatch: pushed alerts": self.pushed.run,
                 "dispatch: silences": self.silences.run,
                 "dispatch: warnings of silences": self._silence_warnings.run,
                 "errors: alerts": self._relay.run,
@@ -244,9 +248,10 @@ class Monitor:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        self.route = build_route(alerting)
         self.dispatcher = Dispatcher(
             store=self.alert_store,
-            route=build_route(alerting),
+            route=self.route,
             integrations=integrations,
             on_outbox_change=self.outbox.wake,
             clock=self.clock,
@@ -258,7 +263,7 @@ class Monitor:
         self._build_silence_warnings(integrations)
         self.digester = Digester(
             plans=build_plans(
-                build_route(alerting),
+                self.route,
                 config=alerting.digests,
                 integrations=integrations,
                 locations={each.name: each.location for each in alerting.receivers},
@@ -268,6 +273,14 @@ class Monitor:
             clock=self.clock,
             ids=self.ids,
             external_labels=Labels.of(self.config.global_.external_labels),
+        )
+        self.pushed = PushedAlerts(
+            store=SqlExpiries(self.stores.database),
+            sink=self.dispatcher,
+            firing=self.firing,
+            resolve_timeout=alerting.resolve_timeout,
+            clock=self.clock,
+            telemetry=self.telemetry,
         )
         self._retention = Retention(
             prunables=[self.alert_store, self.outbox_store, self.handlings, self.quality_store],

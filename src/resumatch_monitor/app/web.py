@@ -31,6 +31,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.app.web_alertmanager import build_alertmanager
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
@@ -92,6 +93,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         rules.build_router(take_snapshot=monitor.rules.snapshot, guard=guard),
+        build_alertmanager(monitor, guard),
     ]
 
 

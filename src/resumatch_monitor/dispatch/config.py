@@ -62,6 +62,11 @@ class AlertingConfig(ConfigModel):
         default_factory=default_dependencies,
         description="What stands on what; without this, the shipped rules depend on the database.",
     )
+    resolve_timeout: Duration = Field(
+        default=timedelta(minutes=5),
+        gt=timedelta(0),
+        description="After which a pushed alert ends that does not say when it does.",
+    )
     retention: Duration = timedelta(days=90)
     """How long resolved alerts and sent notifications are kept."""
 

@@ -51,7 +51,12 @@ class Links:
         self.base = external_url.rstrip("/")
 
     def to(self, path: str) -> str:
-        """Return the address of `path`; empty if nobody said where the monitor is reached."""
+        """Return the address of `path`; empty if nobody said where the monitor is reached.
+
+        What is an address already, as the origin of a pushed alert is, stays what it is.
+        """
+        if path.startswith(("http://", "https://")):
+            return path
         if not self.base or not path:
             return ""
         return f"{self.base}/{path.lstrip('/')}"

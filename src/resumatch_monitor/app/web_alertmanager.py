@@ -1,0 +1,38 @@
+"""Alertmanager's API over a monitor's parts."""
+
+from fastapi import APIRouter
+
+from resumatch_monitor.api import alertmanager
+from resumatch_monitor.api.alertmanager import AlertmanagerSources
+from resumatch_monitor.api.bodies import BodyReader
+from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.dispatch.alertmanager_yaml import render_alertmanager_config
+from resumatch_monitor.dispatch.config import DEFAULT_RECEIVER
+from resumatch_monitor.notify.wording import Links
+
+_BODY_MAX_BYTES = 16 * 1024 * 1024
+
+
+def build_alertmanager(monitor: Monitor, guard: Guard) -> APIRouter:
+    """Return the routes of Alertmanager."""
+    alerting = monitor.config.alerting
+    names = [each.name for each in alerting.receivers]
+    return alertmanager.build_router(
+        sources=AlertmanagerSources(
+            firing=monitor.firing,
+            silences=monitor.silences,
+            pushed=monitor.pushed,
+            route=monitor.route,
+            receivers=names if DEFAULT_RECEIVER in names else [DEFAULT_RECEIVER, *names],
+            mute_of=monitor.muters.find,
+            inhibitors_of=monitor.inhibition.inhibitors_of,
+            config=lambda: render_alertmanager_config(alerting),
+            to_url=Links(monitor.external_url).to,
+            resolve_timeout=alerting.resolve_timeout,
+            started_at=monitor.started_at,
+        ),
+        bodies=BodyReader(max_bytes=_BODY_MAX_BYTES),
+        guard=guard,
+        clock=monitor.clock,
+    )
