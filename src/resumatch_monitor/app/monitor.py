@@ -237,7 +237,8 @@ class Monitor:
         context = NotifierContext(
             self._client, self.clock, Links(self.external_url), self._allowed_hosts
         )
-        integrations = build_integrations(alerting.receivers, context)
+        integrations = self.integrations = build_integrations(alerting.receivers, context)
+        self.route = build_route(alerting)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
         self.quality_store = SqlQuality(self.stores.database)

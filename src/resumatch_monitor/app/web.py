@@ -22,6 +22,7 @@ from resumatch_monitor.api import (
     overview,
     probes,
     remote_write,
+    routes,
     rules,
     sentry,
     targets,
@@ -89,6 +90,15 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         notifications.build_router(
             deliveries=monitor.outbox_store,
             on_retry=monitor.outbox.wake,
+            clock=monitor.clock,
+            guard=guard,
+        ),
+        routes.build_router(
+            root=monitor.route,
+            is_default=monitor.config.alerting.policy.is_default,
+            plans=monitor.digester.plans,
+            integrations=monitor.integrations,
+            muter=monitor.muters,
             clock=monitor.clock,
             guard=guard,
         ),
