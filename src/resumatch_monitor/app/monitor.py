@@ -17,6 +17,7 @@ from resumatch_monitor import __version__
 from resumatch_monitor.accounts.model import Role
 from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
 from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
+from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.stores import build_stores
@@ -60,6 +61,8 @@ from resumatch_monitor.metrics.receiver import PushTelemetry, RemoteWriteReceive
 from resumatch_monitor.metrics.scrape import ScrapeManager
 from resumatch_monitor.metrics.status import TargetSource
 from resumatch_monitor.notify.context import NotifierContext
+from resumatch_monitor.notify.diagnosis import Diagnosis
+from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.notifier import Integration
 from resumatch_monitor.notify.registry import build_integrations
 from resumatch_monitor.notify.wording import Links
@@ -137,6 +140,9 @@ class Monitor:
         self._build_rules()
         self._build_errors()
         self._build_probes()
+        self._diagnoser = build_diagnoser(
+            queries=self.queries, database=self.stores.database, probes=self.probe_reader
+        )
 
     async def start(self) -> None:
         """Open the stores and start every loop.
@@ -235,7 +241,11 @@ class Monitor:
     def _build_dispatch(self) -> None:
         alerting = self.config.alerting
         context = NotifierContext(
-            self._client, self.clock, Links(self.external_url), self._allowed_hosts
+            self._client,
+            self.clock,
+            Links(self.external_url),
+            self._allowed_hosts,
+            diagnose=self._diagnose,
         )
         integrations = self.integrations = build_integrations(alerting.receivers, context)
         self.route = build_route(alerting)
@@ -495,6 +505,9 @@ class Monitor:
             supervisor=self._supervisor,
             telemetry=self.telemetry,
         )
+
+    async def _diagnose(self, notification: Notification) -> Diagnosis:
+        return await self._diagnoser.diagnose(notification)
 
     @property
     def _alerts(self) -> AlertSink:

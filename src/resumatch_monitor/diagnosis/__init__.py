@@ -1,0 +1,1 @@
+"""Finds out why: what a message says beyond the alert itself."""
