@@ -1,11 +1,11 @@
-"""The built web UI: read once, compressed once, served as immutable files."""
+"""The built web UI: read once, compressed when first asked for, served as immutable files."""
 
 import gzip
 import hashlib
 import mimetypes
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,19 +17,36 @@ _THEME_PLACEHOLDER = b'data-theme=""'
 _STYLESHEET = re.compile(rb'<link rel="stylesheet"[^>]*href="([^"]+)"')
 
 
+_COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
+    "br": lambda content: _compress_brotli(content, quality=5),
+    "gzip": lambda content: gzip.compress(content, 6, mtime=0),
+}
+"""By `Content-Encoding`, the best first."""
+
+
 @dataclass(frozen=True, slots=True)
 class BundleFile:
     """A file in the encodings that browsers accept.
 
     Attributes:
-        variants: Content by `Content-Encoding`; the plain one under `identity`.
+        content: As it is.
+        encodings: Which others it is worth sending in.
         is_immutable: Its name holds a hash of its content.
     """
 
     media_type: str
     etag: str
-    variants: dict[str, bytes]
+    content: bytes
+    encodings: tuple[str, ...]
     is_immutable: bool
+    _encoded: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
+
+    def encode(self, encoding: str) -> bytes:
+        """Return the content in one of `encodings`; only the first time it takes a while."""
+        found = self._encoded.get(encoding)
+        if found is None:
+            found = self._encoded[encoding] = _COMPRESS[encoding](self.content)
+        return found
 
 
 class Bundle:
@@ -38,7 +55,7 @@ class Bundle:
     def __init__(self, folder: Path) -> None:
         self._files = dict(_read_files(folder)) if folder.is_dir() else {}
         index = self._files.get("/index.html")
-        self._index = index.variants["identity"] if index is not None else None
+        self._index = index.content if index is not None else None
 
     @property
     def is_built(self) -> bool:
@@ -69,11 +86,9 @@ def _read_files(folder: Path) -> list[tuple[str, BundleFile]]:
         name = "/" + path.relative_to(folder).as_posix()
         content = path.read_bytes()
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        variants = {"identity": content}
-        if media_type.startswith(_COMPRESSIBLE) or path.suffix in {".js", ".css", ".svg"}:
-            variants["br"] = _compress_brotli(content, quality=5)
-            variants["gzip"] = gzip.compress(content, 6, mtime=0)
+        is_text = media_type.startswith(_COMPRESSIBLE) or path.suffix in {".js", ".css", ".svg"}
+        encodings = tuple(_COMPRESS) if is_text else ()
         etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         is_immutable = name.startswith("/assets/")
-        files.append((name, BundleFile(media_type, etag, variants, is_immutable)))
+        files.append((name, BundleFile(media_type, etag, content, encodings, is_immutable)))
     return files

@@ -195,10 +195,11 @@ def _send_file(request: Request, file: BundleFile | None) -> Response:
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     accepted = request.headers.get("accept-encoding", "")
-    encoding = next((e for e in ("br", "gzip") if e in file.variants and e in accepted), "identity")
-    if encoding != "identity":
-        headers["Content-Encoding"] = encoding
-    return Response(file.variants[encoding], media_type=file.media_type, headers=headers)
+    encoding = next((each for each in file.encodings if each in accepted), None)
+    if encoding is None:
+        return Response(file.content, media_type=file.media_type, headers=headers)
+    headers["Content-Encoding"] = encoding
+    return Response(file.encode(encoding), media_type=file.media_type, headers=headers)
 
 
 def _not_found() -> Response:
