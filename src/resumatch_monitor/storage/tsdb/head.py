@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray
+from resumatch_monitor.storage.tsdb.columns import ClosedColumns
 from resumatch_monitor.storage.tsdb.index import IdArray, distinct
 from resumatch_monitor.storage.tsdb.merge import intersect_sorted
 from resumatch_monitor.storage.tsdb.pushed import Grid, PushedSamples
@@ -36,7 +37,7 @@ class MatrixChunk:
         self._times = np.empty(CHUNK_ROWS, dtype=np.int64)
         self._rows: tuple[int, FloatArray] = (0, np.empty((CHUNK_ROWS, self._capacity)))
         self._width = width
-        self._columns: FloatArray | None = None
+        self._columns: ClosedColumns | None = None
         self._order: tuple[int, IdArray, np.ndarray[tuple[int], np.dtype[np.intp]]] | None = None
         self.start = 0
 
@@ -97,7 +98,7 @@ class MatrixChunk:
     def close(self) -> None:
         """Take no more rows."""
         count, matrix = self._rows
-        self._columns = np.ascontiguousarray(matrix[:count, : self._width].T)
+        self._columns = ClosedColumns.of(matrix[:count, : self._width])
         self._rows = (count, np.empty((0, 0)))
 
     def locate(self, ids: IdArray) -> tuple[IdArray, IdArray]:
@@ -112,12 +113,12 @@ class MatrixChunk:
         # After `close` the rows are gone, but then the columns are there.
         closed = self._columns
         if closed is not None:
-            out[:] = closed[columns, first:last]
+            closed.read(columns, first, last, out)
         else:
             out[:] = matrix[first:last, columns].T
 
     def delete(self, ids: IdArray, start_ms: int, end_ms: int) -> None:
-        """Remove samples, in place: who is reading sees them or does not."""
+        """Remove samples: who is reading sees them or does not."""
         start, times = self.rows()
         first = start + int(np.searchsorted(times, start_ms, side="left"))
         last = start + int(np.searchsorted(times, end_ms, side="right"))
@@ -125,7 +126,7 @@ class MatrixChunk:
         if first >= last or not len(columns):
             return
         if self._columns is not None:
-            self._columns[columns, first:last] = ABSENT
+            self._columns = self._columns.without(columns, first, last)
         else:
             self._rows[1][first:last, columns] = ABSENT
 
