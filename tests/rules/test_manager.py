@@ -289,6 +289,23 @@ async def test_a_reload_keeps_the_states_of_rules_that_stay(world: World) -> Non
     assert {row.key.rule for row in world.states.rows.values()} == {"Stays", "Comes"}
 
 
+async def test_a_reload_does_not_interrupt_a_group_that_stays_the_same(world: World) -> None:
+    stays = make_group(make_rule("Stays"), name="stays")
+    manager = await world.start(stays, make_group(make_rule("Goes"), name="goes"))
+    await world.evaluate()
+    (kept, _) = manager.group_runners
+
+    await manager.replace_groups([make_group(make_rule("Comes"), name="comes"), stays], [])
+    await world.evaluate()
+
+    assert [runner.group.name for runner in manager.group_runners] == ["comes", "stays"]
+    assert manager.group_runners[1] is kept
+    assert kept.status.iterations_missed == 0
+    iterations = "resumatch_monitor_rule_group_iterations_total"
+    assert world.metric(iterations, rule_group="rules.yml;stays") == 2
+    assert world.metric(iterations, rule_group="rules.yml;goes") is None
+
+
 async def test_a_rule_that_vanished_while_the_monitor_was_down_is_resolved(world: World) -> None:
     world.querier.answers[EXPR] = one()
     await world.start(make_group(make_rule()))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,12 +25,15 @@ class ApiError(Exception):
         message: str,
         *,
         headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
+        """Describe an error; `details` are for programs, beside code and message."""
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+        self.details = dict(details or {})
 
 
 class NotFoundError(ApiError):
@@ -47,12 +51,24 @@ class BadRequestError(ApiError):
 
 
 def render_error(
-    request: Request, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
-    """Render `{"error": {"code", "message", "request_id"}}`."""
+    """Render `{"error": {"code", "message", "request_id"}}`, and `details` beside them."""
     request_id = getattr(request.state, "request_id", "")
     return JSONResponse(
-        {"error": {"code": code, "message": message, "request_id": request_id}},
+        {
+            "error": {
+                **(details or {}),
+                "code": code,
+                "message": message,
+                "request_id": request_id,
+            }
+        },
         status_code=status,
         headers=dict(headers or {}),
     )
@@ -63,7 +79,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_api_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ApiError)
-        return render_error(request, error.status, error.code, error.message, error.headers)
+        return render_error(
+            request, error.status, error.code, error.message, error.headers, error.details
+        )
 
     async def on_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -23,7 +23,7 @@ from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
-from resumatch_monitor.config.check import load_rules
+from resumatch_monitor.config.check import build_expression_check, load_rules
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.digest.digester import Digester
@@ -72,6 +72,8 @@ from resumatch_monitor.probes.tools import ProbeTools
 from resumatch_monitor.promql.gathering import GatheringQuerier
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.rules.data import DataFinder
+from resumatch_monitor.rules.managed import ManagedRules
+from resumatch_monitor.rules.managed_groups import GroupBuilder
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
@@ -80,6 +82,7 @@ from resumatch_monitor.storage.sql.digests import SqlDigests
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
+from resumatch_monitor.storage.sql.managed_rules import SqlManagedRules
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.probes import SqlProbeStore
 from resumatch_monitor.storage.sql.pushed import SqlExpiries
@@ -179,7 +182,7 @@ class Monitor:
             self._start_loops({"metrics: store watch": self._store_watch.run})
         self.collectors.start()
         await self.probe_scheduler.start()
-        await self.rules.start()
+        await self.rules.start(await self.managed_rules.load())
 
     async def stop(self) -> None:
         """End the loops, sources of alerts first, then close the stores."""
@@ -456,6 +459,18 @@ class Monitor:
             data=DataFinder(
                 HoldingQuerier(self.queries, refused_ago=self.stores.samples.refused_ago)
             ),
+        )
+        self.managed_rules = ManagedRules(
+            store=SqlManagedRules(self.stores.database),
+            files=loaded,
+            replace_groups=self.rules.replace_groups,
+            builder=GroupBuilder(
+                check_expression=build_expression_check(self.config),
+                default_interval=self.config.global_.evaluation_interval,
+                default_offset=self.config.global_.rule_query_offset,
+            ),
+            clock=self.clock,
+            ids=self.ids,
         )
 
     def _build_errors(self) -> None:

@@ -24,6 +24,7 @@ from resumatch_monitor.api import (
     remote_write,
     routes,
     rules,
+    rules_managed,
     sentry,
     targets,
 )
@@ -103,6 +104,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         rules.build_router(take_snapshot=monitor.rules.snapshot, guard=guard),
+        rules_managed.build_router(rules=monitor.managed_rules, guard=guard),
         build_alertmanager(monitor, guard),
     ]
 

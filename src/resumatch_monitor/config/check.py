@@ -10,24 +10,29 @@ from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.models import ConfigModel
 from resumatch_monitor.kit.yamltree import YamlTree, parse_yaml
 from resumatch_monitor.promql.parse import parse
-from resumatch_monitor.rules.loader import load_rule_files
+from resumatch_monitor.rules.loader import CheckExpression, load_rule_files
 from resumatch_monitor.rules.model import LoadedRules
 
 
 def load_rules(config: MonitorConfig) -> LoadedRules:
     """Read the shipped rule files, if they apply, and those that the configuration names."""
     shipped = RULE_FILES if config.default_rules else ()
+    return load_rule_files(
+        [*shipped, *config.rule_files],
+        check_expression=build_expression_check(config),
+        default_interval=config.global_.evaluation_interval,
+        default_offset=config.global_.rule_query_offset,
+    )
+
+
+def build_expression_check(config: MonitorConfig) -> CheckExpression:
+    """Return what refuses PromQL that this configuration does not allow."""
     features = frozenset(config.metrics.promql_features)
 
     def check_expression(text: str) -> None:
         parse(text, features=features)
 
-    return load_rule_files(
-        [*shipped, *config.rule_files],
-        check_expression=check_expression,
-        default_interval=config.global_.evaluation_interval,
-        default_offset=config.global_.rule_query_offset,
-    )
+    return check_expression
 
 
 def check_config(path: Path, environment: Mapping[str, str]) -> list[str]:

@@ -98,6 +98,14 @@ def parse_rule_file(
     return LoadedRules(reader.read_groups(), reader.errors)
 
 
+def parse_rule(
+    tree: YamlTree, *, check_expression: CheckExpression
+) -> tuple[Rule | None, list[RuleFileError]]:
+    """Return the one rule that `tree` is, parsed `as_text`, and what is wrong with it."""
+    reader = _Reader("", tree, check_expression, timedelta(0), timedelta(0))
+    return reader.read_rule(), reader.errors
+
+
 def _load_file(
     path: Path,
     check_expression: CheckExpression,
@@ -162,6 +170,10 @@ class _Reader:
                 groups.append(group)
         return groups
 
+    def read_rule(self) -> Rule | None:
+        """Return the rule that the document is."""
+        return self._read_rule(self._tree.value, (), None, ())
+
     def _read_group(self, item: object, at: Steps, names: set[str]) -> RuleGroup | None:
         name: str | None = None
         try:
@@ -199,7 +211,9 @@ class _Reader:
             return take_duration(mapping, "query_offset")
         return self._default_offset
 
-    def _read_rule(self, item: object, at: Steps, group: str, group_labels: Pairs) -> Rule | None:
+    def _read_rule(
+        self, item: object, at: Steps, group: str | None, group_labels: Pairs
+    ) -> Rule | None:
         name: str | None = None
         try:
             self._count_rule()
@@ -248,7 +262,15 @@ class _Reader:
         tree = self._tree
         place = tree.key_position(steps) if error.at_key else tree.position(steps)
         self.errors.append(
-            RuleFileError(self._file, place.line, group, rule, error.message, place.column)
+            RuleFileError(
+                self._file,
+                place.line,
+                group,
+                rule,
+                error.message,
+                place.column,
+                ".".join(map(str, error.steps)),
+            )
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from resumatch_monitor.rules.data import DataFinder
 from resumatch_monitor.rules.group import GroupRunner, GroupStatus, Readiness, Slots
 from resumatch_monitor.rules.model import (
     AlertingRule,
+    LoadedRules,
     Rule,
     RuleFileError,
     RuleGroup,
@@ -37,7 +39,7 @@ from resumatch_monitor.rules.writer import SeriesWriter
 logger = logging.getLogger(__name__)
 
 REMOVED_ANNOTATION = "resolved_because"
-_REMOVED_TEXT = "The rule was removed from the rule files."
+_REMOVED_TEXT = "The rule was removed or switched off."
 _HOUSEKEEPING = "rules: housekeeping"
 _HOUSEKEEPING_SECONDS = 60.0
 _SETTLING_SECONDS = 2 * _HOUSEKEEPING_SECONDS
@@ -102,10 +104,15 @@ class RuleManager:
         self._orphans: list[StoredAlert] = []
         self._lock = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Restore the states from before and begin; evaluations wait until all is ready."""
+    async def start(self, loaded: LoadedRules | None = None) -> None:
+        """Restore the states from before and begin; evaluations wait until all is ready.
+
+        With `loaded`, those are the rules, and not what the manager was made with.
+        """
+        if loaded is not None:
+            self._groups, self._errors = tuple(loaded.groups), tuple(loaded.errors)
         self._orphans = self._watch.restore(await self._states.load())
-        self._install({})
+        self._install({}, {})
         self._supervisor.start(_HOUSEKEEPING, self._keep_house)
 
     async def stop(self) -> None:
@@ -117,21 +124,24 @@ class RuleManager:
     ) -> None:
         """Go over to other rules; those that stay the same keep their alerts' states.
 
-        The alerts of a rule that is gone are resolved, unless the place where it was has an error.
+        A group that is the same in everything is not even interrupted. The alerts of a rule that
+        is gone are resolved, unless the place where it was has an error.
         """
         async with self._lock:
+            kept = self._find_unchanged(groups)
             old_rules: dict[RuleKey, RuleRunner] = {}
             for name, runner in self._runners.items():
-                async with runner.lock:
-                    await self._supervisor.stop(name)
-                old_rules.update((each.key, each) for each in runner.runners)
+                if name not in kept:
+                    async with runner.lock:
+                        await self._supervisor.stop(name)
+                    old_rules.update((each.key, each) for each in runner.runners)
             old_labels = {runner.label for runner in self._runners.values()}
             self._groups, self._errors = tuple(groups), tuple(errors)
-            self._install(old_rules)
+            self._install(old_rules, kept)
             for label in old_labels - {runner.label for runner in self._runners.values()}:
                 self._telemetry.remove_group(label)
-            kept = {each.key for each in self._each_rule()}
-            await self._retire([each for key, each in old_rules.items() if key not in kept])
+            present = {each.key for each in self._each_rule()}
+            await self._retire([each for key, each in old_rules.items() if key not in present])
         await self._settle_orphans()
 
     def snapshot(self) -> RulesSnapshot:
@@ -172,11 +182,30 @@ class RuleManager:
         for group in self._runners.values():
             yield from group.runners
 
-    def _install(self, old_rules: Mapping[RuleKey, RuleRunner]) -> None:
+    def _find_unchanged(self, groups: Sequence[RuleGroup]) -> dict[str, GroupRunner]:
+        """Return, by name, the runners of `groups` that can go on as they are."""
+        named = zip(_name_groups(groups), groups, assign_rule_keys(groups), strict=True)
+        return {
+            name: runner
+            for name, group, keys in named
+            if (runner := self._runners.get(name)) is not None
+            and runner.group == group
+            and [each.key for each in runner.runners] == keys
+            and [each.line for each in runner.group.rules] == [each.line for each in group.rules]
+        }
+
+    def _install(
+        self, old_rules: Mapping[RuleKey, RuleRunner], kept: Mapping[str, GroupRunner]
+    ) -> None:
         self._runners = {}
         orphans = self._index_orphans()
-        keys_by_group = assign_rule_keys(self._groups)
-        for position, (group, keys) in enumerate(zip(self._groups, keys_by_group, strict=True)):
+        named = zip(
+            _name_groups(self._groups), self._groups, assign_rule_keys(self._groups), strict=True
+        )
+        for name, group, keys in named:
+            if name in kept:
+                self._runners[name] = kept[name]
+                continue
             runners = [
                 self._build_runner(rule, key, old_rules, orphans.pop(key, []))
                 for rule, key in zip(group.rules, keys, strict=True)
@@ -190,7 +219,6 @@ class RuleManager:
                 config=self._config,
                 slots=self._slots,
             )
-            name = f"rules: {position} {runner.label}"
             self._runners[name] = runner
             self._telemetry.add_group(runner.label, group.interval.total_seconds())
             self._supervisor.start(name, runner.run)
@@ -287,3 +315,14 @@ class RuleManager:
             and error.rule in (None, key.rule)
             for error in self._errors
         )
+
+
+def _name_groups(groups: Sequence[RuleGroup]) -> list[str]:
+    """Return a name for the loop of each group, the same for the same group after a change."""
+    counts: Counter[str] = Counter()
+    names: list[str] = []
+    for group in groups:
+        label = f"{group.file_name};{group.name}"
+        counts[label] += 1
+        names.append(f"rules: {label}" + (f" {counts[label]}" if counts[label] > 1 else ""))
+    return names

@@ -123,6 +123,7 @@ class RuleFileError:
         group: The group's name, None if the error is not inside one.
         rule: The rule's name, None if the error is not inside one.
         message: Names the key.
+        field: The key and those around it inside the rule or group: `labels.severity`.
     """
 
     file: str
@@ -131,6 +132,7 @@ class RuleFileError:
     rule: str | None
     message: str
     column: int = 0
+    field: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

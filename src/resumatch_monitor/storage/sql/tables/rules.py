@@ -31,7 +31,7 @@ MANAGED_RULES = Table(
     Column("rule_group", String, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", String, nullable=False),
-    # The rule as a Prometheus rule file has it.
+    # The rule as a Prometheus rule file has it, and what only the monitor knows of it.
     Column("body", Json, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("version", Integer, nullable=False),

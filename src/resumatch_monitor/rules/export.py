@@ -1,0 +1,86 @@
+"""Writes rules as a Prometheus rule file."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import yaml
+from typing_extensions import override
+
+from resumatch_monitor.kit.durations import format_duration
+from resumatch_monitor.rules.draft import RuleBody
+from resumatch_monitor.rules.model import AlertingRule, Rule, RuleGroup
+
+_WIDTH = 100
+
+
+def render_rule(body: RuleBody) -> str:
+    """Render one rule as YAML."""
+    return _dump(dict(body))
+
+
+def render_groups(groups: Iterable[RuleGroup], remarks: Sequence[str] = ()) -> str:
+    """Render `groups` as a rule file; one whose name is taken gets that of its file in front."""
+    names: set[str] = set()
+    rendered: list[dict[str, Any]] = []
+    for group in groups:
+        name = group.name if group.name not in names else f"{group.file_name}: {group.name}"
+        while name in names:
+            name += "'"
+        names.add(name)
+        rendered.append(_render_group(name, group))
+    head = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
+    return head + _dump({"groups": rendered})
+
+
+def describe_rule(rule: Rule) -> RuleBody:
+    """Return `rule` as a rule file has it."""
+    if not isinstance(rule, AlertingRule):
+        body: dict[str, Any] = {"record": rule.name, "expr": rule.expr}
+    else:
+        body = {"alert": rule.name, "expr": rule.expr}
+        if rule.hold_duration:
+            body["for"] = format_duration(rule.hold_duration)
+        if rule.keep_firing_for:
+            body["keep_firing_for"] = format_duration(rule.keep_firing_for)
+    if rule.labels:
+        body["labels"] = dict(rule.labels)
+    if isinstance(rule, AlertingRule) and rule.annotations:
+        body["annotations"] = dict(rule.annotations)
+    return body
+
+
+def _render_group(name: str, group: RuleGroup) -> dict[str, Any]:
+    rendered: dict[str, Any] = {"name": name, "interval": format_duration(group.interval)}
+    if group.limit:
+        rendered["limit"] = group.limit
+    if group.query_offset:
+        rendered["query_offset"] = format_duration(group.query_offset)
+    rendered["rules"] = [dict(describe_rule(rule)) for rule in group.rules]
+    return rendered
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as people do."""
+
+    @override
+    def represent_data(self, data: Any) -> yaml.nodes.Node:
+        if isinstance(data, str) and "\n" in data:
+            return yaml.nodes.ScalarNode("tag:yaml.org,2002:str", data, style="|")
+        return cast("Any", super()).represent_data(data)
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _dump(document: Any) -> str:
+    return str(
+        yaml.dump(
+            document,
+            Dumper=_Dumper,
+            sort_keys=False,
+            default_flow_style=False,
+            allow_unicode=True,
+            width=_WIDTH,
+        )
+    )
