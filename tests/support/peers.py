@@ -20,6 +20,9 @@ from pathlib import Path
 PROMETHEUS = "prometheus"
 VICTORIA_METRICS = "victoria-metrics"
 ALERTMANAGER = "prometheus-alertmanager"
+AMTOOL = "amtool"
+
+_PACKAGES = {AMTOOL: ALERTMANAGER}
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -237,4 +240,4 @@ def _require(name: str) -> str:
 
 def explain_absence(name: str) -> str:
     """Return why a test of `name` is skipped."""
-    return f"{name} is not installed (Debian's package {name})"
+    return f"{name} is not installed (Debian's package {_PACKAGES.get(name, name)})"
