@@ -52,7 +52,7 @@ def test_a_gap_is_a_gap() -> None:
 numbers = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 1e308, -1e308, 1e-320]))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     values=st.lists(numbers, min_size=2, max_size=60),
     others=st.integers(0, 20),

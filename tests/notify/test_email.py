@@ -1,16 +1,24 @@
 import socket
 import ssl
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.notify.context import ActionUrls
+from resumatch_monitor.notify.diagnosis import NO_DIAGNOSIS, Chart, Diagnosis, Fact
 from resumatch_monitor.notify.email.config import EmailConfig
+from resumatch_monitor.notify.email.message import EmailRenderer
 from resumatch_monitor.notify.email.notifier import EmailNotifier
+from resumatch_monitor.notify.notification import Notice, NoticeSection, Notification
 from resumatch_monitor.notify.notifier import Attempt, FailureReason, NotifyError
+from resumatch_monitor.notify.wording import Links
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.notify.catchers import (
     PASSWORD,
@@ -258,3 +266,117 @@ async def test_no_mail_goes_to_the_addresses_of_a_machines_surroundings() -> Non
 
     assert not raised.value.retryable
     assert raised.value.reason is FailureReason.REFUSED
+
+
+class Signed:
+    """Links of one click, as handling makes them."""
+
+    def urls(self, alert: Alert, recipient: str) -> ActionUrls:
+        return ActionUrls(*(f"https://m/{recipient}/{word}" for word in ("ack", "snooze", "mute")))
+
+
+def render(
+    notification: Notification, diagnosis: Diagnosis = NO_DIAGNOSIS, *to: str
+) -> tuple[EmailMessage, str]:
+    """Return a mail and its HTML."""
+    renderer = EmailRenderer(
+        sender="monitor@example.org", links=Links("https://m.example.org"), actions=Signed()
+    )
+    message = renderer.render(notification, to or ("alice@example.org",), diagnosis)
+    html = message.get_body(("html",))
+    assert html is not None
+    return message, html.get_content()
+
+
+def test_the_chart_is_inside_the_mail() -> None:
+    chart = Chart(b"\x89PNG picture", 600, 200, "Chart of the <expression>")
+    message, html = render(make_notification(), Diagnosis(chart=chart))
+
+    types = [part.get_content_type() for part in message.walk()]
+    assert types == [
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+    ]
+    (image,) = (part for part in message.walk() if part.get_content_type() == "image/png")
+    assert f'src="cid:{image["Content-ID"][1:-1]}"' in html
+    assert image.get_content_disposition() == "inline"
+    assert image.get_payload(decode=True) == b"\x89PNG picture"
+    assert 'alt="Chart of the &lt;expression&gt;"' in html
+
+
+def test_shows_what_was_found_out_with_links() -> None:
+    diagnosis = Diagnosis(
+        facts=(
+            Fact("Threshold", "fires above 0.05"),
+            Fact("Last release", "2.1.0 <b>", "/issues?project=1"),
+        ),
+        todo="Roll back.",
+    )
+
+    _, html = render(make_notification(), diagnosis)
+
+    assert "fires above 0.05" in html
+    assert '<a href="https://m.example.org/issues?project=1"' in html
+    assert "2.1.0 &lt;b&gt;" in html
+    assert "Roll back." in html
+
+
+def test_one_click_is_the_recipients_own() -> None:
+    message, html = render(make_notification(), NO_DIAGNOSIS, "Alice <alice@example.org>")
+    _, many = render(make_notification(), NO_DIAGNOSIS, "alice@example.org", "bob@example.org")
+
+    for word in ("ack", "snooze", "mute"):
+        assert f'href="https://m/alice@example.org/{word}"' in html
+        assert f"https://m/alice@example.org/{word}" in str(message.get_body(("plain",)))
+        assert f'href="https://m/email/{word}"' in many
+
+
+def test_what_is_over_has_nothing_to_acknowledge() -> None:
+    resolved = resolve(make_alert(), START + timedelta(minutes=1))
+
+    for alert in (resolved, make_alert("NewIssue", is_event=True)):
+        assert "/ack" not in render(make_notification(alert))[1]
+
+
+def test_says_that_it_is_a_drill_that_it_was_escalated_and_what_it_drags_along() -> None:
+    dependents = tuple(make_alert(f"Slow{number}", job="<api>") for number in range(12))
+    message, html = render(
+        make_notification(
+            is_drill=True, escalation="nobody acknowledged it in time", dependents=dependents
+        )
+    )
+
+    assert message["Subject"].startswith("[DRILL] ")
+    assert "DRILL: nothing is wrong" in html
+    assert "Escalated: nobody acknowledged it in time" in html
+    assert "Slow0 (job=&lt;api&gt;)" in html
+    assert "and 2 more" in html
+
+
+def test_a_notice_is_sections_of_lines() -> None:
+    sections = (NoticeSection("Still <firing>", ("a & b",) * 150),)
+    notice = Notice("Daily digest", "Two alerts.", sections, path="/alerts?x=1")
+    notification = replace(make_notification(), alerts=(), firing_count=0, notice=notice)
+
+    message, html = render(notification)
+
+    assert message["Subject"] == "Daily digest"
+    assert "NOTICE" in html
+    assert "Still &lt;firing&gt;" in html
+    assert html.count("a &amp; b") == 100
+    assert "and 50 more" in html
+    assert 'href="https://m.example.org/alerts?x=1"' in html
+    assert "FIRING" not in html
+
+
+def test_a_thousand_alerts_make_a_mail_of_bounded_size() -> None:
+    annotations = {"summary": "x" * 4000, "description": "y" * 4000}
+    alerts = [make_alert(n=str(number), annotations=annotations) for number in range(1000)]
+
+    message, html = render(make_notification(*alerts))
+
+    assert "950 more are not listed here." in html
+    assert len(message.as_bytes()) < 1_500_000

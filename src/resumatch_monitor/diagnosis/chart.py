@@ -17,7 +17,7 @@ HEIGHT = 200
 """In CSS pixels; the picture has twice as many each way."""
 
 _SCALE = 2
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 14, 14, 32
 _RADIUS = 10
 _MOST_OTHERS = 12
 _BACKGROUND = (247, 248, 250, 255)
@@ -27,7 +27,9 @@ _LINE = (37, 99, 190, 255)
 _OTHER = (170, 182, 197, 255)
 _LIMIT = (196, 43, 28, 255)
 _SHADE = (196, 43, 28, 28)
-_FONT_SIZE = 11
+_SMALLEST_SPAN = 1e-290
+_FONT_SIZE = 14
+"""A phone shows the picture at little more than half its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,9 @@ def draw_chart(picture: Picture) -> bytes:
     for at_ms in _choose_moments(plot.begin, plot.end):
         x = plot.x(at_ms)
         moment = datetime.fromtimestamp(at_ms / 1000, picture.zone)
-        canvas.text(x, HEIGHT - _BOTTOM + 14, moment.strftime("%H:%M"), "mm")
+        canvas.text(x, HEIGHT - _BOTTOM + 17, moment.strftime("%H:%M"), "mm")
     zone = datetime.fromtimestamp(plot.end / 1000, picture.zone).strftime("%Z")
-    canvas.text(_LEFT - 8, HEIGHT - _BOTTOM + 14, zone, "rm")
+    canvas.text(_LEFT - 8, HEIGHT - _BOTTOM + 17, zone, "rm")
     if picture.firing_ms is not None:
         begin, end = (min(max(each, plot.begin), plot.end) for each in picture.firing_ms)
         canvas.shade(plot.x(begin), _TOP, max(plot.x(end), plot.x(begin) + 1), HEIGHT - _BOTTOM)
@@ -83,7 +85,7 @@ def draw_chart(picture: Picture) -> bytes:
     if picture.threshold is not None and math.isfinite(picture.threshold):
         y = plot.y(picture.threshold)
         canvas.dashes(_LEFT, WIDTH - _RIGHT, y)
-        canvas.text(WIDTH - _RIGHT - 4, y - 8, _format_tick(picture.threshold, 0), "rm", _LIMIT)
+        canvas.text(WIDTH - _RIGHT - 4, y - 10, _format_tick(picture.threshold, 0), "rm", _LIMIT)
     return canvas.to_png()
 
 
@@ -164,11 +166,11 @@ def _find_range(picture: Picture) -> tuple[float, float]:
     # Most of what is watched has its zero at the bottom, and a small change must not look large.
     if low >= 0 and (low < high * 0.6 or high == low):
         low = 0.0
-    if high == low:
+    if high - low <= abs(low) * 1e-12 + _SMALLEST_SPAN:
         high = low + (abs(low) or 1.0)
-    margin = (high - low) * 0.08
-    if not math.isfinite(margin):
+    if not math.isfinite(10 * (high - low)):
         return -1.0, 1.0
+    margin = (high - low) * 0.08
     return (low if low == 0 else low - margin), high + margin
 
 

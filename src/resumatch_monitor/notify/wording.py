@@ -76,13 +76,21 @@ def render_subject(notification: Notification) -> str:
     drill = "[DRILL] " if notification.is_drill else ""
     if notification.notice is not None:
         return clip(one_line(f"{drill}{notification.notice.title}"), _LONGEST_SUBJECT)
-    names = _distinct(alert.name for alert in _leading(notification))
     severities = _distinct(alert.severity for alert in _leading(notification))
-    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    title = render_title(notification)
     firing_count = notification.firing_count
     head = f"[FIRING:{firing_count}]" if firing_count else "[RESOLVED]"
     # The gravest comes first in a notification, and says how fast to look.
     return clip(one_line(f"{drill}{head} {title} ({severities[0]})"), _LONGEST_SUBJECT)
+
+
+def render_title(notification: Notification) -> str:
+    """Render for example `DatabaseConnectionFailed and 2 more`."""
+    if notification.notice is not None:
+        return one_line(notification.notice.title)
+    names = _distinct(alert.name for alert in _leading(notification))
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return one_line(f"{names[0]}{more}")
 
 
 def render_counts(notification: Notification) -> str:

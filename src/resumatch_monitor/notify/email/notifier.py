@@ -40,7 +40,10 @@ class EmailNotifier:
         self._allowed_hosts = context.allowed_hosts
         self._tls_context = tls_context
         self._sender = bare_address(config.from_)
-        self._renderer = EmailRenderer(sender=config.from_, links=context.links)
+        self._find_diagnosis = context.find_diagnosis
+        self._renderer = EmailRenderer(
+            sender=config.from_, links=context.links, actions=context.actions
+        )
         password = config.password.get_secret_value()
         self._redactor = Redactor(login_secrets(config.username, password))
         self.destination = _mask_all(config.to)
@@ -51,7 +54,8 @@ class EmailNotifier:
             for address in self._config.to
             if not attempt.remaining or bare_address(address) in attempt.remaining
         ] or self._config.to
-        message = self._renderer.render(notification, self._config.to)
+        diagnosis = await self._find_diagnosis(notification)
+        message = self._renderer.render(notification, self._config.to, diagnosis)
         try:
             refused, answer = await self._send(message, [bare_address(each) for each in recipients])
         except AddressRefusedError as error:
