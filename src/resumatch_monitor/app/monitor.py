@@ -19,6 +19,7 @@ from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
 from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.handling import build_handling
 from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.app.storewatch import StoreWatch
@@ -86,7 +87,6 @@ from resumatch_monitor.storage.sql.managed_rules import SqlManagedRules
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.probes import SqlProbeStore
 from resumatch_monitor.storage.sql.pushed import SqlExpiries
-from resumatch_monitor.storage.sql.quality import SqlQuality
 from resumatch_monitor.storage.sql.rule_states import SqlRuleStates
 from resumatch_monitor.storage.sql.silences import SqlSilences
 
@@ -122,6 +122,7 @@ class Monitor:
         self.config = config
         self.clock = clock
         self.ids = ids
+        self._folder = folder
         self.external_url = config.external_url or address
         self.telemetry = Telemetry()
         self.started_at = clock.now()
@@ -155,6 +156,7 @@ class Monitor:
         """
         await asyncio.to_thread(self.stores.open)
         await self.silences.load()
+        await self.handling.open(self._folder, self.ids)
         await self.handlings.load()
         await self.dispatcher.load()
         await self.pushed.load()
@@ -243,18 +245,21 @@ class Monitor:
 
     def _build_dispatch(self) -> None:
         alerting = self.config.alerting
+        self.handling = build_handling(
+            self.stores.database, external_url=self.external_url, clock=self.clock
+        )
         context = NotifierContext(
             self._client,
             self.clock,
             Links(self.external_url),
             self._allowed_hosts,
+            actions=self.handling.links,
             diagnose=self._diagnose,
         )
         integrations = self.integrations = build_integrations(alerting.receivers, context)
         self.route = build_route(alerting)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
-        self.quality_store = SqlQuality(self.stores.database)
         self.handlings = Handlings(store=SqlHandlings(self.stores.database), clock=self.clock)
         self.outbox = Outbox(
             store=self.outbox_store,
@@ -297,7 +302,7 @@ class Monitor:
             telemetry=self.telemetry,
         )
         self._retention = Retention(
-            prunables=[self.alert_store, self.outbox_store, self.handlings, self.quality_store],
+            prunables=[self.alert_store, self.outbox_store, self.handlings, self.handling.quality],
             outbox=self.outbox,
             keep=alerting.retention,
             clock=self.clock,

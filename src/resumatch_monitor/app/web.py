@@ -36,8 +36,8 @@ from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
-from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
-from resumatch_monitor.ui import pages
+from resumatch_monitor.dispatch.link_actions import LinkActions
+from resumatch_monitor.ui import action_pages, pages
 from resumatch_monitor.ui.bundle import Bundle
 
 
@@ -59,7 +59,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
             *_build_alerting(monitor, guard),
             *_build_metrics(monitor, guard, folder),
             *_build_watching(monitor, guard),
-            _build_pages(monitor, guard),
+            *_build_pages(monitor, guard),
         ],
         ids=monitor.ids,
         telemetry=monitor.telemetry,
@@ -70,7 +70,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         alerts.build_router(
             sources=alerts.AlertSources(
-                reader=SqlHandledAlerts(monitor.stores.database),
+                reader=monitor.handling.reader,
                 standings=Standings(
                     firing=monitor.firing,
                     find_handling=monitor.handlings.find,
@@ -80,7 +80,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                     clock=monitor.clock,
                 ),
                 handlings=monitor.handlings,
-                quality=monitor.quality_store,
+                quality=monitor.handling.quality,
                 deliveries=monitor.outbox_store,
                 expression=monitor.rules.find_expr,
                 has_channel=lambda: monitor.dispatcher.has_channel,
@@ -173,20 +173,34 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     ]
 
 
-def _build_pages(monitor: Monitor, guard: Guard) -> APIRouter:
+def _build_pages(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     async def is_signed_in(request: Request) -> bool:
         return await guard.identify(request) is not None
 
-    return pages.build_router(
-        accounts=monitor.accounts,
-        bundle=Bundle(Path(ui.__file__).parent / "dist"),
-        guard=pages.PageGuard(
-            cookie_name=guard.cookie_name,
-            is_secure=guard.is_secure,
-            is_signed_in=is_signed_in,
-            refuse_foreign_origin=refuse_foreign_origin,
+    bundle = Bundle(Path(ui.__file__).parent / "dist")
+    return [
+        action_pages.build_action_router(
+            actions=LinkActions(
+                links=monitor.handling.links,
+                reader=monitor.handling.reader,
+                handlings=monitor.handlings,
+                silences=monitor.silences,
+                clock=monitor.clock,
+            ),
+            stylesheets=bundle.stylesheets,
         ),
-    )
+        # The last: it takes every other path.
+        pages.build_router(
+            accounts=monitor.accounts,
+            bundle=bundle,
+            guard=pages.PageGuard(
+                cookie_name=guard.cookie_name,
+                is_secure=guard.is_secure,
+                is_signed_in=is_signed_in,
+                refuse_foreign_origin=refuse_foreign_origin,
+            ),
+        ),
+    ]
 
 
 def _build_health(monitor: Monitor, folder: Path) -> APIRouter:

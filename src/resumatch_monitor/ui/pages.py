@@ -150,16 +150,16 @@ class _Pages:
             return RedirectResponse(_login_path(request), HTTPStatus.SEE_OTHER)
         if not self._bundle.is_built:
             content = self._templates.get_template("no_ui.html").render(
-                theme=_theme(request), stylesheets=["/pages/pages.css"]
+                theme=find_theme(request), stylesheets=["/pages/pages.css"]
             )
             return HTMLResponse(content, headers=_PAGE_HEADERS)
-        return HTMLResponse(self._bundle.render_index(_theme(request)), headers=_PAGE_HEADERS)
+        return HTMLResponse(self._bundle.render_index(find_theme(request)), headers=_PAGE_HEADERS)
 
     def _render_login(
         self, request: Request, status: int, *, target: str, email: str = "", error: str = ""
     ) -> HTMLResponse:
         content = self._templates.get_template("login.html").render(
-            theme=_theme(request),
+            theme=find_theme(request),
             stylesheets=[*self._bundle.stylesheets, "/pages/pages.css"],
             target=target,
             email=email,
@@ -168,7 +168,8 @@ class _Pages:
         return HTMLResponse(content, status, headers=_PAGE_HEADERS)
 
 
-def _theme(request: Request) -> str:
+def find_theme(request: Request) -> str:
+    """Return the theme that the viewer has chosen, empty for the system's."""
     theme = request.cookies.get("theme", "")
     return theme if theme in _THEMES else ""
 

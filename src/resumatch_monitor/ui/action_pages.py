@@ -1,0 +1,150 @@
+"""The pages behind the links in messages: one alert, one button, no sign-in and no script.
+
+Mail scanners follow every link, so that GET shows and only POST acts.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader
+
+from resumatch_monitor.dispatch.link_actions import LinkActions, LinkView
+from resumatch_monitor.dispatch.links import ExpiredLinkError, InvalidLinkError, LinkAction
+from resumatch_monitor.kit.errors import StorageUnavailableError
+from resumatch_monitor.ui.pages import find_theme
+
+_FOLDER = Path(__file__).parent
+_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+_WORDS = {
+    LinkAction.ACKNOWLEDGE: ("Acknowledge this alert?", "Acknowledge", "Acknowledged"),
+    LinkAction.SNOOZE: ("Snooze this alert for an hour?", "Snooze for 1 hour", "Snoozed"),
+    LinkAction.SILENCE: ("Silence this alert for 4 hours?", "Silence for 4 hours", "Silenced"),
+}
+_EFFECTS = {
+    LinkAction.ACKNOWLEDGE: "Others see that you are on it. It is neither repeated nor escalated;"
+    " when it ends, you hear of it.",
+    LinkAction.SNOOZE: "Nobody hears of it until then. If it still fires, it is told anew.",
+    LinkAction.SILENCE: "Alerts with exactly these labels are not told until then, whether they"
+    " end and begin again or not.",
+}
+_MOST_LABELS = 12
+_HIDDEN_LABELS = ("alertname", "severity")
+
+
+def build_action_router(*, actions: LinkActions, stylesheets: Sequence[str]) -> APIRouter:
+    """Return `/act/{token}`; it must be asked before the route that takes every path."""
+    pages = _ActionPages(actions, stylesheets)
+    router = APIRouter()
+    router.add_api_route("/act/{token}", pages.show, methods=["GET"], response_model=None)
+    router.add_api_route("/act/{token}", pages.carry_out, methods=["POST"], response_model=None)
+    return router
+
+
+class _ActionPages:
+    """The handlers of the pages behind links."""
+
+    def __init__(self, actions: LinkActions, stylesheets: Sequence[str]) -> None:
+        self._actions = actions
+        self._stylesheets = [*stylesheets, "/pages/pages.css"]
+        self._templates = Environment(
+            loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True
+        )
+
+    async def show(self, request: Request, token: str) -> Response:
+        return await self._answer(request, self._actions.show, token)
+
+    async def carry_out(self, request: Request, token: str) -> Response:
+        return await self._answer(request, self._actions.carry_out, token)
+
+    async def _answer(
+        self, request: Request, find: Callable[[str], Awaitable[LinkView]], token: str
+    ) -> Response:
+        try:
+            view = await find(token)
+        except InvalidLinkError:
+            return self._render_problem(
+                request,
+                HTTPStatus.NOT_FOUND,
+                "This link does not work",
+                "It is not whole: some mail programs cut long links. Open the alert in the"
+                " monitor instead, or use the link in the newest message.",
+            )
+        except ExpiredLinkError:
+            return self._render_problem(
+                request,
+                HTTPStatus.GONE,
+                "This link is too old",
+                "Links in messages work for 7 days. What is open can be handled in the monitor.",
+            )
+        except StorageUnavailableError as error:
+            return self._render_problem(
+                request,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Nothing was changed",
+                f"The monitor cannot store anything at the moment: {error}. Try again in a while.",
+            )
+        if view.handled is None:
+            return self._render_problem(
+                request,
+                HTTPStatus.NOT_FOUND,
+                "This alert is long over",
+                "The monitor does not keep it any more.",
+            )
+        return self._render(request, view)
+
+    def _render(self, request: Request, view: LinkView) -> Response:
+        assert view.handled is not None
+        question, button, done = _WORDS[view.link.action]
+        alert, handling = view.handled.record.alert, view.handled.handling
+        is_open = not view.is_done and not view.is_over
+        labels = [pair for pair in alert.labels.pairs if pair[0] not in _HIDDEN_LABELS]
+        return self._render_page(
+            request,
+            "action.html",
+            HTTPStatus.OK,
+            title=question if is_open else "This alert is over" if view.is_over else done,
+            button=button if is_open else "",
+            effect=_EFFECTS[view.link.action] if is_open else "",
+            done=_describe(view) if not is_open else "",
+            problem=view.problem,
+            alert=alert,
+            severity=alert.severity if alert.severity in ("critical", "info") else "warning",
+            labels=labels[:_MOST_LABELS],
+            hidden=max(len(labels) - _MOST_LABELS, 0),
+            since=_format(alert.starts_at),
+            assignee=handling.assignee if handling is not None else "",
+            recipient=view.link.recipient,
+        )
+
+    def _render_problem(self, request: Request, status: int, title: str, text: str) -> Response:
+        return self._render_page(request, "action_problem.html", status, title=title, text=text)
+
+    def _render_page(
+        self, request: Request, name: str, status: int, **values: object
+    ) -> HTMLResponse:
+        content = self._templates.get_template(name).render(
+            theme=find_theme(request), stylesheets=self._stylesheets, **values
+        )
+        return HTMLResponse(content, status, headers=_HEADERS)
+
+
+def _describe(view: LinkView) -> str:
+    """Say how it stands, where there is nothing to press."""
+    assert view.handled is not None
+    alert, handling = view.handled.record.alert, view.handled.handling
+    if view.is_over:
+        end = alert.ends_at or alert.starts_at
+        return f"It ended at {_format(end)}. Nothing is left to be done."
+    if view.link.action is LinkAction.ACKNOWLEDGE and handling is not None:
+        since = "" if handling.acknowledged_at is None else _format(handling.acknowledged_at)
+        return f"Acknowledged by {handling.acknowledged_by.removeprefix('link: ')} at {since}."
+    word = "Snoozed" if view.link.action is LinkAction.SNOOZE else "Silenced"
+    return f"{word} until {_format(view.until)}."
+
+
+def _format(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,200 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.handling import Handling
+from resumatch_monitor.dispatch.handlings import Handlings
+from resumatch_monitor.dispatch.link_actions import LinkActions
+from resumatch_monitor.dispatch.links import SignedLinks
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.notify.context import ActionUrls
+from resumatch_monitor.notify.wording import Links
+from resumatch_monitor.storage.sql.alerts import SqlAlerts
+from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
+from resumatch_monitor.storage.sql.handling import SqlHandlings
+from resumatch_monitor.storage.sql.silences import SqlSilences
+from resumatch_monitor.ui.action_pages import build_action_router
+from tests.dispatch.builders import START, make_alert, resolve
+from tests.support.clock import FakeClock
+from tests.support.ids import SequentialIds
+from tests.support.web import serve
+
+pytestmark = pytest.mark.anyio
+
+ALERT = make_alert(
+    team="a", evil="<script>alert(1)</script>", annotations={"summary": "<b>up</b> is 0"}
+)
+ID = OccurrenceId(ALERT.fingerprint, START)
+RECIPIENT = "ada@example.org"
+
+
+@dataclass
+class World:
+    """A monitor that sent links to Ada, and a browser without a session."""
+
+    client: httpx.AsyncClient
+    alerts: SqlAlerts
+    handlings: Handlings
+    silences: Silences
+    reader: SqlHandledAlerts
+    links: SignedLinks
+    clock: FakeClock
+
+    def urls(self, alert: Alert = ALERT) -> ActionUrls:
+        return self.links.urls(alert, RECIPIENT)
+
+    async def handling(self) -> Handling | None:
+        handled = await self.reader.get(ID.fingerprint, ID.starts_at)
+        return None if handled is None else handled.handling
+
+
+@asynccontextmanager
+async def build_world(database: Database, clock: FakeClock) -> AsyncGenerator[World]:
+    reader = SqlHandledAlerts(database)
+    links = SignedLinks(links=Links("http://monitor.test"), clock=clock, find_key=lambda: b"key")
+    handlings = Handlings(store=SqlHandlings(database), clock=clock)
+    silences = Silences(
+        store=SqlSilences(database),
+        on_change=lambda: None,
+        clock=clock,
+        ids=SequentialIds(),
+        telemetry=Telemetry(),
+    )
+    actions = LinkActions(
+        links=links, reader=reader, handlings=handlings, silences=silences, clock=clock
+    )
+    alerts = SqlAlerts(database)
+    await alerts.put([ALERT], at=START)
+    router = build_action_router(actions=actions, stylesheets=["/assets/a.css"])
+    async with serve(router, token=None) as client:
+        yield World(client, alerts, handlings, silences, reader, links, clock)
+
+
+@pytest.fixture
+async def world(database: Database, clock: FakeClock) -> AsyncGenerator[World]:
+    async with build_world(database, clock) as world:
+        yield world
+
+
+@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence"])
+async def test_looking_at_a_link_changes_nothing(world: World, name: str) -> None:
+    url = getattr(world.urls(), name)
+
+    pages = [await world.client.get(url) for _ in range(3)]
+
+    assert {page.status_code for page in pages} == {200}
+    assert await world.handling() is None
+    assert world.silences.list_silences() == []
+    assert all('<form method="post">' in page.text for page in pages)
+    assert all(RECIPIENT in page.text for page in pages)
+    assert "script-src 'self'" in pages[0].headers["content-security-policy"]
+    assert pages[0].headers["cache-control"] == "no-store"
+
+
+async def test_what_others_wrote_is_text(world: World) -> None:
+    page = await world.client.get(world.urls().acknowledge)
+
+    assert "<script>" not in page.text
+    assert "&lt;script&gt;" in page.text
+    assert "&lt;b&gt;up&lt;/b&gt; is 0" in page.text
+    assert " style=" not in page.text
+
+
+async def test_the_button_acknowledges_for_whom_the_link_was_sent_to(world: World) -> None:
+    first = await world.client.post(world.urls().acknowledge)
+    second = await world.client.post(world.urls().acknowledge)
+
+    handling = await world.handling()
+    assert handling is not None
+    assert handling.acknowledged_by == f"link: {RECIPIENT}"
+    assert "Acknowledged by ada@example.org" in first.text == second.text
+    assert "<form" not in first.text
+    journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
+    assert [(each.action, each.actor, each.via.value) for each in journal] == [
+        ("acknowledged", f"link: {RECIPIENT}", "link")
+    ]
+
+
+async def test_another_one_who_comes_too_late_takes_nothing_over(world: World) -> None:
+    await world.client.post(world.urls().acknowledge)
+    later = await world.client.post(world.links.urls(ALERT, "bob@example.org").acknowledge)
+
+    handling = await world.handling()
+    assert "Acknowledged by ada@example.org" in later.text
+    assert handling is not None
+    assert handling.acknowledged_by == f"link: {RECIPIENT}"
+
+
+async def test_a_snooze_lasts_an_hour_and_is_not_prolonged_by_another_press(world: World) -> None:
+    await world.client.post(world.urls().snooze)
+    world.clock.jump(timedelta(minutes=30))
+    again = await world.client.post(world.urls().snooze)
+
+    handling = await world.handling()
+    assert handling is not None
+    assert handling.snoozed_until == START + timedelta(hours=1)
+    assert "Snoozed until 2026-01-05 13:00 UTC" in again.text
+
+
+async def test_a_silence_holds_for_this_label_set_and_is_made_once(world: World) -> None:
+    await world.client.post(world.urls().silence)
+    again = await world.client.post(world.urls().silence)
+
+    (silence,) = world.silences.list_silences()
+    assert silence.ends_at == START + timedelta(hours=4)
+    assert silence.created_by == f"link: {RECIPIENT}"
+    assert world.silences.find(ALERT, START) is not None
+    assert world.silences.find(make_alert(team="b"), START) is None
+    assert "Silenced until 2026-01-05 16:00 UTC" in again.text
+    journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
+    assert [each.text for each in journal] == ["silenced until 2026-01-05 16:00 UTC"]
+
+
+@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence"])
+async def test_nothing_is_left_to_do_about_what_is_over(world: World, name: str) -> None:
+    await world.alerts.put([resolve(ALERT, START + timedelta(minutes=5))], at=START)
+
+    page = await world.client.post(getattr(world.urls(), name))
+
+    assert page.status_code == 200
+    assert "It ended at 2026-01-05 12:05 UTC" in page.text
+    assert "<form" not in page.text
+    assert await world.handling() is None
+
+
+async def test_a_link_is_about_one_occurrence(world: World) -> None:
+    again = make_alert(
+        team="a", evil="<script>alert(1)</script>", starts_at=START + timedelta(hours=1)
+    )
+    await world.alerts.put([resolve(ALERT, START + timedelta(minutes=5)), again], at=START)
+
+    page = await world.client.post(world.urls().acknowledge)
+
+    assert "It ended" in page.text
+    latest = await world.reader.get(ALERT.fingerprint, None)
+    assert latest is not None
+    assert latest.handling is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_link_that_does_not_work_gets_a_kind_page(world: World, method: str) -> None:
+    url = world.urls().acknowledge
+    tampered = await world.client.request(method, url[:-4] + "AAAA")
+    nonsense = await world.client.request(method, "/act/x")
+    unknown = await world.client.request(method, world.urls(make_alert("Gone")).snooze)
+    world.clock.jump(timedelta(days=7))
+    expired = await world.client.request(method, url)
+
+    pages = [tampered, nonsense, unknown, expired]
+    assert [page.status_code for page in pages] == [404, 404, 404, 410]
+    assert all("<h1>" in page.text and "/alerts" in page.text for page in pages)
+    assert "too old" in expired.text
+    assert await world.handling() is None
