@@ -86,13 +86,19 @@ class Standings:
 
 def render_alert(record: AlertRecord, *, receivers: Sequence[str]) -> dict[str, Any]:
     """Render an alert as briefly as the first page needs it."""
-    alert = record.alert
+    return render_alert_briefly(record.alert, receivers=receivers, notified_at=record.notified_at)
+
+
+def render_alert_briefly(
+    alert: Alert, *, receivers: Sequence[str], notified_at: datetime | None = None
+) -> dict[str, Any]:
+    """Render ALERT without what people and policies made of it."""
     # An event has no duration: it is over when it is told.
     status = AlertStatus.RESOLVED if alert.is_event else alert.status
     return {
         **_render(alert, status.value, receivers),
         "ends_at": isoformat_or_none(alert.starts_at if alert.is_event else alert.ends_at),
-        "notified_at": isoformat_or_none(record.notified_at),
+        "notified_at": isoformat_or_none(notified_at),
     }
 
 

@@ -33,7 +33,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.monitor import Monitor
-from resumatch_monitor.app.web_alertmanager import build_alertmanager
+from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.link_actions import LinkActions
@@ -105,6 +105,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         ),
         rules.build_router(take_snapshot=monitor.rules.snapshot, guard=guard),
         rules_managed.build_router(rules=monitor.managed_rules, guard=guard),
+        build_silences(monitor, guard),
         build_alertmanager(monitor, guard),
     ]
 

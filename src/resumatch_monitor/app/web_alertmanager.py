@@ -1,8 +1,8 @@
-"""Alertmanager's API over a monitor's parts."""
+"""Silences and Alertmanager's API over a monitor's parts."""
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import alertmanager
+from resumatch_monitor.api import alertmanager, silences
 from resumatch_monitor.api.alertmanager import AlertmanagerSources
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
@@ -35,4 +35,15 @@ def build_alertmanager(monitor: Monitor, guard: Guard) -> APIRouter:
         bodies=BodyReader(max_bytes=_BODY_MAX_BYTES),
         guard=guard,
         clock=monitor.clock,
+    )
+
+
+def build_silences(monitor: Monitor, guard: Guard) -> APIRouter:
+    """Return the routes of silences."""
+    return silences.build_router(
+        silences=monitor.silences,
+        firing=monitor.firing,
+        receivers=monitor.dispatcher.receivers_of,
+        clock=monitor.clock,
+        guard=guard,
     )

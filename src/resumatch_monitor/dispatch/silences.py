@@ -1,6 +1,7 @@
 """Silences: what people do not want to hear of for a while, as Alertmanager keeps them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ _LONGEST_COMMENT = 4096
 _LONGEST_AUTHOR = 200
 _KEPT_FOR = timedelta(days=5)
 _LONGEST_PAUSE_SECONDS = 60.0
+_YIELD_AFTER = 200
 
 
 class SilenceState(StrEnum):
@@ -210,6 +212,22 @@ class Silences:
         if silence is None:
             raise SilenceNotFoundError(f"there is no silence {silence_id!r}")
         return silence
+
+    async def count_matching(self, alerts: Iterable[Alert]) -> Counter[str]:
+        """Return how many of `alerts` each silence that is not over matches, by the silence's id.
+
+        Thousands of alerts are looked at in parts, so that others get their turn.
+        """
+        counts: Counter[str] = Counter()
+        for number, alert in enumerate(list(alerts), start=1):
+            if number % _YIELD_AFTER == 0:
+                await asyncio.sleep(0)
+            counts.update(
+                each.id
+                for each in self._candidates(alert.labels)
+                if match_all(each.matchers, alert.labels)
+            )
+        return counts
 
     async def set(self, draft: SilenceDraft) -> Silence:
         """Make or change a silence; durable when this returns.
