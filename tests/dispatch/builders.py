@@ -9,11 +9,16 @@ from typing import Any
 from resumatch_monitor.alerts.alert import Alert, AlertSource
 from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.flapping import Flapping
 from resumatch_monitor.dispatch.group import Group
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.handling import Handling, HandlingSource
+from resumatch_monitor.dispatch.intervals import build_intervals
+from resumatch_monitor.dispatch.muting import Mute, MuteKind, Muter, Muters
+from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Timing
 from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.store import DispatchStore
+from resumatch_monitor.dispatch.times import IntervalClock, QuietHours, RouteTimes
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels
@@ -113,14 +118,53 @@ def make_dispatcher(
     store: DispatchStore | None = None,
     on_outbox_change: Callable[[], None] = lambda: None,
     external_labels: Labels = NO_LABELS,
+    muter: Muter | None = None,
+    handlings: HandlingSource | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Dispatcher:
+    alerting = AlertingConfig.model_validate(config or {})
+    interval_clock = IntervalClock(build_intervals(alerting.time_intervals))
+    quiet_hours = QuietHours(alerting.quiet_hours, interval_clock)
     return Dispatcher(
         store=store or SqlAlerts(database),
-        route=build_route(AlertingConfig.model_validate(config or {})),
+        route=build_route(alerting),
         integrations=[make_integration()] if integrations is None else integrations,
         on_outbox_change=on_outbox_change,
         clock=clock,
         ids=ids,
-        telemetry=Telemetry(),
+        telemetry=telemetry or Telemetry(),
         external_labels=external_labels,
+        muter=Muters((*([muter] if muter else []), quiet_hours)),
+        handlings=handlings,
+        route_times=RouteTimes(interval_clock),
+        flapping=Flapping(window=alerting.flapping.window, changes=alerting.flapping.changes),
     )
+
+
+class Silencer:
+    """Mutes what a test wants muted."""
+
+    def __init__(self, kind: MuteKind = MuteKind.SILENCED) -> None:
+        self.kind = kind
+        self.names: set[str] = set()
+
+    def find(self, alert: Alert, now: datetime) -> Mute | None:
+        del now
+        if alert.name in self.names or alert.labels.value("instance") in self.names:
+            return Mute(self.kind, "s1", "silenced by ada: planned")
+        return None
+
+
+class Handled:
+    """What people made of alerts, in memory."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[OccurrenceId, Handling] = {}
+
+    def find(self, occurrence_id: OccurrenceId) -> Handling | None:
+        return self.by_id.get(occurrence_id)
+
+    def change(self, alert: Alert, **changes: Any) -> None:
+        occurrence_id = OccurrenceId(alert.fingerprint, alert.starts_at)
+        handling = self.by_id.get(occurrence_id, Handling(occurrence_id))
+        self.by_id[occurrence_id] = replace(handling, **changes)

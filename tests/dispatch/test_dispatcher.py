@@ -17,7 +17,7 @@ from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.reading import DeliveryRecord
-from resumatch_monitor.dispatch.store import Flush
+from resumatch_monitor.dispatch.store import Announcement, Flush
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
@@ -145,12 +145,17 @@ class FailingOnce(SqlAlerts):
 
     @override
     async def record(
-        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+        self,
+        flushes: Sequence[Flush],
+        *,
+        settled: Sequence[OccurrenceId],
+        at: datetime,
+        announcements: Sequence[Announcement] = (),
     ) -> None:
         if not self._has_failed:
             self._has_failed = True
             raise OSError("the disk is gone")
-        await super().record(flushes, settled=settled, at=at)
+        await super().record(flushes, settled=settled, at=at, announcements=announcements)
 
 
 async def test_without_a_channel_alerts_are_kept_and_told_once_there_is_one(
@@ -366,9 +371,14 @@ class CrashingOnDemand(SqlAlerts):
 
     @override
     async def record(
-        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+        self,
+        flushes: Sequence[Flush],
+        *,
+        settled: Sequence[OccurrenceId],
+        at: datetime,
+        announcements: Sequence[Announcement] = (),
     ) -> None:
-        await super().record(flushes, settled=settled, at=at)
+        await super().record(flushes, settled=settled, at=at, announcements=announcements)
         if self.is_crashing:
             raise ConnectionAbortedError
 

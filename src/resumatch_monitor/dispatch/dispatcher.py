@@ -6,32 +6,33 @@ so at no moment can a crash lose a message or cause a second one.
 """
 
 import asyncio
-import heapq
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from prometheus_client import Counter, Gauge
-
-from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.circumstances import Circumstances
+from resumatch_monitor.dispatch.compose import Composer, Dependents, no_dependents
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.group import Decision, Group, Reason, member_key
+from resumatch_monitor.dispatch.flapping import Change, Flapping
+from resumatch_monitor.dispatch.group import Decision, Group, gravity
+from resumatch_monitor.dispatch.handling import HandlingSource
+from resumatch_monitor.dispatch.member import HUSHED
+from resumatch_monitor.dispatch.muting import Mute, Muter
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
-from resumatch_monitor.dispatch.route import GroupId, Route, find_groups
+from resumatch_monitor.dispatch.registry import GroupView, Registry
+from resumatch_monitor.dispatch.route import Route, find_groups
 from resumatch_monitor.dispatch.steady import SteadyTime
-from resumatch_monitor.dispatch.store import (
-    DispatchStore,
-    Flush,
-    NewDelivery,
-    Snapshot,
-)
+from resumatch_monitor.dispatch.store import DispatchStore, Flush
+from resumatch_monitor.dispatch.telemetry import DispatchMetrics
+from resumatch_monitor.dispatch.times import RouteTimes
 from resumatch_monitor.dispatch.waiting import wait_for_signal
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels
-from resumatch_monitor.notify.notification import Notification, split_alerts
+from resumatch_monitor.notify.notification import Notice
 from resumatch_monitor.notify.notifier import Integration
 
 logger = logging.getLogger(__name__)
@@ -58,77 +59,153 @@ class Dispatcher:
         telemetry: Telemetry,
         external_labels: Labels = NO_LABELS,
         firing: FiringAlerts | None = None,
+        muter: Muter | None = None,
+        handlings: HandlingSource | None = None,
+        route_times: RouteTimes | None = None,
+        flapping: Flapping | None = None,
+        dependents: Dependents = no_dependents,
     ) -> None:
         self._store = store
         self.firing = FiringAlerts() if firing is None else firing
         self._route = route
-        self._integrations = _by_receiver(integrations)
         self._on_outbox_change = on_outbox_change
         self._clock = clock
         self._steady = SteadyTime(clock)
-        self._ids = ids
-        self._external_labels = external_labels
-        self._groups: dict[GroupId, Group] = {}
-        # A heap of moments; an entry whose moment is not the one in `_queued` is out of date.
-        self._due: list[tuple[datetime, str, str]] = []
-        self._queued: dict[GroupId, datetime] = {}
-        self._finished: dict[OccurrenceId, Occurrence] = {}
+        self._composer = Composer(
+            integrations=integrations,
+            clock=clock,
+            ids=ids,
+            external_labels=external_labels,
+            dependents=dependents,
+        )
+        self._flapping = flapping or Flapping(window=timedelta(hours=1), changes=0)
+        self._groups = Registry(route, has_channel=self._has_channel)
+        self._circumstances = Circumstances(
+            muter=muter,
+            handlings=handlings,
+            route_times=route_times,
+            flapping=self._flapping,
+            find_group=self._groups.find,
+        )
         self._is_loaded = False
+        self._must_reconsider = False
         # Held while the store and the groups are brought to the same state.
         self._lock = asyncio.Lock()
         self._signal = asyncio.Event()
-        self._received = Counter(
-            "resumatch_monitor_alerts_received_total",
-            "Reports of alerts, repeated ones included.",
-            ["source", "status"],
-            registry=telemetry.registry,
-        )
-        for source in AlertSource:
-            for status in AlertStatus:
-                self._received.labels(source.value, status.value)
-        groups = Gauge(
-            "resumatch_monitor_alert_groups",
-            "Groups of alerts about which something may have to be said.",
-            registry=telemetry.registry,
-        )
-        groups.set_function(lambda: len(self._groups))
+        self._metrics = DispatchMetrics(telemetry, count_groups=lambda: len(self._groups))
 
     @property
     def has_channel(self) -> bool:
         """Whether any alert can reach anybody outside the monitor's own pages."""
-        return any(self._integrations.get(route.receiver) for route in self._route.walk())
+        return any(
+            self._has_channel(route.receiver, route.channels) for route in self._route.walk()
+        )
 
     def receivers_of(self, labels: Labels) -> list[str]:
-        """Return the receivers that an alert with `labels` goes to."""
+        """Return the receivers that an alert with `labels` goes to at once."""
         return list(dict.fromkeys(group.receiver for group in find_groups(self._route, labels)))
+
+    def mute_of(self, alert: Alert, now: datetime) -> Mute | None:
+        """Return why `alert` is told nowhere for now; None if it is, or would be, told."""
+        return self._circumstances.mute_everywhere(self._route, alert, now)
+
+    def groups(self) -> list[GroupView]:
+        """Return the groups about which something may have to be said, by receiver and key."""
+        return self._groups.views(self._circumstances, self._steady.now())
+
+    def reconsider(self) -> None:
+        """Look at all groups again soon: what mutes alerts, or how they are handled, changed."""
+        self._must_reconsider = True
+        self._signal.set()
 
     async def put(self, alerts: Sequence[Alert]) -> None:
         """Take `alerts`; when this returns, they are durable."""
         if not alerts:
             return
         async with self._lock:
-            changed = await self._store.put(
-                [_to_stored_form(alert) for alert in alerts], at=self._steady.now()
-            )
+            now = self._steady.now()
+            changed = await self._store.put([_to_stored_form(alert) for alert in alerts], at=now)
             if self._is_loaded:
-                self.firing.update(changed)
-                self._place(changed)
-        for alert in alerts:
-            self._received.labels(alert.source.value, alert.status.value).inc()
+                self._take_in(changed)
+        self._metrics.note_received(alerts)
         self._signal.set()
+
+    async def close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> bool:
+        """End an occurrence in the name of a person; durable when this returns.
+
+        Args:
+            occurrence_id: Which.
+            by: Who.
+            until: Until when reports of the same stretch are not heard.
+
+        Returns:
+            False, and nothing is changed, if it does not fire.
+        """
+        async with self._lock:
+            at = from_milliseconds(to_milliseconds(self._steady.now()))
+            closed = await self._store.close(occurrence_id, at=at, until=until)
+            if closed is not None and self._is_loaded:
+                self._take_in([closed])
+        if closed is not None:
+            logger.info("%s was ended by %s", closed.alert.name, by)
+        self._signal.set()
+        return closed is not None
+
+    async def announce(
+        self,
+        notice: Notice,
+        receivers: Collection[str],
+        *,
+        channels: Sequence[str] = (),
+        is_drill: bool = False,
+    ) -> list[str]:
+        """Say something that is not an alert; in the outbox, durably, when this returns.
+
+        Args:
+            notice: What.
+            receivers: To whom; one without integrations is passed over.
+            channels: Kinds of the receivers' integrations; empty for all.
+            is_drill: Whether it is said for practice.
+
+        Returns:
+            The ids of the notifications.
+        """
+        announcements = [
+            announcement
+            for receiver in dict.fromkeys(receivers)
+            if (
+                announcement := self._composer.announce(
+                    notice, receiver, key="notice", channels=channels, is_drill=is_drill
+                )
+            ).deliveries
+        ]
+        if announcements:
+            await self._store.record(
+                [], settled=[], at=self._clock.now(), announcements=announcements
+            )
+            self._on_outbox_change()
+        return [each.notification.id for each in announcements]
 
     async def load(self) -> None:
         """Rebuild the groups from the store."""
         async with self._lock:
-            snapshot = await self._store.load()
-            self._groups.clear()
-            self._due.clear()
-            self._queued.clear()
-            self._finished.clear()
+            now = self._steady.now()
+            snapshot = await self._store.load(changed_since=now - self._flapping.horizon)
             self.firing.clear()
             self.firing.update(snapshot.occurrences)
-            self._restore(snapshot)
+            firing = [each for each in snapshot.occurrences if each.is_firing]
+            self._flapping.restore(
+                [
+                    *snapshot.changes,
+                    *(
+                        Change(e.alert.fingerprint, e.alert.starts_at, is_firing=True)
+                        for e in firing
+                    ),
+                ]
+            )
+            self._groups.restore(snapshot, now)
             self._is_loaded = True
+            self._must_reconsider = True
 
     async def run(self) -> None:
         """Flush what is due, for ever."""
@@ -147,195 +224,89 @@ class Dispatcher:
 
     async def flush_due(self) -> datetime | None:
         """Say everything that is due; return when the next thing will be."""
+        if self._must_reconsider:
+            self._must_reconsider = False
+            await self._reconsider()
         while True:
             now = self._steady.now()
-            flushes = self._take_due(now)
-            settled = self._find_settled(flushes)
-            if not flushes and not settled:
-                return self._due[0][0] if self._due else None
-            await self._carry_out(flushes, settled, now)
+            self._groups.escalate(now, self._circumstances)
+            flushes = self._decide_due(now)
+            if not flushes and not self._groups.find_settled(()):
+                return self._groups.next_at
+            for start in range(0, len(flushes) or 1, _MOST_FLUSHES):
+                await self._carry_out(flushes[start : start + _MOST_FLUSHES], now)
 
-    def _take_due(self, now: datetime) -> list[tuple[Group, Decision]]:
+    def _decide_due(self, now: datetime) -> list[tuple[Group, Decision]]:
         """Decide for the groups that are due; they stay queued until it is carried out."""
-        flushes: dict[GroupId, tuple[Group, Decision]] = {}
-        taken: list[tuple[datetime, str, str]] = []
-        while self._due and self._due[0][0] <= now and len(flushes) < _MOST_FLUSHES:
-            entry = heapq.heappop(self._due)
-            group = self._groups.get(GroupId(entry[1], entry[2]))
-            if group is None or group.id in flushes or self._queued.get(group.id) != entry[0]:
-                continue
-            due_at = group.due_at()
-            if due_at is None or due_at > now:
-                self._queue(group)
-                continue
-            taken.append(entry)
-            flushes[group.id] = (group, group.decide(now))
-        for entry in taken:
-            heapq.heappush(self._due, entry)
-        return list(flushes.values())
-
-    def _find_settled(self, flushes: Sequence[tuple[Group, Decision]]) -> list[Occurrence]:
-        """Return the occurrences of which no group will say anything after `flushes`."""
-        left_by: dict[OccurrenceId, set[GroupId]] = {}
-        leaving: dict[OccurrenceId, Occurrence] = dict(self._finished)
-        for group, decision in flushes:
-            for occurrence in decision.leaving:
-                left_by.setdefault(occurrence.id, set()).add(group.id)
-                leaving[occurrence.id] = occurrence
-        return [
-            occurrence
-            for occurrence_id, occurrence in leaving.items()
-            if self._owners(occurrence) <= left_by.get(occurrence_id, set())
+        decided = [
+            (group, group.decide(now, self._circumstances.outlook(self._groups.target(group), now)))
+            for group in self._groups.take_due(now)
         ]
+        decided.sort(key=_urgency)
+        return decided
 
-    def _owners(self, occurrence: Occurrence) -> set[GroupId]:
-        return {
-            group_id
-            for group_id in find_groups(self._route, occurrence.alert.labels)
-            if (group := self._groups.get(group_id)) is not None and group.has(occurrence)
-        }
-
-    async def _carry_out(
-        self,
-        flushes: Sequence[tuple[Group, Decision]],
-        settled: Sequence[Occurrence],
-        now: datetime,
-    ) -> None:
-        records = [self._describe(group, decision, now) for group, decision in flushes]
+    async def _carry_out(self, flushes: Sequence[tuple[Group, Decision]], now: datetime) -> None:
+        settled = self._groups.find_settled(flushes)
+        records = [
+            self._composer.describe(group, self._groups.target(group), decision, now)
+            for group, decision in flushes
+        ]
         await self._store.record(
             records, settled=[occurrence.id for occurrence in settled], at=self._clock.now()
         )
         for (group, decision), record in zip(flushes, records, strict=True):
-            group.apply(decision, now)
-            if record.notification is not None and not decision.is_over:
-                group.thread_id = record.notification.thread_id
-            if group.is_empty:
-                del self._groups[group.id]
-                self._queued.pop(group.id, None)
-            else:
-                self._queue(group)
-        for occurrence in settled:
-            self._finished.pop(occurrence.id, None)
+            self._groups.apply(group, decision, record, now)
+            self._metrics.note_held(decision)
+        self._groups.settle(settled)
         if any(record.deliveries for record in records):
             self._on_outbox_change()
 
-    def _describe(self, group: Group, decision: Decision, now: datetime) -> Flush:
-        notification = self._compose(group, decision) if decision.told else None
-        ended = [each for each in decision.leaving if not each.alert.is_event]
-        return Flush(
-            group_id=group.id,
-            anchor_at=now,
-            told=[
-                member_key(each)
-                for each in decision.told
-                if each.alert.ends_at is None and decision.reason is not Reason.REPEAT
-            ],
-            untold=[member_key(each) for each in ended],
-            is_over=decision.is_over,
-            notified=[each.id for each in decision.told],
-            notification=notification,
-            deliveries=[] if notification is None else self._address(group, decision),
-        )
-
-    def _compose(self, group: Group, decision: Decision) -> Notification:
-        notification_id = self._ids.uuid()
-        alerts, firing_count, resolved_count = split_alerts([each.alert for each in decision.told])
-        return Notification(
-            id=notification_id,
-            thread_id=group.thread_id or notification_id,
-            receiver=group.id.receiver,
-            group_key=group.id.key,
-            group_labels=group.labels,
-            alerts=alerts,
-            firing_count=firing_count,
-            resolved_count=resolved_count,
-            created_at=self._clock.now(),
-            is_repeat=decision.reason is Reason.REPEAT,
-            external_labels=self._external_labels,
-        )
-
-    def _address(self, group: Group, decision: Decision) -> list[NewDelivery]:
-        return [
-            NewDelivery(integration.id, integration.notifier.destination)
-            for integration in self._integrations.get(group.id.receiver, ())
-            if integration.send_resolved or decision.reason is not Reason.RESOLVED
-        ]
-
-    def _place(self, occurrences: Sequence[Occurrence]) -> None:
+    async def _reconsider(self) -> None:
+        """Note, durably, what people have muted after it was told: it is told anew one day."""
         now = self._steady.now()
-        touched: dict[GroupId, Group] = {}
-        for occurrence in occurrences:
-            is_owned = False
-            for group_id, route in find_groups(self._route, occurrence.alert.labels).items():
-                group = self._find_group(group_id, route, occurrence)
-                if group is not None:
-                    group.place(occurrence, now)
-                    touched[group_id] = group
-                    is_owned = True
-            if not is_owned and not occurrence.is_firing:
-                self._finished[occurrence.id] = occurrence
-        for group in touched.values():
-            self._queue(group)
+        found: list[tuple[Group, list[str]]] = []
+        for group in self._groups:
+            outlook = self._circumstances.outlook(self._groups.target(group), now)
+            if keys := group.find_hushed(outlook):
+                found.append((group, keys))
+        if found:
+            flushes = [_describe_hush(group, keys, now) for group, keys in found]
+            await self._store.record(flushes, settled=[], at=self._clock.now())
+        for group, keys in found:
+            self._groups.hush(group, keys, now)
+        self._groups.add_turns()
 
-    def _find_group(self, group_id: GroupId, route: Route, occurrence: Occurrence) -> Group | None:
-        """Return the group that has to hear of `occurrence`, if any has to."""
-        if occurrence.alert.status is AlertStatus.RESOLVED:
-            # Nobody was told that it fires, so nobody needs to hear that it does not.
-            group = self._groups.get(group_id)
-            return group if group is not None and group.knows(occurrence) else None
-        return self._open_group(group_id, route, occurrence)
-
-    def _open_group(self, group_id: GroupId, route: Route, occurrence: Occurrence) -> Group | None:
-        """Return the group, which begins if it is not there; None if nobody would hear of it."""
-        if not self._integrations.get(group_id.receiver):
-            return None
-        group = self._groups.get(group_id)
-        if group is None:
-            labels = route.group_labels(occurrence.alert.labels)
-            group = self._groups[group_id] = Group(group_id, labels=labels, timing=route.timing)
-        return group
-
-    def _restore(self, snapshot: Snapshot) -> None:
+    def _take_in(self, changed: Sequence[Occurrence]) -> None:
         now = self._steady.now()
-        for occurrence in snapshot.occurrences:
-            for group_id, route in find_groups(self._route, occurrence.alert.labels).items():
-                is_told = member_key(occurrence) in snapshot.told.get(group_id, ())
-                # A group has something left to say about what it told, unless it was an event,
-                # and about what it did not tell, unless that is over.
-                if is_told == occurrence.alert.is_event and (
-                    is_told or occurrence.alert.status is AlertStatus.RESOLVED
-                ):
-                    continue
-                group = self._open_group(group_id, route, occurrence)
-                if group is not None:
-                    # A clock that was set back must not make a timer hang in the future.
-                    group.place(occurrence, min(occurrence.received_at, now))
-        for group_id, group in self._groups.items():
-            state = snapshot.groups.get(group_id)
-            if state is not None:
-                group.restore(
-                    anchor_at=min(state.anchor_at, now),
-                    notified_at=min(state.notified_at, now),
-                    thread_id=state.thread_id,
-                    told=snapshot.told.get(group_id, frozenset()),
-                )
-            self._queue(group)
-        for occurrence in snapshot.occurrences:
-            if not occurrence.is_firing and not self._owners(occurrence):
-                self._finished[occurrence.id] = occurrence
+        self.firing.update(changed)
+        self._flapping.observe(changed, now)
+        self._groups.place(changed, now)
 
-    def _queue(self, group: Group) -> None:
-        due_at = group.due_at()
-        if due_at is not None and self._queued.get(group.id) != due_at:
-            self._queued[group.id] = due_at
-            heapq.heappush(self._due, (due_at, group.id.receiver, group.id.key))
+    def _has_channel(self, receiver: str, channels: Sequence[str]) -> bool:
+        return bool(self._composer.integrations_of(receiver, channels))
 
 
-def _by_receiver(integrations: Sequence[Integration]) -> dict[str, list[Integration]]:
-    found: dict[str, list[Integration]] = {}
-    for integration in integrations:
-        found.setdefault(integration.id.receiver, []).append(integration)
-    return found
+def _describe_hush(group: Group, keys: Sequence[str], now: datetime) -> Flush:
+    return Flush(
+        group_id=group.id,
+        anchor_at=group.anchor_at or now,
+        told=[key + HUSHED for key in keys],
+        untold=[],
+        is_over=False,
+        notified=[],
+        notification=None,
+        deliveries=[],
+    )
+
+
+def _urgency(flush: tuple[Group, Decision]) -> tuple[int, float, str, str]:
+    """Put the gravest first, and last what says nothing."""
+    group, decision = flush
+    rank, at = (9, 0.0)
+    if decision.told:
+        rank, starts_at, _ = gravity(decision.told[0])
+        at = starts_at.timestamp()
+    return rank, at, group.id.receiver, group.id.key
 
 
 def _to_stored_form(alert: Alert) -> Alert:

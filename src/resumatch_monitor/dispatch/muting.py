@@ -20,6 +20,7 @@ class MuteKind(StrEnum):
     SNOOZED = "snoozed"
     ACKNOWLEDGED = "acknowledged"
     FLAPPING = "flapping"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

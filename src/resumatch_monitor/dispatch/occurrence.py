@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
 
 _TICK = timedelta(milliseconds=1)
+_CLOCK_SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,13 @@ class Occurrence:
         alert: With the latest annotations and value.
         received_at: When it was first reported.
         source_starts_at: Since when it holds in the words of its source's latest report.
+        closed_until: A person ended it; reports of the same stretch are not heard until then.
     """
 
     alert: Alert
     received_at: datetime
     source_starts_at: datetime
+    closed_until: datetime | None = None
 
     @property
     def id(self) -> OccurrenceId:
@@ -62,7 +65,9 @@ def _follow_event(
     return Occurrence(alert, received_at, alert.starts_at)
 
 
-def _follow_firing(latest: Occurrence | None, alert: Alert, received_at: datetime) -> Occurrence:
+def _follow_firing(
+    latest: Occurrence | None, alert: Alert, received_at: datetime
+) -> Occurrence | None:
     if latest is None:
         return Occurrence(alert, received_at, alert.starts_at)
     if latest.is_firing:
@@ -72,7 +77,12 @@ def _follow_firing(latest: Occurrence | None, alert: Alert, received_at: datetim
             source_starts_at=alert.starts_at,
         )
     starts_at = alert.starts_at
-    if starts_at <= latest.alert.starts_at:
+    if latest.closed_until is not None and starts_at <= (latest.alert.ends_at or starts_at):
+        if _is_closed(latest, received_at):
+            return None
+        # It goes on and on, whatever the person thought.
+        starts_at = max(latest.alert.ends_at or starts_at, latest.alert.starts_at + _TICK)
+    elif starts_at <= latest.alert.starts_at:
         # The source says that it never ended, after saying that it had. Whoever is right, it
         # fires: better a second occurrence that begins where the first one ended than silence.
         starts_at = max(latest.alert.ends_at or starts_at, latest.alert.starts_at + _TICK)
@@ -97,3 +107,9 @@ def _follow_resolved(
         alert=replace(alert, starts_at=starts_at, ends_at=max(alert.ends_at, starts_at)),
         source_starts_at=alert.starts_at,
     )
+
+
+def _is_closed(latest: Occurrence, now: datetime) -> bool:
+    ends_at, until = latest.alert.ends_at, latest.closed_until
+    # With a clock that was set back nobody knows; then it is better heard than not.
+    return ends_at is not None and until is not None and ends_at - _CLOCK_SLACK <= now < until

@@ -34,7 +34,7 @@ class Timing:
         return timedelta(0) if alert.severity == "critical" else _DEFAULT_GROUP_WAIT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class GroupId:
     """Names a group of alerts; the same after every restart with the same routes.
 

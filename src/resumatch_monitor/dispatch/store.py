@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.flapping import Change
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId
 from resumatch_monitor.notify.notification import Notification
@@ -43,8 +44,8 @@ class Flush:
     """Everything that changes because a group speaks: all of it is stored, or nothing.
 
     Attributes:
-        told: Member keys to add to what people believe.
-        untold: Member keys to take away from it.
+        told: Keys to add to what people were told: of members, or of marks on them.
+        untold: Keys to take away from it, before others are added.
         is_over: The group has no members any more.
         notified: The occurrences that the notification lists.
         notification: None if the group only loses members about which nothing was ever said.
@@ -61,19 +62,29 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """A message that is not about the alerts of a group, and where it goes."""
+
+    notification: Notification
+    deliveries: Sequence[NewDelivery]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What a starting dispatcher needs to know.
 
     Attributes:
         occurrences: Those about which something may still have to be said, oldest first.
         groups: Those that have spoken and are not over.
-        told: By group, the keys of members of which people believe that they fire, and of events
-            that were told.
+        told: By group, when people were told: the keys are those of members of which they believe
+            that they fire, of marks on these, and of events.
+        changes: When alerts began and ended lately.
     """
 
     occurrences: Sequence[Occurrence]
     groups: Mapping[GroupId, GroupState]
-    told: Mapping[GroupId, frozenset[str]]
+    told: Mapping[GroupId, Mapping[str, datetime]]
+    changes: Sequence[Change] = ()
 
 
 class DispatchStore(Protocol):
@@ -83,15 +94,29 @@ class DispatchStore(Protocol):
         """Store reports; return the occurrences that changed, in order, once durable."""
         ...
 
-    async def load(self) -> Snapshot:
-        """Return what is not settled."""
+    async def load(self, *, changed_since: datetime | None = None) -> Snapshot:
+        """Return what is not settled, and what changed since then."""
         ...
 
     async def record(
-        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+        self,
+        flushes: Sequence[Flush],
+        *,
+        settled: Sequence[OccurrenceId],
+        at: datetime,
+        announcements: Sequence[Announcement] = (),
     ) -> None:
-        """Store what `flushes` change and put their deliveries into the outbox, atomically.
+        """Store what `flushes` change and put all deliveries into the outbox, atomically.
 
         Nothing more will be said about the `settled` occurrences.
+        """
+        ...
+
+    async def close(
+        self, occurrence_id: OccurrenceId, *, at: datetime, until: datetime
+    ) -> Occurrence | None:
+        """End an occurrence in the name of a person; return it, None if it does not fire.
+
+        Reports of the same stretch are not heard until `until`.
         """
         ...

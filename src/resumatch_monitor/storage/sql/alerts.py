@@ -9,18 +9,20 @@ from sqlalchemy import Connection, delete, func, literal, select, tuple_
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.reading import AlertRecord, PageMark, Period, Transition
-from resumatch_monitor.dispatch.route import GroupId
-from resumatch_monitor.dispatch.store import Flush, GroupState, Snapshot
-from resumatch_monitor.storage.sql.alerts_rows import is_firing, to_alert, to_occurrence, to_record
+from resumatch_monitor.dispatch.store import Announcement, Flush, Snapshot
+from resumatch_monitor.storage.sql.alerts_load import load
+from resumatch_monitor.storage.sql.alerts_rows import is_firing, to_alert, to_record
 from resumatch_monitor.storage.sql.alerts_write import (
+    close_occurrence,
     forget_lost_groups,
     put_alerts,
     record_flushes,
     settle,
 )
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.outbox import insert_deliveries
 from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
-from resumatch_monitor.storage.sql.tables.dispatch import ALERT_GROUPS, ALERTS, TOLD_ALERTS
+from resumatch_monitor.storage.sql.tables.dispatch import ALERTS
 
 
 class SqlAlerts:
@@ -33,20 +35,36 @@ class SqlAlerts:
         """Store reports; return the occurrences that changed, in order, once durable."""
         return await self._database.write(lambda connection: put_alerts(connection, alerts, at))
 
-    async def load(self) -> Snapshot:
-        """Return what is not settled."""
-        return await self._database.read(_load)
+    async def load(self, *, changed_since: datetime | None = None) -> Snapshot:
+        """Return what is not settled, and what changed since then."""
+        return await self._database.read(lambda connection: load(connection, changed_since))
 
     async def record(
-        self, flushes: Sequence[Flush], *, settled: Sequence[OccurrenceId], at: datetime
+        self,
+        flushes: Sequence[Flush],
+        *,
+        settled: Sequence[OccurrenceId],
+        at: datetime,
+        announcements: Sequence[Announcement] = (),
     ) -> None:
-        """Store what `flushes` change and put their deliveries into the outbox, atomically."""
+        """Store what `flushes` change and put all deliveries into the outbox, atomically."""
 
         def work(connection: Connection) -> None:
             record_flushes(connection, flushes, at)
             settle(connection, settled)
+            insert_deliveries(
+                connection, [(each.notification, each.deliveries) for each in announcements]
+            )
 
         await self._database.write(work)
+
+    async def close(
+        self, occurrence_id: OccurrenceId, *, at: datetime, until: datetime
+    ) -> Occurrence | None:
+        """End an occurrence in the name of a person; return it, None if it does not fire."""
+        return await self._database.write(
+            lambda connection: close_occurrence(connection, occurrence_id, at, until)
+        )
 
     async def list_alerts(
         self,
@@ -141,24 +159,6 @@ class SqlAlerts:
 
     async def _fetch(self, query: AnySelect) -> Sequence[AnyRow]:
         return await self._database.read(lambda connection: connection.execute(query).all())
-
-
-def _load(connection: Connection) -> Snapshot:
-    rows = connection.execute(
-        select(ALERTS).where(~ALERTS.c.is_settled).order_by(ALERTS.c.starts_at, ALERTS.c.id)
-    )
-    occurrences = [to_occurrence(row) for row in rows]
-    told: dict[GroupId, set[str]] = {}
-    for row in connection.execute(select(TOLD_ALERTS)):
-        told.setdefault(GroupId(row.receiver, row.group_key), set()).add(row.member_key)
-    groups = {
-        GroupId(row.receiver, row.group_key): GroupState(
-            row.anchor_at, row.notified_at, row.thread_id
-        )
-        for row in connection.execute(select(ALERT_GROUPS))
-    }
-    frozen = {group_id: frozenset(keys) for group_id, keys in told.items()}
-    return Snapshot(occurrences, groups, frozen)
 
 
 def _bind_mark(mark: PageMark) -> tuple[Any, Any]:

@@ -81,7 +81,7 @@ def to_alert(row: AnyRow) -> Alert:
 
 def to_occurrence(row: AnyRow) -> Occurrence:
     """Read an occurrence."""
-    return Occurrence(to_alert(row), row.received_at, row.source_starts_at)
+    return Occurrence(to_alert(row), row.received_at, row.source_starts_at, row.closed_until)
 
 
 def to_record(row: AnyRow) -> AlertRecord:

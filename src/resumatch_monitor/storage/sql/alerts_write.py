@@ -20,13 +20,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.group import event_key
+from resumatch_monitor.dispatch.member import event_key
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId, follow
 from resumatch_monitor.dispatch.route import GroupId
 from resumatch_monitor.dispatch.store import Flush
 from resumatch_monitor.storage.sql.alerts_rows import (
     has_id,
     in_chunks,
+    is_firing,
     to_change,
     to_key,
     to_occurrence,
@@ -117,6 +118,25 @@ class _Batch:
             connection.execute(query, [to_key(each) for each in self._replaced])
 
 
+def close_occurrence(
+    connection: Connection, occurrence_id: OccurrenceId, at: datetime, until: datetime
+) -> Occurrence | None:
+    """End an occurrence that fires; return it, None if it does not."""
+    key = to_key(occurrence_id)
+    row = connection.execute(select(ALERTS).where(has_id(), is_firing()), key).one_or_none()
+    if row is None:
+        return None
+    ends_at = max(at, row.starts_at)
+    connection.execute(
+        update(ALERTS)
+        .where(has_id())
+        .values(ends_at=ends_at, changed_at=ends_at, closed_until=until),
+        key,
+    )
+    row = connection.execute(select(ALERTS).where(has_id()), key).one()
+    return to_occurrence(row)
+
+
 def record_flushes(connection: Connection, flushes: Sequence[Flush], at: datetime) -> None:
     """Store what `flushes` change, and put their deliveries into the outbox."""
     speaking = [(each.notification, each.deliveries) for each in flushes if each.notification]
@@ -128,15 +148,6 @@ def record_flushes(connection: Connection, flushes: Sequence[Flush], at: datetim
     )
     _run(
         connection,
-        upsert(TOLD_ALERTS).on_conflict_do_nothing(),
-        [
-            {**_to_columns(flush.group_id), "member_key": each, "told_at": at}
-            for flush in flushes
-            for each in flush.told
-        ],
-    )
-    _run(
-        connection,
         delete(TOLD_ALERTS).where(
             _is_group(TOLD_ALERTS), TOLD_ALERTS.c.member_key == bindparam("key")
         ),
@@ -144,6 +155,19 @@ def record_flushes(connection: Connection, flushes: Sequence[Flush], at: datetim
             {**_to_parameters(flush.group_id), "key": each}
             for flush in flushes
             for each in flush.untold
+        ],
+    )
+    query = upsert(TOLD_ALERTS)
+    _run(
+        connection,
+        query.on_conflict_do_update(
+            index_elements=["receiver", "group_key", "member_key"],
+            set_={"told_at": query.excluded.told_at},
+        ),
+        [
+            {**_to_columns(flush.group_id), "member_key": each, "told_at": flush.anchor_at}
+            for flush in flushes
+            for each in flush.told
         ],
     )
     _record_groups(connection, flushes)
