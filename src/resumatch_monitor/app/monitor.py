@@ -31,15 +31,19 @@ from resumatch_monitor.dispatch.digest.digester import Digester
 from resumatch_monitor.dispatch.digest.plans import build_plans
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.firing import FiringAlerts
+from resumatch_monitor.dispatch.flapping import Flapping
 from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.dispatch.inhibition import Inhibition
+from resumatch_monitor.dispatch.intervals import build_intervals
 from resumatch_monitor.dispatch.muting import Muters
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.outbox import Outbox
 from resumatch_monitor.dispatch.pushed import PushedAlerts
 from resumatch_monitor.dispatch.retention import Retention
 from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
 from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.times import IntervalClock, QuietHours, RouteTimes
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
@@ -159,6 +163,7 @@ class Monitor:
         await self.handling.open(self._folder, self.ids)
         await self.handlings.load()
         await self.dispatcher.load()
+        await self.handlings.finish()
         await self.pushed.load()
         await self.outbox.prepare()
         self._start_loops(
@@ -257,10 +262,15 @@ class Monitor:
             diagnose=self._diagnose,
         )
         integrations = self.integrations = build_integrations(alerting.receivers, context)
-        self.route = build_route(alerting)
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
-        self.handlings = Handlings(store=SqlHandlings(self.stores.database), clock=self.clock)
+        self.handlings = Handlings(
+            store=SqlHandlings(self.stores.database),
+            clock=self.clock,
+            on_change=self._reconsider,
+            close=self._close,
+            closing=alerting.reopen_after,
+        )
         self.outbox = Outbox(
             store=self.outbox_store,
             integrations=integrations,
@@ -278,6 +288,11 @@ class Monitor:
             telemetry=self.telemetry,
             external_labels=Labels.of(self.config.global_.external_labels),
             firing=self.firing,
+            muter=self.muters,
+            handlings=self.handlings,
+            route_times=self._route_times,
+            flapping=Flapping(window=alerting.flapping.window, changes=alerting.flapping.changes),
+            dependents=self.dependencies.dependents_of if alerting.dependencies else None,
         )
         self._build_silence_warnings(integrations)
         self.digester = Digester(
@@ -321,10 +336,17 @@ class Monitor:
         alerting = self.config.alerting
         self.inhibition = Inhibition(alerting.inhibit_rules, self.firing)
         self.dependencies = Dependencies(alerting.dependencies, self.firing)
-        self.muters = Muters((self.silences, self.inhibition, self.dependencies))
+        interval_clock = IntervalClock(build_intervals(alerting.time_intervals))
+        self._route_times = RouteTimes(interval_clock)
+        quiet_hours = QuietHours(alerting.quiet_hours, interval_clock)
+        self.muters = Muters((self.silences, self.inhibition, self.dependencies, quiet_hours))
 
     def _reconsider(self) -> None:
-        """Look at every group again: what mutes alerts has changed."""
+        """Look at every group again: what mutes alerts, or people's handling, has changed."""
+        self.dispatcher.reconsider()
+
+    async def _close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> None:
+        await self.dispatcher.close(occurrence_id, by, until)
 
     def _build_silence_warnings(self, integrations: Sequence[Integration]) -> None:
         self._silence_warnings = SilenceWarnings(

@@ -75,7 +75,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                     firing=monitor.firing,
                     find_handling=monitor.handlings.find,
                     pending=monitor.rules.pending_alerts,
-                    mute_of=monitor.muters.find,
+                    mute_of=monitor.dispatcher.mute_of,
                     receivers=monitor.dispatcher.receivers_of,
                     clock=monitor.clock,
                 ),

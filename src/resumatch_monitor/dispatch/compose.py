@@ -13,23 +13,14 @@ from resumatch_monitor.dispatch.store import Announcement, Flush, NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels, render_labels
-from resumatch_monitor.notify.notification import (
-    MOST_ALERTS,
-    Notice,
-    Notification,
-    split_alerts,
-)
+from resumatch_monitor.notify.notification import Notice, Notification, split_alerts
 from resumatch_monitor.notify.notifier import Integration
 
-Dependents = Callable[[Sequence[Alert]], Sequence[Alert]]
-"""Returns the alerts that some alerts drag along."""
+Dependents = Callable[[Alert], Sequence[Alert]]
+"""Returns the alerts that an alert drags along."""
 
+_MOST_DEPENDENTS = 50
 _MOST_FLAPS = 10
-
-
-def no_dependents(_: Sequence[Alert]) -> Sequence[Alert]:
-    """Return that alerts drag nothing along."""
-    return ()
 
 
 class Composer:
@@ -42,7 +33,7 @@ class Composer:
         clock: Clock,
         ids: Ids,
         external_labels: Labels,
-        dependents: Dependents,
+        dependents: Dependents | None,
     ) -> None:
         self._by_receiver = _by_receiver(integrations)
         self._clock = clock
@@ -117,9 +108,19 @@ class Composer:
             is_repeat=decision.reason is Reason.REPEAT,
             external_labels=self._external_labels,
             escalation="" if step is None else describe_step(step),
-            dependents=tuple(self._dependents(alerts[:firing_count])[:MOST_ALERTS]),
+            dependents=self._find_dependents(alerts[:firing_count]),
             mute_note=_describe_mutes(decision),
         )
+
+    def _find_dependents(self, alerts: Sequence[Alert]) -> tuple[Alert, ...]:
+        if self._dependents is None:
+            return ()
+        found: dict[str, Alert] = {}
+        for alert in alerts:
+            found.update((each.fingerprint, each) for each in self._dependents(alert))
+            if len(found) >= _MOST_DEPENDENTS:
+                break
+        return tuple(found.values())[:_MOST_DEPENDENTS]
 
     def _address(
         self, group: Group, target: Target | None, decision: Decision

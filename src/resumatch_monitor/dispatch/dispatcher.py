@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.circumstances import Circumstances
-from resumatch_monitor.dispatch.compose import Composer, Dependents, no_dependents
+from resumatch_monitor.dispatch.compose import Composer, Dependents
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.flapping import Change, Flapping
 from resumatch_monitor.dispatch.group import Decision, Group, gravity
@@ -63,7 +63,7 @@ class Dispatcher:
         handlings: HandlingSource | None = None,
         route_times: RouteTimes | None = None,
         flapping: Flapping | None = None,
-        dependents: Dependents = no_dependents,
+        dependents: Dependents | None = None,
     ) -> None:
         self._store = store
         self.firing = FiringAlerts() if firing is None else firing

@@ -84,6 +84,7 @@ class Handlings:
         clock: Clock,
         on_change: Callable[[], object] = lambda: None,
         close: Closer | None = None,
+        closing: timedelta = DEFAULT_CLOSING,
     ) -> None:
         """Build it; `load` comes before anything else.
 
@@ -92,11 +93,13 @@ class Handlings:
             clock: Tells when.
             on_change: Called after what holds alerts back has changed.
             close: Ends an occurrence that a person resolved.
+            closing: For how long that is not heard of if its condition just goes on.
         """
         self._store = store
         self._clock = clock
         self._on_change = on_change
         self._close = close
+        self._closing = closing
         self._known: dict[OccurrenceId, Handling] = {}
         # Memory follows the store in the order of the transactions.
         self._lock = asyncio.Lock()
@@ -117,7 +120,7 @@ class Handlings:
         """
         for handling in list(self._known.values()):
             if handling.resolved_at is not None:
-                await self._end(handling, handling.resolved_at + DEFAULT_CLOSING)
+                await self._end(handling, handling.resolved_at + self._closing)
 
     async def act(self, requests: Sequence[Request]) -> list[Result]:
         """Do what is requested; when this returns, it is durable.
@@ -139,7 +142,7 @@ class Handlings:
         for request, result in zip(requests, results, strict=True):
             # Also when it was resolved already: the one who did may not have come so far.
             if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
-                await self._end(result.handling, request.action.until or now + DEFAULT_CLOSING)
+                await self._end(result.handling, request.action.until or now + self._closing)
         if any(result.is_changed for result in results):
             self._on_change()
         return results
