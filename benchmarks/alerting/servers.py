@@ -55,10 +55,11 @@ class Catcher:
 
 
 class Target:
-    """Exposes `bench_value{id}`, 0 at first, and remembers to whom it first said 1."""
+    """Exposes `bench_value{id, part}`, 0 at first, and remembers to whom it first said 1."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, parts: int) -> None:
         self._values = [0] * count
+        self._parts = parts
         self._served_at: dict[tuple[str, int], float] = {}
         self._lock = threading.Lock()
         self._server, url = _serve(self._expose)
@@ -85,7 +86,8 @@ class Target:
                 if value:
                     self._served_at.setdefault((path, number), now)
             lines = [
-                f'bench_value{{id="{number}"}} {value}' for number, value in enumerate(self._values)
+                f'bench_value{{id="{number}",part="{number % self._parts}"}} {value}'
+                for number, value in enumerate(self._values)
             ]
         return "\n".join(["# TYPE bench_value gauge", *lines, ""]).encode()
 
