@@ -19,13 +19,14 @@ export interface Fetched<T> {
 
 const TIMEOUT_MS = 30_000;
 
-export type Params = Record<string, string | number | null | undefined>;
+export type Params = Record<string, string | number | string[] | null | undefined>;
 
-/** Builds a path with a query; empty values are left out. */
+/** Builds a path with a query; empty values are left out, a list stands for a parameter that is repeated. */
 export function withParams(path: string, params: Params): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
-    if (value !== null && value !== undefined && value !== '') query.set(key, String(value));
+    if (Array.isArray(value)) value.forEach((one) => query.append(key, one));
+    else if (value !== null && value !== undefined && value !== '') query.set(key, String(value));
   }
   const text = query.toString();
   return text ? `${path}?${text}` : path;
@@ -43,7 +44,7 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await fetchJson<T>(path, null, signal)).data as T;
 }
 
-export async function change<T>(method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T> {
+export async function change<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Content-Type': 'application/json' };
   const response = await send(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
   return (response.status === 204 ? null : await parse(response)) as T;

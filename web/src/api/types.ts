@@ -1,4 +1,7 @@
 /** The JSON of docs/http-api.md, name by name. */
+import type { AlertBrief, AlertStatus } from './alerts';
+
+export * from './alerts';
 export * from './metrics';
 
 export type Iso = string;
@@ -8,10 +11,6 @@ export interface Page<T> {
   items: T[];
   next_cursor: string | null;
   total?: number;
-}
-
-export interface AlertPage extends Page<Alert> {
-  has_channel: boolean;
 }
 
 export interface Me {
@@ -83,7 +82,7 @@ export interface Overview {
     targets_down: number;
     failed_deliveries: number;
   };
-  firing: Alert[];
+  firing: AlertBrief[];
   probes: Probe[];
   issues: Issue[];
   changes: Change[];
@@ -261,39 +260,13 @@ export interface Project {
   last_event_at: Iso | null;
 }
 
-export type AlertStatus = 'firing' | 'pending' | 'resolved';
-
-export interface Alert {
-  fingerprint: string;
-  name: string;
-  severity: Severity;
-  status: AlertStatus;
-  is_event: boolean;
-  source: 'rule' | 'issue' | 'probe' | 'monitor';
-  labels: Record<string, string>;
-  annotations: Record<string, string>;
-  starts_at: Iso;
-  ends_at: Iso | null;
-  value: number | null;
-  path: string | null;
-  receivers: string[];
-  notified_at: Iso | null;
-}
-
-export interface AlertDetail extends Alert {
-  history: { starts_at: Iso; ends_at: Iso | null }[];
-  notifications: Notification[];
-  expr: string | null;
-  threshold_hint: number | null;
-}
-
 export interface Notification {
   id: string;
   receiver: string;
   integration: string;
   destination: string;
-  status: 'queued' | 'sent' | 'failed' | 'retrying';
-  kind: 'firing' | 'resolved';
+  status: 'queued' | 'sent' | 'failed' | 'retrying' | 'superseded';
+  kind: 'firing' | 'resolved' | 'notice';
   title: string;
   created_at: Iso;
   sent_at: Iso | null;
