@@ -93,6 +93,8 @@ def _run_sections(options: argparse.Namespace, found: Result, path: Path) -> boo
                 continue
         result["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         result["seconds"] = time.monotonic() - started
+        # Sections may be measured again one by one.
+        result["version"] = found["machine"][OURS]
         found[name] = result
         print(f"{name} took {result['seconds']:.0f} s", flush=True)
         if name == "queries":

@@ -54,7 +54,9 @@ def _render_section(name: str, render: Callable[[Result], list[str]], section: R
             "",
             "Measured by another version of this benchmark: measure it again.",
         ]
-    return [*lines, "", f"Measured {section['measured_at']}, in {section['seconds']:.0f} s."]
+    ours = f" of {section['version']}" if "version" in section else ""
+    measured = f"Measured {section['measured_at']}{ours}, in {section['seconds']:.0f} s."
+    return [*lines, "", measured]
 
 
 def _render_machine(machine: Result) -> list[str]:
