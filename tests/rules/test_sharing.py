@@ -150,6 +150,31 @@ def test_a_metric_that_is_too_large_to_read_is_read_in_parts(clock: FakeClock) -
     assert store.reads.count(ask("requests_total")) == 1
 
 
+def test_groups_that_ask_at_other_moments_do_not_decide_for_each_other(clock: FakeClock) -> None:
+    store = make_store()
+    shared = SharedSelections(store, monotonic=clock.monotonic)
+
+    for minute in (10, 11, 12):
+        evaluate(shared, QUESTIONS[1:5], minute * MINUTE_MS)
+        evaluate(shared, [ask("requests_total", handler="/0")], minute * MINUTE_MS + 1_000)
+
+    alone = ask("requests_total", handler="/0")
+    whole = ask("requests_total")
+    assert store.reads == [*QUESTIONS[1:5], alone, whole, alone, whole, alone]
+
+
+def test_offsets_do_not_keep_rules_from_sharing(clock: FakeClock) -> None:
+    store = make_store()
+    shared = SharedSelections(store, monotonic=clock.monotonic)
+
+    for minute in (12, 13):
+        for question in QUESTIONS[1:5]:
+            evaluate(shared, [question], minute * MINUTE_MS)
+            evaluate(shared, [QUESTIONS[1]], minute * MINUTE_MS - 3_000)
+
+    assert store.reads[8:] == [ask("requests_total")] * 2
+
+
 async def test_what_a_rule_records_is_seen_by_the_rule_after_it(clock: FakeClock) -> None:
     store = make_store()
     shared = SharedSelections(store, monotonic=clock.monotonic)

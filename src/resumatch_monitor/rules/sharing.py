@@ -1,14 +1,14 @@
 """Lets the rules that are evaluated at one moment share what they read.
 
 A group's rules look at the same few metrics over the same few ranges. The first of them that asks
-for a part of a metric reads just that; where the evaluation before had several such questions, the
+for a part of a metric reads just that; where several such questions followed the last time, the
 whole metric is read once and every question is answered from that.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from typing_extensions import override
@@ -22,6 +22,9 @@ from resumatch_monitor.rules.catalogue import Catalogue, Catalogues, Matchers
 _MOST_KEPT_SAMPLES = 2_000_000
 _MOST_KEPT_SECONDS = 30.0
 _MOST_FAMILIES = 1_000
+_MOST_TURNS = 8
+_MOST_FIRST_QUESTIONS = 64
+_MOST_ALIKE = 4
 _FEWEST_QUESTIONS = 3
 _SERIES_A_QUESTION = 250
 """To read anything at all costs at least what reading so many series costs."""
@@ -29,35 +32,68 @@ _LEAST_USE = 0.5
 """Reading all of a metric pays when this share of its series is asked for, counted repeatedly."""
 
 
-@dataclass(slots=True, eq=False)
-class _Family:
-    """What was asked of one metric over one length of time.
+@dataclass(frozen=True, slots=True, order=True)
+class _Demand:
+    """How many different questions there were, and how many series answered all of them."""
 
-    Attributes:
-        moment_ms: The end of the range that was last asked for.
-        questions: The different questions at that moment, and how many series answered each.
-        asked_before: As `questions`, at the moment before.
-        size: How many series all of the metric had when it was last read; 0 if it never was.
-        is_too_large: Whether all of it is more than one query may load.
-    """
+    questions: int = 0
+    series: int = 0
 
-    moment_ms: int = 0
-    questions: dict[Matchers, int] = field(default_factory=dict[Matchers, int])
-    asked_before: Mapping[Matchers, int] = field(default_factory=dict[Matchers, int])
-    size: int = 0
-    is_too_large: bool = False
 
-    def turn_to(self, moment_ms: int) -> None:
-        if moment_ms != self.moment_ms:
-            self.asked_before, self.questions = self.questions, {}
-            self.moment_ms = moment_ms
+class _Turn:
+    """The different questions at one moment, and how many series answered each."""
+
+    def __init__(self, expected: _Demand) -> None:
+        self.expected = expected
+        self._asked: dict[Matchers, int] = {}
+
+    def note(self, question: Matchers, series: int) -> None:
+        """Count a question."""
+        self._asked[question] = series
 
     @property
-    def is_worth_all(self) -> bool:
-        if self.is_too_large or len(self.asked_before) < _FEWEST_QUESTIONS:
+    def demand(self) -> _Demand:
+        """What was asked so far."""
+        return _Demand(len(self._asked), sum(self._asked.values()))
+
+
+class _Family:
+    """What is asked of one metric over one length of time.
+
+    Groups, and the offsets in their rules, have moments of their own, and each asks in the same
+    order every time: what came first tells what follows.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        """How many series all of the metric had when it was last read; 0 if it never was."""
+        self.is_too_large = False
+        """Whether all of it is more than one query may load."""
+        self._turns: OrderedDict[int, _Turn] = OrderedDict()
+        self._by_first: OrderedDict[Matchers, deque[_Turn]] = OrderedDict()
+
+    def find_turn(self, moment_ms: int, question: Matchers) -> _Turn:
+        """Return the turn at a moment; a new one if the question is the first there."""
+        turn = self._turns.get(moment_ms)
+        if turn is None:
+            # One rule may ask the same first at several moments, of which most follows at one.
+            before = self._by_first.setdefault(question, deque(maxlen=_MOST_ALIKE))
+            expected = max((each.demand for each in before), default=_Demand())
+            turn = self._turns[moment_ms] = _Turn(expected)
+            before.append(turn)
+            self._by_first.move_to_end(question)
+            if len(self._turns) > _MOST_TURNS:
+                self._turns.popitem(last=False)
+            if len(self._by_first) > _MOST_FIRST_QUESTIONS:
+                self._by_first.popitem(last=False)
+        return turn
+
+    def is_worth_all(self, turn: _Turn) -> bool:
+        """Tell whether to read all of the metric costs less than what is going to be asked."""
+        expected = turn.expected
+        if self.is_too_large or expected.questions < _FEWEST_QUESTIONS:
             return False
-        cost = sum(self.asked_before.values()) + _SERIES_A_QUESTION * len(self.asked_before)
-        return cost >= _LEAST_USE * self.size
+        return expected.series + _SERIES_A_QUESTION * expected.questions >= _LEAST_USE * self.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +131,7 @@ class SharedSelections(SharingQueryable):
         blocks = join_equal_times(self._queryable.select(matchers, start_ms, end_ms))
         with self._lock:
             family = self._find_family(name, end_ms - start_ms)
-            family.turn_to(end_ms)
-            family.questions[others] = _count_series(blocks)
+            family.find_turn(end_ms, others).note(others, _count_series(blocks))
         return blocks
 
     @override
@@ -108,14 +143,14 @@ class SharedSelections(SharingQueryable):
             return None
         with self._lock:
             family = self._find_family(name, end_ms - start_ms)
-            family.turn_to(end_ms)
+            turn = family.find_turn(end_ms, others)
             reading = self._readings.get((name, start_ms, end_ms))
-            if reading is None and family.is_worth_all:
+            if reading is None and family.is_worth_all(turn):
                 reading = self._read_all(family, name, start_ms, end_ms)
             if reading is None:
                 return None
             choice = reading.catalogue.choose(others)
-            family.questions[others] = len(choice.labels)
+            turn.note(others, len(choice.labels))
             return SharedRows(reading.series, choice)
 
     def find_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
