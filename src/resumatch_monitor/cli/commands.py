@@ -25,6 +25,7 @@ from resumatch_monitor.app.query import (
     parse_question,
     read_store,
 )
+from resumatch_monitor.cli import import_alertmanager
 from resumatch_monitor.config.check import check_config, find_warnings
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
@@ -136,6 +137,13 @@ def _build_parser() -> argparse.ArgumentParser:
         "--format", choices=tuple(RENDERERS), default="table", help="default: %(default)s"
     )
     asking.set_defaults(run=_query)
+
+    import_alertmanager.prepare(
+        commands.add_parser(
+            "import-alertmanager",
+            help="turn an alertmanager.yml into the section alerting, on standard output",
+        )
+    )
 
     starting = commands.add_parser("init", help="write a commented configuration to start from")
     starting.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, metavar="FILE")

@@ -1,0 +1,1 @@
+"""Turns an `alertmanager.yml` into the `alerting` section of the monitor."""
