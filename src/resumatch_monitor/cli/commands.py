@@ -36,7 +36,6 @@ from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.logs import configure_logging
 from resumatch_monitor.kit.memory import keep_memory_small
 from resumatch_monitor.rules.checking import check_rule_files
-from resumatch_monitor.rules.testing.command import render_junit, run_rule_tests
 
 DEFAULT_CONFIG = Path("monitor.yaml")
 DEFAULT_DATA = Path("data")
@@ -199,6 +198,12 @@ def _check_rules(options: argparse.Namespace) -> int:
 
 
 def _test_rules(options: argparse.Namespace) -> int:
+    # A monitor that serves runs no tests of rules.
+    from resumatch_monitor.rules.testing.command import (  # noqa: PLC0415
+        render_junit,
+        run_rule_tests,
+    )
+
     # What a rule logs is among the failures.
     logging.getLogger("resumatch_monitor").addHandler(logging.NullHandler())
     outcomes = run_rule_tests(
