@@ -165,3 +165,36 @@ export interface BulkResult {
   unchanged: number;
   refused: number;
 }
+
+export type SilenceState = 'active' | 'pending' | 'expired';
+
+export interface Silence {
+  id: string;
+  state: SilenceState;
+  matchers: { name: string; op: '=' | '!=' | '=~' | '!~'; value: string }[];
+  text: string;
+  starts_at: Iso;
+  ends_at: Iso;
+  created_by: string;
+  comment: string;
+  created_at: Iso;
+  updated_at: Iso;
+  warned_at: Iso | null;
+  /** How many fire and match; null once it has expired. */
+  alerts: number | null;
+}
+
+export interface SilencePage extends Page<Silence> {
+  counts: Record<SilenceState, number>;
+}
+
+export interface SilenceDetail extends Silence {
+  held: AlertBrief[];
+}
+
+export interface SilencePreview {
+  count: number;
+  silenced: number;
+  firing: number;
+  alerts: AlertBrief[];
+}

@@ -7,6 +7,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   m: { path: '/explore', label: 'Metrics' },
   p: { path: '/monitors', label: 'Monitors' },
   a: { path: '/alerts', label: 'Alerts' },
+  l: { path: '/silences', label: 'Silences' },
   r: { path: '/rules', label: 'Rules' },
   n: { path: '/notifications', label: 'Notifications' },
   t: { path: '/targets', label: 'Targets' },
