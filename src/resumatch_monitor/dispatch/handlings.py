@@ -27,12 +27,14 @@ class Request:
 
     Attributes:
         starts_at: Which occurrence; None for the latest.
+        origin: The `dedup_key` of the incident elsewhere that it comes from, which knows it.
     """
 
     fingerprint: str
     action: Action
     actor: Actor
     starts_at: datetime | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,17 @@ class HandlingStore(Protocol):
         """Return what people made of the occurrences that are not over."""
         ...
 
-    async def change(self, requests: Sequence[Request], *, at: datetime) -> list[Result]:
-        """Carry out `requests` in order, all in one transaction; return a result each."""
+    async def change(
+        self, requests: Sequence[Request], *, at: datetime, once: str = ""
+    ) -> list[Result]:
+        """Carry out `requests` in order, all in one transaction; return a result each.
+
+        Args:
+            requests: What is to be done.
+            at: When.
+            once: Names what they come from: what has come before is not carried out again, and
+                nothing is returned.
+        """
         ...
 
     async def prune(self, before: datetime, *, limit: int) -> int:
@@ -122,24 +133,25 @@ class Handlings:
             if handling.resolved_at is not None:
                 await self._end(handling, handling.resolved_at + self._closing)
 
-    async def act(self, requests: Sequence[Request]) -> list[Result]:
+    async def act(self, requests: Sequence[Request], *, once: str = "") -> list[Result]:
         """Do what is requested; when this returns, it is durable.
 
         Args:
             requests: At most `MOST_REQUESTS`.
+            once: Names what they come from, if it may come twice and must be heard once.
 
         Returns:
-            A result for each request, in order.
+            A result for each request, in order; none if it came before.
         """
         assert len(requests) <= MOST_REQUESTS
         async with self._lock:
             now = self._clock.now()
-            results = await self._store.change(requests, at=now)
+            results = await self._store.change(requests, at=now, once=once)
             for result in results:
                 handling = result.handling
                 if handling is not None and not result.is_over:
                     self._known[handling.occurrence_id] = handling
-        for request, result in zip(requests, results, strict=True):
+        for request, result in zip(requests, results, strict=False):
             # Also when it was resolved already: the one who did may not have come so far.
             if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
                 await self._end(result.handling, request.action.until or now + self._closing)

@@ -19,6 +19,7 @@ class NotificationKind(StrEnum):
     """Firing as long as one of its alerts does; a notice is not about alerts that begin or end."""
 
     FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     NOTICE = "notice"
 
@@ -95,6 +96,8 @@ class Notification:
         """Whether anything fires."""
         if self.notice is not None:
             return NotificationKind.NOTICE
+        if self.acknowledged_by:
+            return NotificationKind.ACKNOWLEDGED
         return NotificationKind.FIRING if self.firing_count else NotificationKind.RESOLVED
 
     @property
@@ -112,10 +115,7 @@ class Notification:
     @property
     def dedup_key(self) -> str:
         """The same for every notification of the group, so that a resolve finds its trigger."""
-        # A drill must neither join nor end an incident that is real.
-        drill = "\xffdrill" if self.is_drill else ""
-        text = f"{self.receiver}\xff{self.group_key}{drill}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return build_dedup_key(self.receiver, self.group_key, is_drill=self.is_drill)
 
     def labels_of(self, alert: Alert) -> Labels:
         """Return the labels that `alert` has outside the monitor."""
@@ -135,6 +135,13 @@ class Notification:
         """Return the same without what has resolved, for destinations that want none of it."""
         firing = tuple(each for each in self.alerts if each.status is AlertStatus.FIRING)
         return replace(self, alerts=firing, resolved_count=0)
+
+
+def build_dedup_key(receiver: str, group_key: str, *, is_drill: bool = False) -> str:
+    """Return what names a group where incidents are kept: a hash in hexadecimal digits."""
+    # A drill must neither join nor end an incident that is real.
+    drill = "\xffdrill" if is_drill else ""
+    return hashlib.sha256(f"{receiver}\xff{group_key}{drill}".encode()).hexdigest()
 
 
 def split_alerts(alerts: Sequence[Alert]) -> tuple[tuple[Alert, ...], int, int]:

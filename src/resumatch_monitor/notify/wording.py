@@ -80,6 +80,8 @@ def render_subject(notification: Notification) -> str:
     title = render_title(notification)
     firing_count = notification.firing_count
     head = f"[FIRING:{firing_count}]" if firing_count else "[RESOLVED]"
+    if notification.acknowledged_by:
+        head = "[ACKNOWLEDGED]"
     # The gravest comes first in a notification, and says how fast to look.
     return clip(one_line(f"{drill}{head} {title} ({severities[0]})"), _LONGEST_SUBJECT)
 

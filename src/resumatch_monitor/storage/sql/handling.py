@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, insert, or_, select, tuple_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
 from resumatch_monitor.dispatch.handling import Handling, Outcome
 from resumatch_monitor.dispatch.handling_actions import (
     ActionRefusedError,
@@ -17,10 +18,15 @@ from resumatch_monitor.dispatch.handling_actions import (
 )
 from resumatch_monitor.dispatch.handlings import Request, Result
 from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.storage.sql.acknowledgements import tell_acknowledged
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks, is_firing
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.statements import AnyRow
-from resumatch_monitor.storage.sql.tables.alerting import ALERT_HANDLING, ALERT_JOURNAL
+from resumatch_monitor.storage.sql.tables.alerting import (
+    ALERT_HANDLING,
+    ALERT_JOURNAL,
+    HEARD_EVENTS,
+)
 from resumatch_monitor.storage.sql.tables.dispatch import ALERTS
 
 _COLUMNS = (
@@ -38,8 +44,12 @@ _COLUMNS = (
 class SqlHandlings:
     """The `HandlingStore` of the relational database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, acknowledgements: AcknowledgementComposer | None = None
+    ) -> None:
+        """Build it; `acknowledgements` tells those that keep incidents of their own."""
         self._database = database
+        self._acknowledgements = acknowledgements
 
     async def load(self) -> list[Handling]:
         """Return what people made of the occurrences that are not over."""
@@ -51,9 +61,35 @@ class SqlHandlings:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [to_handling(row) for row in rows]
 
-    async def change(self, requests: Sequence[Request], *, at: datetime) -> list[Result]:
-        """Carry out `requests` in order, all in one transaction; return a result each."""
-        return await self._database.write(lambda connection: change(connection, requests, at))
+    async def change(
+        self, requests: Sequence[Request], *, at: datetime, once: str = ""
+    ) -> list[Result]:
+        """Carry out `requests` in order, all in one transaction; return a result each.
+
+        Args:
+            requests: What is to be done.
+            at: When.
+            once: Names what they come from: what has come before is not carried out again, and
+                nothing is returned.
+        """
+
+        def work(connection: Connection) -> list[Result]:
+            if once and not _note_first(connection, once, at):
+                return []
+            batch = _Batch(connection, requests)
+            results = [batch.carry_out(request, at) for request in requests]
+            batch.write(connection, at)
+            if self._acknowledgements is not None:
+                tell_acknowledged(
+                    connection,
+                    batch.acknowledged,
+                    self._acknowledgements,
+                    at,
+                    known_to={each.origin for each in requests},
+                )
+            return results
+
+        return await self._database.write(work)
 
     async def prune(self, before: datetime, *, limit: int) -> int:
         """Delete at most `limit` things about occurrences that are gone; return how many."""
@@ -73,8 +109,14 @@ class SqlHandlings:
             )
         )
 
+        heard = delete(HEARD_EVENTS).where(
+            HEARD_EVENTS.c.id.in_(
+                select(HEARD_EVENTS.c.id).where(HEARD_EVENTS.c.at < before).limit(limit)
+            )
+        )
+
         def work(connection: Connection) -> int:
-            return max(connection.execute(each).rowcount for each in (journal, handling))
+            return max(connection.execute(each).rowcount for each in (journal, handling, heard))
 
         return await self._database.write(work)
 
@@ -93,12 +135,10 @@ def is_handled() -> Any:
     )
 
 
-def change(connection: Connection, requests: Sequence[Request], at: datetime) -> list[Result]:
-    """Carry out `requests` as part of the caller's transaction."""
-    batch = _Batch(connection, requests)
-    results = [batch.carry_out(request, at) for request in requests]
-    batch.write(connection, at)
-    return results
+def _note_first(connection: Connection, once: str, at: datetime) -> bool:
+    """Note that it has come; False if it had come before."""
+    query = upsert(HEARD_EVENTS).values(id=once, at=at).on_conflict_do_nothing()
+    return connection.execute(query).rowcount == 1
 
 
 class _Batch:
@@ -108,6 +148,7 @@ class _Batch:
         self._subjects: dict[tuple[str, datetime | None], Subject] = {}
         self._changed: dict[OccurrenceId, Handling] = {}
         self._entries: list[JournalEntry] = []
+        self.acknowledged: dict[OccurrenceId, str] = {}
         fingerprints = sorted({each.fingerprint for each in requests if each.starts_at is None})
         for chunk in in_chunks(fingerprints):
             self._read(connection, and_(ALERTS.c.fingerprint.in_(chunk), ALERTS.c.is_latest), True)
@@ -152,6 +193,10 @@ class _Batch:
         if change.entry is not None:
             self._changed[subject.id] = change.handling
             self._entries.append(change.entry)
+            if change.handling.acknowledged_at is not None and not (
+                known and known.acknowledged_at
+            ):
+                self.acknowledged[subject.id] = change.handling.acknowledged_by
         is_changed = change.entry is not None
         return Result(fingerprint, change.handling, is_changed, is_over=subject.is_over)
 

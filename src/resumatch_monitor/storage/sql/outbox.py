@@ -203,7 +203,8 @@ def insert_deliveries(
 
     An older one of the same group that still waits for the same integration is superseded if the
     new one mentions every alert that it mentions: then nothing that it says is lost. An event is
-    said once only, so what tells one is never superseded; nor is what could not list all.
+    said once only, so what tells one is never superseded; nor is what could not list all. An
+    acknowledgement follows what it acknowledges: neither takes the other's place.
     """
     notifications = [notification for notification, deliveries in outgoing if deliveries]
     if not notifications:
@@ -213,20 +214,21 @@ def insert_deliveries(
     if mentioned:  # A notice mentions none.
         connection.execute(insert(NOTIFICATION_ALERTS), mentioned)
     rows = [_to_row(notification, each) for notification, new in outgoing for each in new]
-    connection.execute(
-        _SUPERSEDE,
-        [
-            {
-                "by_id": row["notification_id"],
-                "for_receiver": row["receiver"],
-                "for_integration": row["integration"],
-                "for_index": row["integration_index"],
-                "for_group_key": row["group_key"],
-            }
-            for row in rows
-        ],
-    )
+    acknowledging = {each.id for each in notifications if each.acknowledged_by}
+    superseding = [row for row in rows if row["notification_id"] not in acknowledging]
+    if superseding:
+        connection.execute(_SUPERSEDE, [_to_supersede_parameters(row) for row in superseding])
     connection.execute(insert(DELIVERIES), rows)
+
+
+def _to_supersede_parameters(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "by_id": row["notification_id"],
+        "for_receiver": row["receiver"],
+        "for_integration": row["integration"],
+        "for_index": row["integration_index"],
+        "for_group_key": row["group_key"],
+    }
 
 
 def _build_supersede() -> Update:
@@ -290,6 +292,7 @@ def _to_notification_row(notification: Notification) -> dict[str, Any]:
         "payload": notification_to_json(notification),
         "created_at": notification.created_at,
         "is_replaceable": notification.notice is None
+        and not notification.acknowledged_by
         and not notification.truncated_count
         and not any(alert.is_event for alert in notification.alerts),
     }

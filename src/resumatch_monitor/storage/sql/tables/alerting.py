@@ -65,6 +65,25 @@ ALERT_JOURNAL = Table(
 Index("ix_alert_journal_fingerprint_id", ALERT_JOURNAL.c.fingerprint, ALERT_JOURNAL.c.id)
 Index("ix_alert_journal_at", ALERT_JOURNAL.c.at)
 
+# Events of other systems that were heard, lest they be heard twice.
+HEARD_EVENTS = Table(
+    "heard_events",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+Index("ix_heard_events_at", HEARD_EVENTS.c.at)
+
+# PagerDuty's incidents, whose events do not all name the group that they are about.
+PAGERDUTY_INCIDENTS = Table(
+    "pagerduty_incidents",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("dedup_key", String, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+Index("ix_pagerduty_incidents_seen_at", PAGERDUTY_INCIDENTS.c.seen_at)
+
 # What no rule caught, in the words of a person.
 MISSED_INCIDENTS = Table(
     "missed_incidents",

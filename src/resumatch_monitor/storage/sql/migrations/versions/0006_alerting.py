@@ -131,6 +131,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "heard_events",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_heard_events")),
+    )
+    with op.batch_alter_table("heard_events", schema=None) as batch_op:
+        batch_op.create_index("ix_heard_events_at", ["at"], unique=False)
+
+    op.create_table(
+        "pagerduty_incidents",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("dedup_key", sa.String(), nullable=False),
+        sa.Column("seen_at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pagerduty_incidents")),
+    )
+    with op.batch_alter_table("pagerduty_incidents", schema=None) as batch_op:
+        batch_op.create_index("ix_pagerduty_incidents_seen_at", ["seen_at"], unique=False)
+
+    op.create_table(
         "missed_incidents",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
@@ -175,6 +194,14 @@ def downgrade() -> None:
         batch_op.drop_index("ix_missed_incidents_starts_at_id")
 
     op.drop_table("missed_incidents")
+    with op.batch_alter_table("pagerduty_incidents", schema=None) as batch_op:
+        batch_op.drop_index("ix_pagerduty_incidents_seen_at")
+
+    op.drop_table("pagerduty_incidents")
+    with op.batch_alter_table("heard_events", schema=None) as batch_op:
+        batch_op.drop_index("ix_heard_events_at")
+
+    op.drop_table("heard_events")
     with op.batch_alter_table("managed_rules", schema=None) as batch_op:
         batch_op.drop_index("ix_managed_rules_rule_group_position")
 
