@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.handling import SqlHandlings
 from tests.api.alerts_support import build_alerts_router
-from tests.dispatch.builders import START, make_alert, resolve
+from tests.dispatch.builders import START, make_alert, make_dispatcher, resolve
+from tests.support.clock import FakeClock
+from tests.support.ids import SequentialIds
 from tests.support.web import BOB, CHARLIE, serve
 
 pytestmark = pytest.mark.anyio
@@ -207,3 +211,24 @@ async def test_no_more_than_a_thousand_at_once(database: Database) -> None:
         answer = await client.post(ALL, json=body)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_many")
+
+
+async def test_what_a_person_resolves_ends_and_stays_quiet_for_a_while(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    dispatcher = make_dispatcher(database, clock, ids)
+    await dispatcher.load()
+
+    handlings = Handlings(store=SqlHandlings(database), clock=clock, close=dispatcher.close)
+    router = build_alerts_router(database, clock=clock, handlings=handlings)
+    async with serve(router, token=BOB) as client:
+        body = {"action": "resolve", "duration": "2h", "text": "a false one"}
+        answer = await client.post(f"{ONE}/actions", json=body)
+        await dispatcher.put([ALERT])
+        shown = (await client.get(ONE)).json()
+        again = await client.post(f"{ONE}/actions", json=body)
+
+    assert answer.json()["handling"]["resolved_by"] == "bob@example.org"
+    assert (shown["state"], shown["ends_at"]) == ("resolved", "2026-01-05T12:00:00.000Z")
+    assert {each["action"] for each in shown["timeline"]} == {"fired", "resolved", "ended"}
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "over")

@@ -33,7 +33,9 @@ _LONGEST_MATCHER = 1_000
 
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Moment = Annotated[str, Field(max_length=64)]
-ActionName = Literal["acknowledge", "unacknowledge", "assign", "snooze", "unsnooze", "comment"]
+ActionName = Literal[
+    "acknowledge", "unacknowledge", "assign", "snooze", "unsnooze", "comment", "resolve"
+]
 OutcomeName = Literal["real", "noise"]
 
 

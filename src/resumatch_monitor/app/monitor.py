@@ -26,6 +26,7 @@ from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
 from resumatch_monitor.config.check import build_expression_check, load_rules
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.digest.digester import Digester
 from resumatch_monitor.dispatch.digest.plans import build_plans
@@ -265,9 +266,16 @@ class Monitor:
         self.alert_store = SqlAlerts(self.stores.database)
         self.outbox_store = SqlOutbox(self.stores.database)
         self.handlings = Handlings(
-            store=SqlHandlings(self.stores.database),
+            store=SqlHandlings(
+                self.stores.database,
+                AcknowledgementComposer(
+                    integrations,
+                    ids=self.ids,
+                    external_labels=Labels.of(self.config.global_.external_labels),
+                ),
+            ),
             clock=self.clock,
-            on_change=self._reconsider,
+            on_change=self._on_handling,
             close=self._close,
             closing=alerting.reopen_after,
         )
@@ -344,6 +352,11 @@ class Monitor:
     def _reconsider(self) -> None:
         """Look at every group again: what mutes alerts, or people's handling, has changed."""
         self.dispatcher.reconsider()
+
+    def _on_handling(self) -> None:
+        # Those that keep incidents of their own may have to hear of it.
+        self.outbox.wake()
+        self._reconsider()
 
     async def _close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> None:
         await self.dispatcher.close(occurrence_id, by, until)
