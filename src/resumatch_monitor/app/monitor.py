@@ -81,6 +81,7 @@ from resumatch_monitor.rules.data import DataFinder
 from resumatch_monitor.rules.managed import ManagedRules
 from resumatch_monitor.rules.managed_groups import GroupBuilder
 from resumatch_monitor.rules.manager import RuleManager
+from resumatch_monitor.rules.preview.service import RulePreviewer
 from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
@@ -499,6 +500,9 @@ class Monitor:
             data=DataFinder(
                 HoldingQuerier(self.queries, refused_ago=self.stores.samples.refused_ago)
             ),
+        )
+        self.rule_previewer = RulePreviewer(
+            queries=self.queries, renderer=self.rules.renderer, clock=self.clock
         )
         self.managed_rules = ManagedRules(
             store=SqlManagedRules(self.stores.database),

@@ -23,8 +23,6 @@ from resumatch_monitor.api import (
     probes,
     remote_write,
     routes,
-    rules,
-    rules_managed,
     sentry,
     targets,
 )
@@ -35,6 +33,7 @@ from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
 from resumatch_monitor.app.web_prometheus import build_prometheus
+from resumatch_monitor.app.web_rules import build_rules
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.link_actions import LinkActions
 from resumatch_monitor.ui import action_pages, pages
@@ -103,8 +102,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             clock=monitor.clock,
             guard=guard,
         ),
-        rules.build_router(take_snapshot=monitor.rules.snapshot, guard=guard),
-        rules_managed.build_router(rules=monitor.managed_rules, guard=guard),
+        *build_rules(monitor, guard),
         build_silences(monitor, guard),
         build_alertmanager(monitor, guard),
     ]

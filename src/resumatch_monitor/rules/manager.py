@@ -152,6 +152,11 @@ class RuleManager:
         )
 
     @property
+    def renderer(self) -> AlertRenderer:
+        """What expands the templates of all rules."""
+        return self._renderer
+
+    @property
     def group_runners(self) -> tuple[GroupRunner, ...]:
         """The groups, for those who evaluate them at moments of their own."""
         return tuple(self._runners.values())

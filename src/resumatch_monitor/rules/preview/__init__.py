@@ -1,0 +1,1 @@
+"""Where a rule would have fired on the stored data, before anybody relies on it."""

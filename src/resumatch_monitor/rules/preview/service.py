@@ -1,0 +1,281 @@
+"""Tries a rule on the stored data."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from resumatch_monitor.kit.clock import Clock, from_milliseconds
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
+from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray, is_absent
+from resumatch_monitor.promql import ast
+from resumatch_monitor.promql.parse import FEATURES, parse
+from resumatch_monitor.promql.runner import QueryRunner
+from resumatch_monitor.promql.value import InstantVector, Matrix, QueryError, ScalarValue
+from resumatch_monitor.promql.waiting import Waiting
+from resumatch_monitor.rules.model import AlertingRule
+from resumatch_monitor.rules.preview.advice import (
+    advise_data,
+    advise_firing,
+    advise_rule,
+    advise_values,
+    count_odd,
+)
+from resumatch_monitor.rules.preview.firing import Grid, PresenceLog, Stretch, follow
+from resumatch_monitor.rules.preview.model import (
+    Preview,
+    PreviewChart,
+    PreviewedAlert,
+    PreviewExample,
+    PreviewWarning,
+    WarningKind,
+)
+from resumatch_monitor.rules.preview.sampling import Plan, Sampler
+from resumatch_monitor.rules.preview.threshold import find_threshold
+from resumatch_monitor.rules.render import AlertRenderer
+
+_FIRING_SECONDS = 15.0
+_CHART_SECONDS = 6.0
+_CHART_POINTS = 300
+_CHART_SERIES = 20
+_MOST_VALUES = 4_000_000
+_QUANTILES = {"min": 0.0, "p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+_AT_ONCE = 2
+
+
+class BusyError(Exception):
+    """Others try rules already; later there is time for this one."""
+
+
+class RulePreviewer:
+    """Says where a rule would have fired; bounded in time, in memory, and in how many at once."""
+
+    def __init__(self, *, queries: QueryRunner, renderer: AlertRenderer, clock: Clock) -> None:
+        self._queries = queries
+        self._renderer = renderer
+        self._clock = clock
+        self._free = _AT_ONCE
+
+    async def preview(
+        self, rule: AlertingRule, *, interval: timedelta, start_ms: int, end_ms: int
+    ) -> Preview:
+        """Evaluate `rule` at its interval over a range of stored data.
+
+        Raises:
+            QueryError: If it cannot be evaluated.
+            BusyError: If too many are being tried.
+        """
+        if not self._free:
+            raise BusyError
+        self._free -= 1
+        try:
+            return await _Trial(self._queries, self._renderer, self._clock, rule, interval).run(
+                start_ms, end_ms
+            )
+        finally:
+            self._free += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One preview."""
+
+    queries: QueryRunner
+    renderer: AlertRenderer
+    clock: Clock
+    rule: AlertingRule
+    interval: timedelta
+
+    async def run(self, start_ms: int, end_ms: int) -> Preview:
+        node = parse(self.rule.expr, features=FEATURES)
+        interval_ms = self.interval // timedelta(milliseconds=1)
+        grid = Grid(end_ms - (end_ms - start_ms) // interval_ms * interval_ms, end_ms, interval_ms)
+        log, grid, is_cut = await self._find_presence(node, grid)
+        # What is followed takes a while, and nobody else should wait for it.
+        alerts = await asyncio.to_thread(self._follow, log, grid)
+        chart, (nan, infinite) = await self._draw(node, grid)
+        warnings = [
+            *advise_rule(self.rule, self.interval),
+            *await advise_data(
+                self.queries, self.rule, node, start_ms=grid.start_ms, end_ms=grid.end_ms
+            ),
+            *advise_firing(
+                alerts,
+                chart,
+                timedelta(milliseconds=grid.end_ms - grid.start_ms),
+                left_out=log.left_out,
+            ),
+            *advise_values(node, chart, nan, infinite),
+        ]
+        example, failures = await self._render_example(alerts, grid)
+        return Preview(
+            from_ms=grid.start_ms,
+            to_ms=grid.end_ms,
+            step_ms=grid.step_ms,
+            interval_ms=interval_ms,
+            is_cut=is_cut or log.is_full,
+            alerts=alerts,
+            left_out=log.left_out,
+            chart=chart,
+            warnings=[*warnings, *failures],
+            example=example,
+        )
+
+    async def _find_presence(self, node: ast.Expr, grid: Grid) -> tuple[PresenceLog, Grid, bool]:
+        sampler = Sampler(self.queries, self.clock, expr=self.rule.expr, node=node)
+        plan = await sampler.plan(grid)
+        deadline = self.clock.monotonic() + _FIRING_SECONDS
+        each = await sampler.measure(grid.end_ms)
+        coarse = sampler.spread(plan.grid, each, _FIRING_SECONDS / 2)
+        log = PresenceLog(plan.grid.step_ms)
+        reached = await sampler.sample(
+            plan,
+            log.add,
+            deadline=deadline,
+            stop_if_longer=None if coarse is None else _FIRING_SECONDS,
+        )
+        if reached is None and coarse is not None:
+            plan = coarse
+            log = PresenceLog(plan.grid.step_ms)
+            reached = await sampler.sample(plan, log.add, deadline=deadline)
+        first = plan.grid.start_ms if reached is None else reached
+        looked_at = Grid(first, plan.grid.end_ms, plan.grid.step_ms)
+        return log, looked_at, first > plan.grid.start_ms
+
+    def _follow(self, log: PresenceLog, grid: Grid) -> list[PreviewedAlert]:
+        found: dict[Labels, list[Stretch]] = {}
+        for labels, runs in log.runs().items():
+            stretches = follow(
+                runs,
+                grid,
+                hold_duration=self.rule.hold_duration,
+                keep_firing_for=self.rule.keep_firing_for,
+            )
+            found.setdefault(labels.with_labels({METRIC_NAME: ""}), []).extend(stretches)
+        end = from_milliseconds(grid.end_ms)
+        alerts = [
+            PreviewedAlert(
+                labels,
+                sorted(stretches, key=lambda each: each.active_at),
+                sum(
+                    ((each.ended_at or end) - each.fired_at for each in stretches if each.fired_at),
+                    timedelta(0),
+                ),
+            )
+            for labels, stretches in found.items()
+        ]
+        return sorted(alerts, key=lambda each: (-each.firing, -each.firing_count, each.labels))
+
+    async def _draw(self, node: ast.Expr, grid: Grid) -> tuple[PreviewChart, tuple[float, float]]:
+        threshold = find_threshold(node)
+        expr = self.rule.expr if threshold is None else threshold.expr
+        pieces: list[Matrix] = []
+        size = 0
+
+        def take(matrix: Matrix) -> None:
+            nonlocal size
+            size += matrix.values.size
+            if size <= _MOST_VALUES:
+                pieces.append(matrix)
+
+        sampler = Sampler(self.queries, self.clock, expr=expr, node=parse(expr, features=FEATURES))
+        step_ms = max(grid.step_ms, (grid.end_ms - grid.start_ms) // _CHART_POINTS or 1000)
+        wanted = Grid(
+            grid.end_ms - (grid.end_ms - grid.start_ms) // step_ms * step_ms, grid.end_ms, step_ms
+        )
+        deadline = self.clock.monotonic() + _CHART_SECONDS
+        each = await sampler.measure(grid.end_ms)
+        plan: Plan = sampler.spread(wanted, each, _CHART_SECONDS / 2) or await sampler.plan(wanted)
+        await sampler.sample(plan, take, deadline=deadline)
+        values, labels, times = await asyncio.to_thread(_join, pieces)
+        there = values[~is_absent(values)]
+        finite = there[np.isfinite(there)]
+        quantiles: Mapping[str, float] = (
+            {name: float(np.quantile(finite, q)) for name, q in _QUANTILES.items()}
+            if len(finite)
+            else {}
+        )
+        rows = _choose(values, "" if threshold is None else threshold.operator)
+        chart = PreviewChart(
+            expr=expr,
+            times=times,
+            labels=[labels[row] for row in rows],
+            values=values[rows],
+            left_out=len(labels) - len(rows),
+            threshold=threshold,
+            quantiles=quantiles,
+        )
+        return chart, count_odd(there)
+
+    async def _render_example(
+        self, alerts: list[PreviewedAlert], grid: Grid
+    ) -> tuple[PreviewExample | None, list[PreviewWarning]]:
+        """Return what the alert that fired last would have said, and what is wrong with that."""
+        fired = [
+            (each.fired_at, alert.labels)
+            for alert in alerts
+            for each in alert.stretches
+            if each.fired_at is not None
+        ]
+        if not fired:
+            return None, []
+        at, wanted = max(fired, key=lambda pair: pair[0])
+        try:
+            value = await self.queries.instant(self.rule.expr, at)
+        except QueryError:
+            return None, []
+        if isinstance(value, ScalarValue):
+            pairs = [(Labels(), value.value)]
+        elif isinstance(value, InstantVector):
+            pairs = list(zip(value.labels, map(float, value.values.tolist()), strict=True))
+        else:
+            return None, []
+        for labels, number in pairs:
+            if labels.with_labels({METRIC_NAME: ""}) == wanted:
+                seen = await self.renderer.observe(self.rule, labels, number, at, Waiting())
+                texts = {**seen.labels, **seen.annotations}
+                failures = [
+                    PreviewWarning(WarningKind.TEMPLATE, f"{name}: {text}", name)
+                    for name, text in texts.items()
+                    if text.startswith("<error expanding template")
+                ]
+                at_ms = round(at.timestamp() * 1000)
+                return PreviewExample(dict(seen.labels), seen.annotations, at_ms), failures
+        return None, []
+
+
+def _join(
+    pieces: list[Matrix],
+) -> tuple[FloatArray, list[Labels], TimeArray]:
+    """Put matrices, the newest first, side by side; absent where a series is not in one."""
+    rows: dict[Labels, int] = {}
+    for piece in pieces:
+        for labels in piece.labels:
+            rows.setdefault(labels, len(rows))
+    times = np.concatenate(
+        [each.timestamps for each in reversed(pieces)] or [np.empty(0, np.int64)]
+    )
+    values = np.full((len(rows), len(times)), ABSENT)
+    column = len(times)
+    for piece in pieces:
+        count = len(piece.timestamps)
+        column -= count
+        places = [rows[labels] for labels in piece.labels]
+        values[places, column : column + count] = piece.values
+    return values, list(rows), times
+
+
+def _choose(values: FloatArray, operator: str) -> list[int]:
+    """Return the rows of the series that come nearest to or go furthest beyond the line."""
+    if len(values) <= _CHART_SERIES:
+        return list(range(len(values)))
+    finite = np.where(np.isfinite(values), values, np.nan)
+    with np.errstate(all="ignore"):
+        if operator.startswith("<"):
+            order = np.argsort(np.fmin.reduce(finite, axis=1))
+        else:
+            order = np.argsort(-np.fmax.reduce(finite, axis=1))
+    chosen: list[int] = order[:_CHART_SERIES].tolist()
+    return chosen
