@@ -40,6 +40,12 @@ class WebhookCatcher:
             return list(self.received)
 
 
+class _Server(ThreadingHTTPServer):
+    """Takes many connections at one moment; five, as usual, make others wait for a second."""
+
+    request_queue_size = 128
+
+
 @contextlib.contextmanager
 def catch_webhooks() -> Generator[WebhookCatcher]:
     """Run a server on loopback that takes every POST with 200."""
@@ -60,7 +66,7 @@ def catch_webhooks() -> Generator[WebhookCatcher]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         catcher.url = f"http://127.0.0.1:{server.server_address[1]}"

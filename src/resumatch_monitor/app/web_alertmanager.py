@@ -25,7 +25,7 @@ def build_alertmanager(monitor: Monitor, guard: Guard) -> APIRouter:
             pushed=monitor.pushed,
             route=monitor.route,
             receivers=names if DEFAULT_RECEIVER in names else [DEFAULT_RECEIVER, *names],
-            mute_of=monitor.muters.find,
+            mute_of=monitor.dispatcher.mute_of,
             inhibitors_of=monitor.inhibition.inhibitors_of,
             config=lambda: render_alertmanager_config(alerting),
             to_url=Links(monitor.external_url).to,
