@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resumatch_monitor.app.secret import read_secret
+from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.links import SignedLinks
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.notify.wording import Links
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
+from resumatch_monitor.storage.sql.incidents import SqlIncidents
 from resumatch_monitor.storage.sql.quality import SqlQuality
 
 
@@ -21,11 +23,13 @@ class HandlingParts:
     Attributes:
         reader: Alerts with what people made of them.
         quality: What people judged.
+        incidents: What PagerDuty's incidents are about.
         links: The signed links in messages.
     """
 
     reader: SqlHandledAlerts
     quality: SqlQuality
+    incidents: SqlIncidents
     links: SignedLinks = field(init=False)
     _key: bytes | None = field(default=None, init=False)
 
@@ -44,6 +48,14 @@ class HandlingParts:
 
 def build_handling(database: Database, *, external_url: str, clock: Clock) -> HandlingParts:
     """Build the parts; nothing is read yet."""
-    parts = HandlingParts(SqlHandledAlerts(database), SqlQuality(database))
+    parts = HandlingParts(SqlHandledAlerts(database), SqlQuality(database), SqlIncidents(database))
     parts.links = SignedLinks(links=Links(external_url), clock=clock, find_key=parts.find_key)
     return parts
+
+
+def find_webhook_secrets(alerting: AlertingConfig) -> list[str]:
+    """Return the secrets by which PagerDuty's webhooks are known."""
+    found = [alerting.pagerduty_webhook_secret]
+    found += [each.webhook_secret for receiver in alerting.receivers for each in receiver.pagerduty]
+    # An empty one would let anybody in.
+    return [secret.get_secret_value() for secret in found if secret and secret.get_secret_value()]

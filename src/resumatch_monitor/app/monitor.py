@@ -326,7 +326,13 @@ class Monitor:
             telemetry=self.telemetry,
         )
         self._retention = Retention(
-            prunables=[self.alert_store, self.outbox_store, self.handlings, self.handling.quality],
+            prunables=[
+                self.alert_store,
+                self.outbox_store,
+                self.handlings,
+                self.handling.quality,
+                self.handling.incidents,
+            ],
             outbox=self.outbox,
             keep=alerting.retention,
             clock=self.clock,

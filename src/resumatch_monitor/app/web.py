@@ -20,6 +20,7 @@ from resumatch_monitor.api import (
     notifications,
     otlp,
     overview,
+    pagerduty,
     probes,
     remote_write,
     routes,
@@ -30,12 +31,14 @@ from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
+from resumatch_monitor.app.handling import find_webhook_secrets
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.app.web_rules import build_rules
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.link_actions import LinkActions
+from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
 from resumatch_monitor.ui import action_pages, pages
 from resumatch_monitor.ui.bundle import Bundle
 
@@ -86,6 +89,14 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 ids=monitor.ids,
             ),
             guard=guard,
+        ),
+        pagerduty.build_router(
+            hook=PagerDutyHook(
+                secrets=find_webhook_secrets(monitor.config.alerting),
+                incidents=monitor.handling.incidents,
+                handlings=monitor.handlings,
+                clock=monitor.clock,
+            )
         ),
         notifications.build_router(
             deliveries=monitor.outbox_store,

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from resumatch_monitor.dispatch.config_check import (
     check_escalations,
@@ -67,6 +67,9 @@ class AlertingConfig(ConfigModel):
         gt=timedelta(0),
         description="After which a pushed alert ends that does not say when it does.",
     )
+    pagerduty_webhook_secret: SecretStr | None = None
+    """The secret of a webhook subscription (v3) of PagerDuty that sends to
+    `/api/monitor/hooks/pagerduty`: what people do there is done here as well."""
     retention: Duration = timedelta(days=90)
     """How long resolved alerts and sent notifications are kept."""
 

@@ -27,5 +27,8 @@ class PagerDutyConfig(ConfigModel):
     """The integration key of the service."""
     url: Annotated[str, AfterValidator(check_base_url)] = "https://events.pagerduty.com"
     """Where the Events API is; `https://events.eu.pagerduty.com` in Europe."""
+    webhook_secret: SecretStr | None = None
+    """The secret of a webhook subscription of this service, if it has one of its own; otherwise
+    `alerting.pagerduty_webhook_secret` is for all."""
     send_resolved: bool = True
     """Whether the incident is resolved when the alerts have ended."""
