@@ -105,6 +105,7 @@ def make_integration(
         IntegrationId(receiver, kind, index),
         recorder or Recorder(),
         send_resolved=send_resolved,
+        keeps_incidents=kind == "pagerduty",
     )
 
 
@@ -137,6 +138,7 @@ def make_dispatcher(
         muter=Muters((*([muter] if muter else []), quiet_hours)),
         handlings=handlings,
         route_times=RouteTimes(interval_clock),
+        max_messages_per_hour=alerting.max_messages_per_hour,
         flapping=Flapping(window=alerting.flapping.window, changes=alerting.flapping.changes),
     )
 

@@ -302,6 +302,7 @@ class Monitor:
             route_times=self._route_times,
             flapping=Flapping(window=alerting.flapping.window, changes=alerting.flapping.changes),
             dependents=self.dependencies.dependents_of if alerting.dependencies else None,
+            max_messages_per_hour=alerting.max_messages_per_hour,
         )
         self._build_silence_warnings(integrations)
         self.digester = Digester(

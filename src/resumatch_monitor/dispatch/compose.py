@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from resumatch_monitor.alerts.alert import Alert
@@ -18,6 +19,9 @@ from resumatch_monitor.notify.notifier import Integration
 
 Dependents = Callable[[Alert], Sequence[Alert]]
 """Returns the alerts that an alert drags along."""
+
+SUMMARY = "summary"
+"""Begins the key of messages that stand for many."""
 
 _MOST_DEPENDENTS = 50
 _MOST_FLAPS = 10
@@ -74,8 +78,31 @@ class Composer:
         is_drill: bool = False,
     ) -> Announcement:
         """Return a message to a receiver that is not about the alerts of a group."""
+        notification = self._notify(notice, receiver, key=key, is_drill=is_drill)
+        return Announcement(notification, _deliver(self.integrations_of(receiver, channels)))
+
+    def summarise(
+        self,
+        notice: Notice,
+        receiver: str,
+        alerts: Sequence[Alert],
+        deliveries: Sequence[NewDelivery],
+    ) -> Announcement:
+        """Return the message that stands for those of several groups."""
+        listed, firing_count, resolved_count = split_alerts(alerts)
+        notification = replace(
+            self._notify(notice, receiver, key=SUMMARY),
+            alerts=listed,
+            firing_count=firing_count,
+            resolved_count=resolved_count,
+        )
+        return Announcement(notification, deliveries)
+
+    def _notify(
+        self, notice: Notice, receiver: str, *, key: str, is_drill: bool = False
+    ) -> Notification:
         notification_id = self._ids.uuid()
-        notification = Notification(
+        return Notification(
             id=notification_id,
             thread_id=notification_id,
             receiver=receiver,
@@ -89,7 +116,6 @@ class Composer:
             notice=notice,
             is_drill=is_drill,
         )
-        return Announcement(notification, _deliver(self.integrations_of(receiver, channels)))
 
     def _compose(self, group: Group, target: Target | None, decision: Decision) -> Notification:
         notification_id = self._ids.uuid()

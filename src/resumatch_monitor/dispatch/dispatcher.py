@@ -12,11 +12,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.allotment import Allotter, Batch, Speech
+from resumatch_monitor.dispatch.budget import HOUR, Budget
 from resumatch_monitor.dispatch.circumstances import Circumstances
 from resumatch_monitor.dispatch.compose import Composer, Dependents
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.flapping import Change, Flapping
-from resumatch_monitor.dispatch.group import Decision, Group, gravity
+from resumatch_monitor.dispatch.group import Group, gravity
 from resumatch_monitor.dispatch.handling import HandlingSource
 from resumatch_monitor.dispatch.member import HUSHED
 from resumatch_monitor.dispatch.muting import Mute, Muter
@@ -36,9 +38,6 @@ from resumatch_monitor.notify.notification import Notice
 from resumatch_monitor.notify.notifier import Integration
 
 logger = logging.getLogger(__name__)
-
-_MOST_FLUSHES = 200
-"""Groups that speak in one transaction; the others of the same moment follow at once."""
 
 _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_ANNOTATION = 4096
@@ -64,6 +63,7 @@ class Dispatcher:
         route_times: RouteTimes | None = None,
         flapping: Flapping | None = None,
         dependents: Dependents | None = None,
+        max_messages_per_hour: int = 0,
     ) -> None:
         self._store = store
         self.firing = FiringAlerts() if firing is None else firing
@@ -79,6 +79,12 @@ class Dispatcher:
             dependents=dependents,
         )
         self._flapping = flapping or Flapping(window=timedelta(hours=1), changes=0)
+        self._budget = Budget(max_messages_per_hour)
+        self._allotter = Allotter(
+            budget=self._budget,
+            composer=self._composer,
+            keepers=[each.id for each in integrations if each.keeps_incidents],
+        )
         self._groups = Registry(route, has_channel=self._has_channel)
         self._circumstances = Circumstances(
             muter=muter,
@@ -190,7 +196,10 @@ class Dispatcher:
         """Rebuild the groups from the store."""
         async with self._lock:
             now = self._steady.now()
-            snapshot = await self._store.load(changed_since=now - self._flapping.horizon)
+            snapshot = await self._store.load(
+                changed_since=now - self._flapping.horizon, sent_since=now - HOUR
+            )
+            self._budget.restore(snapshot.messages, now)
             self.firing.clear()
             self.firing.update(snapshot.occurrences)
             firing = [each for each in snapshot.occurrences if each.is_firing]
@@ -230,35 +239,45 @@ class Dispatcher:
         while True:
             now = self._steady.now()
             self._groups.escalate(now, self._circumstances)
-            flushes = self._decide_due(now)
-            if not flushes and not self._groups.find_settled(()):
-                return self._groups.next_at
-            for start in range(0, len(flushes) or 1, _MOST_FLUSHES):
-                await self._carry_out(flushes[start : start + _MOST_FLUSHES], now)
+            allotment = self._allotter.allot(self._decide_due(now), now)
+            for group, until in allotment.waiting:
+                self._groups.postpone(group, until)
+            for batch in allotment.batches:
+                await self._carry_out(batch, now)
+            if not allotment.batches:
+                if not self._groups.find_settled(()):
+                    return self._groups.next_at
+                await self._carry_out(Batch([]), now)
 
-    def _decide_due(self, now: datetime) -> list[tuple[Group, Decision]]:
+    def _decide_due(self, now: datetime) -> list[Speech]:
         """Decide for the groups that are due; they stay queued until it is carried out."""
-        decided = [
-            (group, group.decide(now, self._circumstances.outlook(self._groups.target(group), now)))
-            for group in self._groups.take_due(now)
-        ]
-        decided.sort(key=_urgency)
-        return decided
+        speeches: list[Speech] = []
+        for group in self._groups.take_due(now):
+            target = self._groups.target(group)
+            decision = group.decide(now, self._circumstances.outlook(target, now))
+            flush = self._composer.describe(group, target, decision, now)
+            speeches.append(Speech(group, decision, flush))
+        speeches.sort(key=_urgency)
+        return speeches
 
-    async def _carry_out(self, flushes: Sequence[tuple[Group, Decision]], now: datetime) -> None:
-        settled = self._groups.find_settled(flushes)
-        records = [
-            self._composer.describe(group, self._groups.target(group), decision, now)
-            for group, decision in flushes
-        ]
-        await self._store.record(
-            records, settled=[occurrence.id for occurrence in settled], at=self._clock.now()
+    async def _carry_out(self, batch: Batch, now: datetime) -> None:
+        settled = self._groups.find_settled(
+            [(each.group, each.decision) for each in batch.speeches]
         )
-        for (group, decision), record in zip(flushes, records, strict=True):
-            self._groups.apply(group, decision, record, now)
-            self._metrics.note_held(decision)
+        await self._store.record(
+            [each.flush for each in batch.speeches],
+            settled=[occurrence.id for occurrence in settled],
+            at=self._clock.now(),
+            announcements=batch.announcements,
+        )
+        for each in batch.speeches:
+            self._groups.apply(each.group, each.decision, each.flush, now)
+            self._metrics.note_held(each.decision)
         self._groups.settle(settled)
-        if any(record.deliveries for record in records):
+        self._allotter.note(batch, now)
+        if batch.receiver:
+            self._metrics.note_summarised(batch.receiver, len(batch.speeches))
+        if batch.announcements or any(each.flush.deliveries for each in batch.speeches):
             self._on_outbox_change()
 
     async def _reconsider(self) -> None:
@@ -299,14 +318,13 @@ def _describe_hush(group: Group, keys: Sequence[str], now: datetime) -> Flush:
     )
 
 
-def _urgency(flush: tuple[Group, Decision]) -> tuple[int, float, str, str]:
+def _urgency(speech: Speech) -> tuple[int, float, str, str]:
     """Put the gravest first, and last what says nothing."""
-    group, decision = flush
-    rank, at = (9, 0.0)
-    if decision.told:
-        rank, starts_at, _ = gravity(decision.told[0])
+    rank, at = 9, 0.0
+    if speech.decision.told:
+        rank, starts_at, _ = gravity(speech.decision.told[0])
         at = starts_at.timestamp()
-    return rank, at, group.id.receiver, group.id.key
+    return rank, at, speech.group.id.receiver, speech.group.id.key
 
 
 def _to_stored_form(alert: Alert) -> Alert:

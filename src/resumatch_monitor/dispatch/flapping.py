@@ -60,6 +60,11 @@ class Flapping:
         self._put_count = 0
 
     @property
+    def size(self) -> int:
+        """How many alerts are remembered."""
+        return len(self._histories)
+
+    @property
     def horizon(self) -> timedelta:
         """How far back changes matter."""
         return 2 * self._window

@@ -8,7 +8,7 @@ from resumatch_monitor.alerts.alert import AlertStatus
 from resumatch_monitor.dispatch.circumstances import Circumstances
 from resumatch_monitor.dispatch.escalation import Turn, Turns, find_start
 from resumatch_monitor.dispatch.group import Decision, Group
-from resumatch_monitor.dispatch.member import member_key
+from resumatch_monitor.dispatch.member import judge, member_key
 from resumatch_monitor.dispatch.muting import Mute
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Route, Target, find_targets
@@ -91,8 +91,8 @@ class Registry:
         target = self.target(group)
         outlook = circumstances.outlook(target, now)
         members = [
-            MemberView(each.occurrence, outlook.mute_of(each.occurrence), each.told_at)
-            for each in group.members().values()
+            MemberView(each.occurrence, judge(key, each, outlook).mute, each.told_at)
+            for key, each in group.members().items()
         ]
         step = 0 if target is None or target.step is None else target.step.number
         return GroupView(group.id, group.labels, step, members)
@@ -155,6 +155,10 @@ class Registry:
             return None if group is None else group.due_at()
 
         return [self._groups[group_id] for group_id in self._schedule.take(now, due_at)]
+
+    def postpone(self, group: Group, until: datetime) -> None:
+        """Let a group that is due wait until then, unless something happens to it."""
+        self._schedule.put(group.id, until)
 
     def apply(self, group: Group, decision: Decision, flush: Flush, now: datetime) -> None:
         """Remember that a decision of `now` is carried out and stored."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.budget import PastMessage
 from resumatch_monitor.dispatch.flapping import Change
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId
@@ -79,12 +80,14 @@ class Snapshot:
         told: By group, when people were told: the keys are those of members of which they believe
             that they fire, of marks on these, and of events.
         changes: When alerts began and ended lately.
+        messages: What was sent in the last hour.
     """
 
     occurrences: Sequence[Occurrence]
     groups: Mapping[GroupId, GroupState]
     told: Mapping[GroupId, Mapping[str, datetime]]
     changes: Sequence[Change] = ()
+    messages: Sequence[PastMessage] = ()
 
 
 class DispatchStore(Protocol):
@@ -94,8 +97,10 @@ class DispatchStore(Protocol):
         """Store reports; return the occurrences that changed, in order, once durable."""
         ...
 
-    async def load(self, *, changed_since: datetime | None = None) -> Snapshot:
-        """Return what is not settled, and what changed since then."""
+    async def load(
+        self, *, changed_since: datetime | None = None, sent_since: datetime | None = None
+    ) -> Snapshot:
+        """Return what is not settled, and what changed and what was sent since then."""
         ...
 
     async def record(

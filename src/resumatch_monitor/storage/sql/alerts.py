@@ -35,9 +35,13 @@ class SqlAlerts:
         """Store reports; return the occurrences that changed, in order, once durable."""
         return await self._database.write(lambda connection: put_alerts(connection, alerts, at))
 
-    async def load(self, *, changed_since: datetime | None = None) -> Snapshot:
-        """Return what is not settled, and what changed since then."""
-        return await self._database.read(lambda connection: load(connection, changed_since))
+    async def load(
+        self, *, changed_since: datetime | None = None, sent_since: datetime | None = None
+    ) -> Snapshot:
+        """Return what is not settled, and what changed and what was sent since then."""
+        return await self._database.read(
+            lambda connection: load(connection, changed_since, sent_since)
+        )
 
     async def record(
         self,

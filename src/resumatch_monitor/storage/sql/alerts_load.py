@@ -4,17 +4,28 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from resumatch_monitor.dispatch.budget import PastMessage
+from resumatch_monitor.dispatch.compose import SUMMARY
 from resumatch_monitor.dispatch.flapping import Change
 from resumatch_monitor.dispatch.route import GroupId
 from resumatch_monitor.dispatch.store import GroupState, Snapshot
+from resumatch_monitor.notify.notification import NotificationKind
 from resumatch_monitor.storage.sql.alerts_rows import to_occurrence
-from resumatch_monitor.storage.sql.tables.dispatch import ALERT_GROUPS, ALERTS, TOLD_ALERTS
+from resumatch_monitor.storage.sql.tables.dispatch import (
+    ALERT_GROUPS,
+    ALERTS,
+    NOTIFICATIONS,
+    TOLD_ALERTS,
+)
 
 _MOST_CHANGED = 50_000
+_MOST_MESSAGES = 50_000
 
 
-def load(connection: Connection, changed_since: datetime | None) -> Snapshot:
-    """Return what is not settled, and what changed since then."""
+def load(
+    connection: Connection, changed_since: datetime | None, sent_since: datetime | None
+) -> Snapshot:
+    """Return what is not settled, and what changed and what was sent since then."""
     rows = connection.execute(
         select(ALERTS).where(~ALERTS.c.is_settled).order_by(ALERTS.c.starts_at, ALERTS.c.id)
     )
@@ -29,7 +40,8 @@ def load(connection: Connection, changed_since: datetime | None) -> Snapshot:
         for row in connection.execute(select(ALERT_GROUPS))
     }
     changes = [] if changed_since is None else _load_changes(connection, changed_since)
-    return Snapshot(occurrences, groups, told, changes)
+    messages = [] if sent_since is None else _load_messages(connection, sent_since)
+    return Snapshot(occurrences, groups, told, changes, messages)
 
 
 def _load_changes(connection: Connection, since: datetime) -> list[Change]:
@@ -45,3 +57,19 @@ def _load_changes(connection: Connection, since: datetime) -> list[Change]:
         if row.ends_at is not None:
             changes.append(Change(row.fingerprint, row.ends_at, is_firing=False))
     return changes
+
+
+def _load_messages(connection: Connection, since: datetime) -> list[PastMessage]:
+    columns = NOTIFICATIONS.c
+    query = (
+        select(columns.receiver, columns.created_at, columns.kind, columns.group_key)
+        .where(columns.created_at > since)
+        .order_by(columns.created_at.desc())
+        .limit(_MOST_MESSAGES)
+    )
+    messages: list[PastMessage] = []
+    for row in connection.execute(query):
+        is_summary = row.group_key.startswith(f"{SUMMARY}/")
+        if is_summary or row.kind != NotificationKind.NOTICE.value:
+            messages.append(PastMessage(row.receiver, row.created_at, is_summary))
+    return messages
