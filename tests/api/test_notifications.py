@@ -2,7 +2,7 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.api.notifications import build_router
-from resumatch_monitor.dispatch.outbox import Outcome
+from resumatch_monitor.dispatch.outbox_store import Outcome
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from tests.dispatch.builders import START, make_alert, make_dispatcher

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from typing_extensions import override
 
-from resumatch_monitor.dispatch.outbox import Outbox, OutboxStore, Outcome
+from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.outbox_store import OutboxStore, Outcome
 from resumatch_monitor.dispatch.reading import DeliveryRecord, DeliveryStatus
 from resumatch_monitor.dispatch.retention import Retention
 from resumatch_monitor.kit.telemetry import Telemetry

@@ -27,6 +27,7 @@ from resumatch_monitor.collectors.manager import CollectorManager, build_collect
 from resumatch_monitor.config.check import build_expression_check, load_rules
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
+from resumatch_monitor.dispatch.config import choose_root_receiver
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.digest.digester import Digester
 from resumatch_monitor.dispatch.digest.plans import build_plans
@@ -285,6 +286,8 @@ class Monitor:
             integrations=integrations,
             clock=self.clock,
             telemetry=self.telemetry,
+            receivers=alerting.receivers,
+            last_resort=choose_root_receiver(alerting),
         )
         self.route = build_route(alerting)
         self.dispatcher = Dispatcher(

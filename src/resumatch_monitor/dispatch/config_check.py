@@ -17,11 +17,7 @@ def check_receivers(receivers: Sequence[ReceiverConfig]) -> None:
         ValueError: If not.
     """
     _refuse_twins("receivers", [receiver.name for receiver in receivers])
-    fallbacks: dict[str, str] = {}
-    for receiver in receivers:
-        fallback: str | None = getattr(receiver, "fallback", None)
-        if fallback:
-            fallbacks[receiver.name] = fallback
+    fallbacks = {each.name: each.fallback for each in receivers if each.fallback}
     names = {receiver.name for receiver in receivers}
     for name, fallback in fallbacks.items():
         if fallback not in names:

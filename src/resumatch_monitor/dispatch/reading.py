@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
+from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.notify.notifier import IntegrationId
 
 
 class DeliveryStatus(StrEnum):
@@ -20,6 +22,19 @@ class DeliveryStatus(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     SUPERSEDED = "superseded"
+
+
+class StepKind(StrEnum):
+    """What can happen to a delivery on its way."""
+
+    QUEUED = "queued"
+    ATTEMPT_FAILED = "attempt_failed"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    FELL_BACK = "fell_back"
+    ACKNOWLEDGED = "acknowledged"
+    SUPERSEDED = "superseded"
+    REQUEUED = "requeued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,13 @@ class MentionedAlert:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """A notification on its way to one integration."""
+    """A notification on its way to one integration.
+
+    Attributes:
+        detail: What the destination said when it accepted it.
+        origin_id: The delivery that failed and in whose place this one goes to a fallback.
+        heir_ids: The deliveries that went to a fallback in place of this one.
+    """
 
     id: int
     receiver: str
@@ -87,6 +108,54 @@ class DeliveryRecord:
     last_error: str
     next_attempt_at: datetime | None
     alerts: Sequence[MentionedAlert]
+    detail: str = ""
+    origin_id: int | None = None
+    heir_ids: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStep:
+    """Something that happened to a delivery; `detail` says it in the provider's words."""
+
+    at: datetime
+    kind: StepKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDetail:
+    """A delivery with what it says and its way, the oldest step first."""
+
+    record: DeliveryRecord
+    notification: Notification
+    steps: Sequence[DeliveryStep]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries; None and empty for all.
+
+    Attributes:
+        text: Part of the title, an alert's name, the destination or a step's words.
+        since: Queued at that time or later.
+        until: Queued before.
+    """
+
+    status: DeliveryStatus | None = None
+    receiver: str | None = None
+    integration: str | None = None
+    fingerprint: str | None = None
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastFailure:
+    """What last went wrong with an integration."""
+
+    at: datetime
+    error: str
 
 
 class AlertReader(Protocol):
@@ -144,4 +213,30 @@ class DeliveryReader(Protocol):
 
     async def count_failed(self, since: datetime) -> int:
         """Return how many deliveries have failed for good since then."""
+        ...
+
+
+class DeliveryLog(Protocol):
+    """Answers questions about the way of deliveries."""
+
+    async def find_deliveries(
+        self, wanted: DeliveryQuery, *, before_id: int | None, limit: int
+    ) -> list[DeliveryRecord]:
+        """Return the deliveries that are wanted, newest first."""
+        ...
+
+    async def get_detail(self, delivery_id: int) -> DeliveryDetail | None:
+        """Return one with what it says and its way."""
+        ...
+
+    async def last_failures(self) -> Mapping[IntegrationId, LastFailure]:
+        """Return what last went wrong with each integration."""
+        ...
+
+    async def last_sent_at(self) -> Mapping[IntegrationId, datetime]:
+        """Return when each integration last accepted something."""
+        ...
+
+    async def count_waiting(self) -> Mapping[IntegrationId, int]:
+        """Return how many deliveries wait, by integration."""
         ...

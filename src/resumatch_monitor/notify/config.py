@@ -1,8 +1,10 @@
 """`alerting.receivers`: a receiver and the integrations that it sends through."""
 
+from datetime import timedelta
+
 from pydantic import Field, field_validator
 
-from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.kit.zones import find_zone
 from resumatch_monitor.notify.apprise.config import AppriseConfig
 from resumatch_monitor.notify.email.config import EmailConfig
@@ -28,6 +30,12 @@ class ReceiverConfig(ConfigModel):
     """The services that the library Apprise knows."""
     location: str = ""
     """The time zone of its readers, for example `Europe/Berlin`; that of `digests` without it."""
+
+    fallback: str = ""
+    """The receiver that is told instead when a destination of this one cannot be reached."""
+    fallback_after: Duration = timedelta(minutes=5)
+    """For how long a destination is tried before the fallback is told; one that says that it will
+    never take the message is not tried again at all."""
 
     @field_validator("location")
     @classmethod

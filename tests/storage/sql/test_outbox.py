@@ -1,5 +1,9 @@
+from datetime import timedelta
+
 import pytest
 
+from resumatch_monitor.dispatch.outbox_store import Outcome
+from resumatch_monitor.dispatch.reading import DeliveryQuery, DeliveryStatus, LastFailure
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.notifier import IntegrationId
@@ -50,6 +54,10 @@ async def test_a_newer_one_supersedes_per_integration(store: SqlOutbox, database
         ("slack", "queued"),
         ("email", "superseded"),
     ]
+    detail = await store.get_detail(found[-1].id)
+    assert detail is not None
+    assert [step.kind.value for step in detail.steps] == ["queued", "superseded"]
+    assert detail.notification.id == "n1"
 
 
 async def test_knows_what_waits_and_when(store: SqlOutbox, database: Database) -> None:
@@ -78,3 +86,58 @@ async def test_only_what_has_failed_can_be_queued_again(
 
     assert not await store.requeue(1, at=START)
     assert not await store.requeue(99, at=START)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (DeliveryQuery(), ["n2", "n1", "n1"]),
+        (DeliveryQuery(receiver="ops"), ["n2"]),
+        (DeliveryQuery(receiver="ops", integration="slack"), []),
+        (DeliveryQuery(integration="email"), ["n2", "n1"]),
+        (DeliveryQuery(status=DeliveryStatus.FAILED), ["n1"]),
+        (DeliveryQuery(text="disk"), ["n2"]),
+        (DeliveryQuery(text="no_service"), ["n1"]),
+        (DeliveryQuery(text="100%"), []),
+        (DeliveryQuery(text="_"), ["n1"]),
+        (DeliveryQuery(since=START + timedelta(minutes=4)), ["n2"]),
+        (DeliveryQuery(until=START + timedelta(minutes=4)), ["n1", "n1"]),
+    ],
+)
+async def test_finds_deliveries_by_what_people_know(
+    store: SqlOutbox, database: Database, wanted: DeliveryQuery, ids: list[str]
+) -> None:
+    await add(database, make_notification(id="n1"), MAIL, CHAT)
+    later = make_notification(
+        make_alert("DiskFull"),
+        id="n2",
+        receiver="ops",
+        group_key="other",
+        created_at=START + timedelta(minutes=5),
+    )
+    await add(database, later, IntegrationId("ops", "email", 0))
+    await store.mark(2, Outcome(START, is_sent=False, error="404 no_service"))
+
+    found = await store.find_deliveries(wanted, before_id=None, limit=10)
+    details = [await store.get_detail(each.id) for each in found]
+
+    assert [each.notification.id for each in details if each is not None] == ids
+
+
+async def test_remembers_what_last_went_wrong_with_each_integration(
+    store: SqlOutbox, database: Database
+) -> None:
+    await add(database, make_notification(), MAIL, CHAT)
+    for minute, error in enumerate(("503", "504", "")):
+        outcome = Outcome(
+            START + timedelta(minutes=minute),
+            is_sent=not error,
+            error=error,
+            next_attempt_at=START if error else None,
+        )
+        await store.mark(1, outcome)
+
+    assert await store.last_failures() == {
+        MAIL: LastFailure(START + timedelta(minutes=1), "504"),
+    }
+    assert await store.last_sent_at() == {MAIL: START + timedelta(minutes=2)}

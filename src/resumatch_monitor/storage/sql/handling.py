@@ -18,6 +18,7 @@ from resumatch_monitor.dispatch.handling_actions import (
 )
 from resumatch_monitor.dispatch.handlings import Request, Result
 from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.storage.sql.acknowledged_steps import note_acknowledged
 from resumatch_monitor.storage.sql.acknowledgements import tell_acknowledged
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks, is_firing
 from resumatch_monitor.storage.sql.database import Database
@@ -79,6 +80,7 @@ class SqlHandlings:
             batch = _Batch(connection, requests)
             results = [batch.carry_out(request, at) for request in requests]
             batch.write(connection, at)
+            note_acknowledged(connection, batch.acknowledged, at)
             if self._acknowledgements is not None:
                 tell_acknowledged(
                     connection,

@@ -123,6 +123,13 @@ DELIVERIES = Table(
     Column("last_error", String, nullable=False),
     Column("detail", String, nullable=False),
     Column("remaining", Json, nullable=False),
+    # The delivery that failed, and in whose place this one goes to the fallback.
+    Column("origin_id", Integer),
+)
+Index(
+    "ix_deliveries_origin_id",
+    DELIVERIES.c.origin_id,
+    sqlite_where=DELIVERIES.c.origin_id.is_not(None),
 )
 Index("ix_deliveries_notification_id", DELIVERIES.c.notification_id)
 Index("ix_deliveries_status", DELIVERIES.c.status)

@@ -15,6 +15,15 @@ def upgrade() -> None:
     # Made anew, so that the table is written as a fresh one is.
     with op.batch_alter_table("alerts", recreate="always") as batch_op:
         batch_op.add_column(sa.Column("closed_until", base.Moment(), nullable=True))
+    with op.batch_alter_table("deliveries", recreate="always") as batch_op:
+        batch_op.add_column(sa.Column("origin_id", sa.Integer(), nullable=True))
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_deliveries_origin_id",
+            ["origin_id"],
+            unique=False,
+            sqlite_where=sa.text("origin_id IS NOT NULL"),
+        )
 
     op.create_table(
         "alert_digests",
@@ -190,6 +199,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_steps_delivery_id")
 
     op.drop_table("delivery_steps")
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index("ix_deliveries_origin_id")
+    with op.batch_alter_table("deliveries", recreate="always") as batch_op:
+        batch_op.drop_column("origin_id")
     with op.batch_alter_table("missed_incidents", schema=None) as batch_op:
         batch_op.drop_index("ix_missed_incidents_starts_at_id")
 
