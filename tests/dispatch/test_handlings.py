@@ -1,7 +1,13 @@
+import asyncio
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resumatch_monitor.dispatch.handling import Handling, Outcome
 from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
@@ -9,6 +15,7 @@ from resumatch_monitor.dispatch.handlings import DEFAULT_CLOSING, Handlings, Req
 from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.support.clock import FakeClock
@@ -168,6 +175,62 @@ async def test_what_is_gone_is_forgotten_after_a_while_and_nothing_else(
     restarted = World(database, clock).handlings
     await restarted.load()
     assert restarted.find(ID) is not None
+
+
+OPERATIONS = st.one_of(
+    st.tuples(st.just("do"), st.sampled_from(list(ActionKind)), st.sampled_from(["ada", "bob"])),
+    st.tuples(st.sampled_from(["end", "fire", "restart", "wait"])),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(OPERATIONS, max_size=15))
+def test_memory_is_what_a_restart_would_read_whatever_happens(
+    operations: list[tuple[Any, ...]],
+) -> None:
+    asyncio.run(_check_memory(operations))
+
+
+async def _check_memory(operations: list[tuple[Any, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "monitor.sqlite3")
+        database.start()
+        try:
+            await _carry_out(World(database, FakeClock()), database, operations)
+        finally:
+            database.stop()
+
+
+async def _carry_out(world: World, database: Database, operations: list[tuple[Any, ...]]) -> None:
+    clock = FakeClock()
+    handlings = Handlings(store=SqlHandlings(database), clock=clock)
+    current = ALERT
+    await world.alerts.put([current], at=START)
+    for name, *details in operations:
+        match name:
+            case "do":
+                until = clock.now() + timedelta(minutes=10)
+                action = Action(details[0], "text", until=until, outcome=Outcome.REAL)
+                actor = Actor(details[1], Via.UI)
+                await handlings.act([Request(ALERT.fingerprint, action, actor)])
+            case "end":
+                await world.alerts.put([resolve(current, clock.now())], at=clock.now())
+            case "fire":
+                current = make_alert(starts_at=clock.now())
+                await world.alerts.put([current], at=clock.now())
+            case "wait":
+                clock.jump(timedelta(minutes=7))
+            case _:
+                handlings = Handlings(store=SqlHandlings(database), clock=clock)
+                await handlings.load()
+        restarted = Handlings(store=SqlHandlings(database), clock=clock)
+        await restarted.load()
+        latest = await SqlHandledAlerts(database).get(ALERT.fingerprint, None)
+        assert latest is not None
+        if latest.record.alert.ends_at is None:
+            occurrence_id = OccurrenceId(ALERT.fingerprint, latest.record.alert.starts_at)
+            known = handlings.find(occurrence_id)
+            assert known == restarted.find(occurrence_id) == latest.handling
 
 
 async def _settle(alerts: SqlAlerts, settled: Sequence[OccurrenceId]) -> None:

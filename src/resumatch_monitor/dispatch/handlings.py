@@ -149,7 +149,7 @@ class Handlings:
             results = await self._store.change(requests, at=now, once=once)
             for result in results:
                 handling = result.handling
-                if handling is not None and not result.is_over:
+                if handling is not None and result.is_changed and not result.is_over:
                     self._known[handling.occurrence_id] = handling
         for request, result in zip(requests, results, strict=False):
             # Also when it was resolved already: the one who did may not have come so far.
