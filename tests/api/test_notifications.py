@@ -3,6 +3,10 @@ from fastapi import APIRouter
 
 from resumatch_monitor.api.notifications import build_router
 from resumatch_monitor.dispatch.outbox_store import Outcome
+from resumatch_monitor.notify.diagnosis import NO_DIAGNOSIS
+from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.notify.text import render_text
+from resumatch_monitor.notify.wording import Links
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from tests.dispatch.builders import START, make_alert, make_dispatcher
@@ -11,6 +15,10 @@ from tests.support.ids import SequentialIds
 from tests.support.web import BOB, CHARLIE, make_guard, serve
 
 pytestmark = pytest.mark.anyio
+
+
+async def render_plainly(notification: Notification) -> str:
+    return render_text(notification, NO_DIAGNOSIS, Links(""))
 
 
 class Scene:
@@ -31,7 +39,12 @@ class Scene:
     @property
     def router(self) -> APIRouter:
         return build_router(
-            deliveries=self.store, on_retry=self.count, clock=self._clock, guard=make_guard()
+            deliveries=self.store,
+            log=self.store,
+            render_message=render_plainly,
+            on_retry=self.count,
+            clock=self._clock,
+            guard=make_guard(),
         )
 
     def count(self) -> None:
@@ -67,6 +80,9 @@ async def test_lists_newest_first_and_by_status(scene: Scene) -> None:
         "sent_at": None,
         "attempts": 1,
         "last_error": "404 no_service",
+        "detail": None,
+        "fallback_of": None,
+        "fell_back_to": [],
         "next_attempt_at": None,
         "alerts": item["alerts"],
     }
@@ -91,12 +107,48 @@ async def test_a_viewer_retries_nothing(scene: Scene) -> None:
 @pytest.mark.parametrize("notification_id", ["99", "x", "9" * 30])
 async def test_what_is_not_there_is_not_found(scene: Scene, notification_id: str) -> None:
     async with serve(scene.router) as client:
-        answer = await client.post(f"/api/monitor/notifications/{notification_id}/retry")
+        retried = await client.post(f"/api/monitor/notifications/{notification_id}/retry")
+        shown = await client.get(f"/api/monitor/notifications/{notification_id}")
 
-    assert answer.status_code == 404
+    assert (retried.status_code, shown.status_code) == (404, 404)
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "status=lost", "limit=0", "limit=999"])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=failed", ["1"]),
+        ("receiver=default", ["2", "1"]),
+        ("receiver=other", []),
+        ("integration=webhook&text=Other", ["2"]),
+        ("text=no_service", ["1"]),
+        ("from=2026-01-05T12:00:00Z&to=now-1s", []),
+        ("from=now-1h", ["2", "1"]),
+    ],
+)
+async def test_finds_what_people_look_for(scene: Scene, query: str, expected: list[str]) -> None:
+    async with serve(scene.router, token=CHARLIE) as client:
+        page = (await client.get(f"/api/monitor/notifications?{query}")).json()
+
+    assert [each["id"] for each in page["items"]] == expected
+
+
+async def test_shows_the_way_of_a_notification_and_what_it_says(scene: Scene) -> None:
+    async with serve(scene.router, token=CHARLIE) as client:
+        shown = (await client.get("/api/monitor/notifications/1")).json()
+
+    assert shown["steps"] == [
+        {"at": "2026-01-05T12:00:00.000Z", "step": "queued", "detail": ""},
+        {"at": "2026-01-05T12:00:00.000Z", "step": "failed", "detail": "404 no_service"},
+    ]
+    assert shown["message"].startswith("[FIRING:1] DatabaseConnectionFailed (critical)\n")
+    assert shown["group_labels"] == {"alertname": "DatabaseConnectionFailed"}
+    assert shown["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["cursor=x", "status=lost", "limit=0", "limit=999", "from=soon", f"text={'x' * 201}"],
+)
 async def test_refuses_a_query_that_makes_no_sense(scene: Scene, query: str) -> None:
     async with serve(scene.router) as client:
         answer = await client.get(f"/api/monitor/notifications?{query}")

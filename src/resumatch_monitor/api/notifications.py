@@ -1,25 +1,37 @@
 """Notifications: what was sent to whom, what waits, what failed and why."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cursor, parse_number
+from resumatch_monitor.api.timerange import parse_time
 from resumatch_monitor.dispatch.reading import (
+    DeliveryDetail,
+    DeliveryLog,
+    DeliveryQuery,
     DeliveryReader,
     DeliveryRecord,
     DeliveryStatus,
 )
-from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
+from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, isoformat_or_none
+from resumatch_monitor.notify.notification import Notification
+
+_Name = Annotated[str | None, Query(max_length=200)]
+_Time = Annotated[str | None, Query(max_length=100)]
+_From = Annotated[str | None, Query(alias="from", max_length=100)]
 
 
 def build_router(
     *,
     deliveries: DeliveryReader,
+    log: DeliveryLog,
+    render_message: Callable[[Notification], Awaitable[str]],
     on_retry: Callable[[], None],
     clock: Clock,
     guard: Guard,
@@ -28,6 +40,8 @@ def build_router(
 
     Args:
         deliveries: What was and will be sent.
+        log: Finds it and knows its way.
+        render_message: Renders what a notification says, as text.
         on_retry: Called when a delivery was queued again.
         clock: Tells when.
         guard: Lets viewers read and editors retry.
@@ -37,16 +51,35 @@ def build_router(
     @router.get("", dependencies=[Depends(guard.viewer)])
     async def list_notifications(
         status: DeliveryStatus | None = None,
+        receiver: _Name = None,
+        integration: _Name = None,
+        text: _Name = None,
+        from_: _From = None,
+        to: _Time = None,
         cursor: Cursor = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
-        found = await deliveries.list_deliveries(
-            status=status, before_id=parse_cursor(cursor), limit=limit + 1
+        wanted = DeliveryQuery(
+            status=status,
+            receiver=receiver,
+            integration=integration,
+            text=(text or "").strip(),
+            since=_parse_moment(from_, clock, "from"),
+            until=_parse_moment(to, clock, "to"),
         )
+        found = await log.find_deliveries(wanted, before_id=parse_cursor(cursor), limit=limit + 1)
         return {
             "items": [render_delivery(each) for each in found[:limit]],
             "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
         }
+
+    @router.get("/{notification_id}", dependencies=[Depends(guard.viewer)])
+    async def get_notification(notification_id: str) -> dict[str, Any]:
+        delivery_id = parse_number(notification_id)
+        detail = None if delivery_id is None else await log.get_detail(delivery_id)
+        if detail is None:
+            raise NotFoundError(f"There is no notification {notification_id!r}.")
+        return _render_detail(detail, await render_message(detail.notification))
 
     @router.post("/{notification_id}/retry", dependencies=[Depends(guard.editor)])
     async def retry(notification_id: str) -> dict[str, Any]:
@@ -70,6 +103,26 @@ def build_router(
     return router
 
 
+def _parse_moment(text: str | None, clock: Clock, name: str) -> datetime | None:
+    return None if not text else from_milliseconds(parse_time(text, clock=clock, name=name))
+
+
+def _render_detail(detail: DeliveryDetail, message: str) -> dict[str, Any]:
+    said = detail.notification
+    return {
+        **render_delivery(detail.record),
+        "steps": [
+            {"at": isoformat(each.at), "step": each.kind.value, "detail": each.detail}
+            for each in detail.steps
+        ],
+        "message": message,
+        "is_drill": said.is_drill,
+        "escalation": said.escalation or None,
+        "group_labels": dict(said.group_labels),
+        "thread_id": said.thread_id,
+    }
+
+
 def render_delivery(record: DeliveryRecord) -> dict[str, Any]:
     """Render a notification on its way to one integration."""
     return {
@@ -84,6 +137,9 @@ def render_delivery(record: DeliveryRecord) -> dict[str, Any]:
         "sent_at": isoformat_or_none(record.sent_at),
         "attempts": record.attempts,
         "last_error": record.last_error or None,
+        "detail": record.detail or None,
+        "fallback_of": None if record.origin_id is None else str(record.origin_id),
+        "fell_back_to": [str(each) for each in record.heir_ids],
         "next_attempt_at": isoformat_or_none(record.next_attempt_at),
         "alerts": [
             {"fingerprint": each.fingerprint, "name": each.name, "status": each.status}

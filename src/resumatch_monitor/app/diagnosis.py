@@ -1,9 +1,13 @@
-"""Joins the diagnosis with what it asks."""
+"""Joins the diagnosis with what it asks and with who reads it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from resumatch_monitor.diagnosis.diagnoser import Diagnoser
 from resumatch_monitor.diagnosis.sources import ProbeFacts
+from resumatch_monitor.notify.context import NotifierContext
+from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.notify.text import render_text
 from resumatch_monitor.probes.identity import make_probe_id
 from resumatch_monitor.probes.outage import ProbeStatus
 from resumatch_monitor.probes.reader import ProbeReader
@@ -21,6 +25,16 @@ def build_diagnoser(*, queries: QueryRunner, database: Database, probes: ProbeRe
     return Diagnoser(
         metrics=_Metrics(queries), errors=SqlDiagnosisErrors(database), probes=_Probes(probes)
     )
+
+
+def build_message_renderer(context: NotifierContext) -> Callable[[Notification], Awaitable[str]]:
+    """Return what renders a notification for the pages, which anybody reads: no link acts."""
+
+    async def render(notification: Notification) -> str:
+        diagnosis = await context.find_diagnosis(notification)
+        return render_text(notification, diagnosis, context.links)
+
+    return render
 
 
 class _Metrics:

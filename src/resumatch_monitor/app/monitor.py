@@ -256,7 +256,7 @@ class Monitor:
         self.handling = build_handling(
             self.stores.database, external_url=self.external_url, clock=self.clock
         )
-        context = NotifierContext(
+        self.notifier_context = context = NotifierContext(
             self._client,
             self.clock,
             Links(self.external_url),

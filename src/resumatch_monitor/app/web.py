@@ -22,6 +22,7 @@ from resumatch_monitor.api import (
     overview,
     pagerduty,
     probes,
+    receivers,
     remote_write,
     routes,
     sentry,
@@ -31,6 +32,7 @@ from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
+from resumatch_monitor.app.diagnosis import build_message_renderer
 from resumatch_monitor.app.handling import find_webhook_secrets
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
@@ -39,6 +41,7 @@ from resumatch_monitor.app.web_rules import build_rules
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.link_actions import LinkActions
 from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
+from resumatch_monitor.dispatch.trial import ChannelTester
 from resumatch_monitor.ui import action_pages, pages
 from resumatch_monitor.ui.bundle import Bundle
 
@@ -100,8 +103,16 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         ),
         notifications.build_router(
             deliveries=monitor.outbox_store,
+            log=monitor.outbox_store,
+            render_message=build_message_renderer(monitor.notifier_context),
             on_retry=monitor.outbox.wake,
             clock=monitor.clock,
+            guard=guard,
+        ),
+        receivers.build_router(
+            receivers=monitor.config.alerting.receivers,
+            tester=ChannelTester(monitor.integrations, clock=monitor.clock, ids=monitor.ids),
+            log=monitor.outbox_store,
             guard=guard,
         ),
         routes.build_router(
