@@ -19,7 +19,7 @@ _SCREEN = """
 ResuMatch Monitor is watching ResuMatch.
 
   Monitor    {monitor}    sign in as admin@localhost with {password}
-  Messages   {catcher}    the mails and Slack messages that the monitor sends
+  Messages   {catcher}    what the monitor sends to mail, Slack and PagerDuty
   ResuMatch  {resumatch}    with simulated users; their people are invented
 
 Break something from another terminal; the monitor tells you within two minutes:

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import uvicorn
 from aiosmtpd.controller import Controller
@@ -18,6 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from resumatch.demo.paging import find_change_errors, find_event_errors, summary_of
 from resumatch.demo.settings import HOST
 
 _MOST_MESSAGES = 500
@@ -42,14 +44,15 @@ class Mailbox:
             for line in path.read_text().splitlines()[-_MOST_MESSAGES:]:
                 self.messages.append(json.loads(line))
 
-    def add(self, channel: str, title: str, body: str, details: object) -> None:
-        """Keep a message."""
+    def add(self, channel: str, title: str, body: str, details: object, *, key: str = "") -> None:
+        """Keep a message; one that is sent again has the `key` that it had before."""
         message = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "channel": channel,
             "title": title,
             "body": body,
             "details": details,
+            "key": key,
         }
         self.messages.append(message)
         with self._path.open("a") as file:
@@ -75,6 +78,7 @@ class MailHandler:
             str(message["Subject"]),
             body,
             {"to": envelope.rcpt_tos, "from": envelope.mail_from, "headers": headers},
+            key=headers.get("Message-ID", ""),
         )
         return "250 Kept"
 
@@ -96,7 +100,8 @@ def build_app(mailbox: Mailbox) -> FastAPI:
         payload = await _read_json(request)
         if payload is None:
             return Response("invalid_payload", HTTPStatus.BAD_REQUEST, media_type="text/plain")
-        mailbox.add("slack", str(payload.get("text", "")), _pretty(payload), payload)
+        title = str(payload.get("text", ""))
+        mailbox.add("slack", title, _pretty(payload), payload, key=_key_of(request))
         return Response("ok", media_type="text/plain")
 
     @app.post("/webhook")
@@ -105,10 +110,55 @@ def build_app(mailbox: Mailbox) -> FastAPI:
         if payload is None:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         title = f"{payload.get('status')} {payload.get('groupKey')}"
-        mailbox.add("webhook", title, _pretty(payload), payload)
+        mailbox.add("webhook", title, _pretty(payload), payload, key=_key_of(request))
         return Response(status_code=HTTPStatus.OK)
 
+    # As PagerDuty's Events API v2, where `url` is this server's with /pagerduty at its end.
+    @app.post("/pagerduty/v2/enqueue")
+    async def take_event(request: Request) -> Response:
+        event = await _read_json(request)
+        errors = ["JSON is invalid"] if event is None else find_event_errors(event)
+        if event is None or errors:
+            return _refuse(errors)
+        dedup_key = str(event.get("dedup_key") or uuid4().hex)
+        title = f"{event['event_action']} {summary_of(event) or _find_summary(mailbox, dedup_key)}"
+        mailbox.add("pagerduty", title, _pretty(event), event, key=_key_of(request))
+        return _accept("Event processed", dedup_key=dedup_key)
+
+    @app.post("/pagerduty/v2/change/enqueue")
+    async def take_change(request: Request) -> Response:
+        event = await _read_json(request)
+        errors = ["JSON is invalid"] if event is None else find_change_errors(event)
+        if event is None or errors:
+            return _refuse(errors)
+        title = f"change {summary_of(event)}"
+        mailbox.add("pagerduty", title, _pretty(event), event, key=_key_of(request))
+        return _accept("Change event processed")
+
     return app
+
+
+def _key_of(request: Request) -> str:
+    return request.headers.get("Idempotency-Key", "")
+
+
+def _find_summary(mailbox: Mailbox, dedup_key: str) -> str:
+    """Return the summary of the incident that an event without one is about."""
+    for message in reversed(mailbox.messages):
+        if message["channel"] != "pagerduty" or message["details"].get("dedup_key") != dedup_key:
+            continue
+        if summary := summary_of(message["details"]):
+            return summary
+    return dedup_key
+
+
+def _accept(text: str, **fields: str) -> Response:
+    return JSONResponse({"status": "success", "message": text, **fields}, HTTPStatus.ACCEPTED)
+
+
+def _refuse(errors: list[str]) -> Response:
+    refusal = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+    return JSONResponse(refusal, HTTPStatus.BAD_REQUEST)
 
 
 async def _read_json(request: Request) -> dict[str, Any] | None:

@@ -73,6 +73,8 @@ class DemoSettings:
             "SMTP_PORT": str(self.port_of("smtp")),
             "SLACK_WEBHOOK_URL": f"{self.url_of('catcher')}/slack",
             "WEBHOOK_URL": f"{self.url_of('catcher')}/webhook",
+            "PAGERDUTY_URL": f"{self.url_of('catcher')}/pagerduty",
+            "PAGERDUTY_ROUTING_KEY": self.secrets.project_key,
         }
 
     def resumatch_environment(self) -> dict[str, str]:
