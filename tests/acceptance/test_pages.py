@@ -79,6 +79,7 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
         "alerts": ("/alerts?status=resolved", "Alerts"),
         "alert": (f"/alerts/{alert['fingerprint']}", "ProbeDown"),
         "rules": ("/rules", "Rules"),
+        "routes": ("/routes?label=alertname%3D%22X%22&label=severity%3D%22warning%22", "Routes"),
         "notifications": ("/notifications", "Notifications"),
         "monitors": ("/monitors", "Monitors"),
         "monitor": (f"/monitors/{probe_id}?from=now-15m", "ResuMatch API"),
@@ -91,8 +92,8 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
 
 
 _PAGES = (
-    *("overview", "issues", "issue", "alerts", "alert", "rules", "notifications", "monitors"),
-    *("monitor", "metrics", "targets", "cardinality", "settings", "not-found"),
+    *("overview", "issues", "issue", "alerts", "alert", "rules", "routes", "notifications"),
+    *("monitors", "monitor", "metrics", "targets", "cardinality", "settings", "not-found"),
 )
 
 

@@ -6,6 +6,8 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly requestId: string | null,
+    /** What else the error says: problems of a rule, the current version after a conflict. */
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
   }
@@ -44,9 +46,9 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await fetchJson<T>(path, null, signal)).data as T;
 }
 
-export async function change<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T> {
+export async function change<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Content-Type': 'application/json' };
-  const response = await send(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  const response = await send(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) }, signal);
   return (response.status === 204 ? null : await parse(response)) as T;
 }
 
@@ -81,11 +83,11 @@ async function errorOf(response: Response): Promise<ApiError> {
   const fallback = `The server answered ${response.status}${response.statusText ? ` ${response.statusText}` : ''}.`;
   const headerId = response.headers.get('X-Request-ID');
   try {
-    const body = (await response.json()) as { error?: { code?: string; message?: string; request_id?: string } | string };
+    const body = (await response.json()) as { error?: (Record<string, unknown> & { code?: string; message?: string; request_id?: string }) | string };
     // Prometheus' API says {"status": "error", "error": "text"}.
     if (typeof body.error === 'string') return new ApiError(response.status, 'error', body.error, headerId);
     const error = body.error ?? {};
-    return new ApiError(response.status, error.code ?? 'error', error.message ?? fallback, error.request_id ?? headerId);
+    return new ApiError(response.status, error.code ?? 'error', error.message ?? fallback, error.request_id ?? headerId, error);
   } catch {
     return new ApiError(response.status, 'error', fallback, headerId);
   }

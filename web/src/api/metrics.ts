@@ -49,7 +49,9 @@ export interface Rule {
   type: 'alerting' | 'recording';
   expr: string;
   line: number | null;
-  for_seconds: number | null;
+  labels: Record<string, string>;
+  for_seconds: number;
+  keep_firing_for_seconds: number;
   state: 'inactive' | 'pending' | 'firing';
   health: 'ok' | 'err' | 'unknown';
   last_error: string | null;
@@ -58,14 +60,22 @@ export interface Rule {
   /** The series that its expression yielded when it could last be evaluated. */
   samples: number;
   severity: Severity | null;
-  annotations: Record<string, string> | null;
+  annotations: Record<string, string>;
   alerts: number;
+  failing_since: Iso | null;
+  data: 'unknown' | 'present' | 'vanished' | 'never';
+  no_data_since: Iso | null;
+  on_no_data: 'ignore' | 'alert' | 'keep' | null;
+  /** Null for a rule of a file. */
+  managed_id: string | null;
 }
 
 export interface RuleGroup {
   name: string;
   file: string;
   interval_seconds: number;
+  query_offset_seconds: number;
+  limit: number;
   last_evaluation_at: Iso | null;
   next_evaluation_at: Iso | null;
   evaluation_seconds: number | null;

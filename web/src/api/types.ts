@@ -3,6 +3,7 @@ import type { AlertBrief, AlertStatus } from './alerts';
 
 export * from './alerts';
 export * from './metrics';
+export * from './routing';
 
 export type Iso = string;
 export type Role = 'viewer' | 'editor' | 'admin';

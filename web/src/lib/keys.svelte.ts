@@ -9,6 +9,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   a: { path: '/alerts', label: 'Alerts' },
   l: { path: '/silences', label: 'Silences' },
   r: { path: '/rules', label: 'Rules' },
+  w: { path: '/routes', label: 'Routes' },
   n: { path: '/notifications', label: 'Notifications' },
   t: { path: '/targets', label: 'Targets' },
   c: { path: '/cardinality', label: 'Cardinality' },
