@@ -73,6 +73,8 @@ class HttpCatcher:
     answers: list[bytes] = field(default_factory=list[bytes])
     default: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = head.strip().split("\r\n")
@@ -80,6 +82,7 @@ class HttpCatcher:
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(Request(first.split()[1], headers, body))
+        self.heard.set()
         writer.write(self.answers.pop(0) if self.answers else self.default)
         await writer.drain()
         writer.close()
