@@ -167,6 +167,15 @@ def test_a_probe_that_is_down_is_not_slow_as_well() -> None:
     assert dependencies.find(make_alert("ProbeSlow", probe="search"), START) is None
 
 
+def test_what_is_graver_than_its_cause_is_told() -> None:
+    cause = make_alert("DatabaseConnectionFailed", severity="warning")
+    dependencies, _ = depend(default_dependencies(), cause, ERRORS, QUERIES)
+
+    assert dependencies.find(ERRORS, START) is None
+    assert dependencies.find(QUERIES, START) is not None
+    assert dependencies.dependents_of(cause) == (QUERIES,)
+
+
 def test_a_chain_is_told_by_its_ground() -> None:
     network, database, errors = make_alert("Network"), make_alert("Database"), make_alert("Errors")
     configs = [on("Network", "Database"), on("Database", "Errors")]

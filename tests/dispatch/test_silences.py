@@ -8,17 +8,16 @@ import pytest
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.matchers import parse_matchers
 from resumatch_monitor.dispatch.muting import MuteKind
-from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
-from resumatch_monitor.dispatch.silences import (
+from resumatch_monitor.dispatch.silence import (
     MOST_MATCHERS,
-    MOST_SILENCES,
     InvalidSilenceError,
     Silence,
     SilenceDraft,
     SilenceNotFoundError,
-    Silences,
     SilenceState,
 )
+from resumatch_monitor.dispatch.silence_warnings import SilenceWarnings
+from resumatch_monitor.dispatch.silences import MOST_SILENCES, Silences
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.storage.sql.database import Database

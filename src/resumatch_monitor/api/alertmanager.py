@@ -27,11 +27,8 @@ from resumatch_monitor.dispatch.matchers import match_all, parse_matchers
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.pushed import PushedAlert, TooManyAlertsError
 from resumatch_monitor.dispatch.route import Route, find_groups
-from resumatch_monitor.dispatch.silences import (
-    InvalidSilenceError,
-    SilenceNotFoundError,
-    Silences,
-)
+from resumatch_monitor.dispatch.silence import InvalidSilenceError, SilenceNotFoundError
+from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.kit.regex import Regex, RegexError
 from resumatch_monitor.metrics.labels import Labels, Matcher

@@ -19,16 +19,16 @@ from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cur
 from resumatch_monitor.api.timerange import parse_time
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.matchers import match_all, render_matchers
-from resumatch_monitor.dispatch.silences import (
+from resumatch_monitor.dispatch.silence import (
     MOST_MATCHERS,
     InvalidSilenceError,
     Silence,
     SilenceDraft,
     SilenceNotFoundError,
-    Silences,
     SilenceState,
     check_matchers,
 )
+from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, isoformat_or_none
 from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.metrics.labels import Labels

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.inhibition import AlertsByKey, describe, key_of
-from resumatch_monitor.dispatch.matchers import match_all, parse_matchers
+from resumatch_monitor.dispatch.inhibition import AlertsByKey, describe, key_of, parse_selector
+from resumatch_monitor.dispatch.matchers import Selector
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.suppression_config import DependencyConfig
-from resumatch_monitor.metrics.labels import Matcher
 
 MOST_DEPENDENTS = 50
 """Alerts that are listed as dragged along by one."""
+
+_RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class _Dependency:
     """A dependency, the firing alerts that others depend on, and those others."""
 
     name: str
-    on: tuple[Matcher, ...]
-    affects: tuple[Matcher, ...]
+    on: Selector
+    affects: Selector
     equal: tuple[str, ...]
     roots: AlertsByKey = field(default_factory=AlertsByKey)
     dependents: AlertsByKey = field(default_factory=AlertsByKey)
@@ -32,12 +33,18 @@ class Dependencies:
     """The `Muter` of alerts whose cause is told.
 
     What stands in a dependency's `on` is held back only by those that are listed before it. So
-    nothing drags itself along, and two alerts never hold back each other.
+    nothing drags itself along, and two alerts never hold back each other. Nor does one hold back
+    another that is graver: people may hear of the less grave one much later, or elsewhere.
     """
 
     def __init__(self, configs: Sequence[DependencyConfig], firing: FiringAlerts) -> None:
         self._dependencies = [
-            _Dependency(config.name, _parse(config.on), _parse(config.affects), tuple(config.equal))
+            _Dependency(
+                config.name,
+                parse_selector(config.on),
+                parse_selector(config.affects),
+                tuple(config.equal),
+            )
             for config in configs
         ]
         firing.watch(self)
@@ -47,10 +54,10 @@ class Dependencies:
         is_root = False
         for each in self._dependencies:
             key = key_of(alert.labels, each.equal)
-            if match_all(each.on, alert.labels):
+            if each.on.selects(alert.labels):
                 is_root = True
                 each.roots.add(key, alert)
-            elif not is_root and match_all(each.affects, alert.labels):
+            elif not is_root and each.affects.selects(alert.labels):
                 each.dependents.add(key, alert)
 
     def remove(self, alert: Alert) -> None:
@@ -63,11 +70,13 @@ class Dependencies:
     def find(self, alert: Alert, now: datetime) -> Mute | None:
         """Return the alert that drags `alert` along."""
         for each in self._dependencies:
-            if match_all(each.on, alert.labels):
+            if each.on.selects(alert.labels):
                 return None
-            if not match_all(each.affects, alert.labels):
+            if not each.affects.selects(alert.labels):
                 continue
             for root in each.roots.get(key_of(alert.labels, each.equal)):
+                if _rank(alert) < _rank(root):
+                    continue
                 text = f"depends on {each.name}: {describe(root)} fires"
                 return Mute(MuteKind.DEPENDENT, root.fingerprint, text)
         return None
@@ -79,10 +88,10 @@ class Dependencies:
         while waiting:
             root = waiting.pop(0)
             for each in self._dependencies:
-                if not match_all(each.on, root.labels):
+                if not each.on.selects(root.labels):
                     continue
                 for dependent in each.dependents.get(key_of(root.labels, each.equal)):
-                    if dependent.fingerprint in found:
+                    if dependent.fingerprint in found or _rank(dependent) < _rank(root):
                         continue
                     if len(found) > MOST_DEPENDENTS:
                         return tuple(found.values())[1:]
@@ -91,5 +100,5 @@ class Dependencies:
         return tuple(found.values())[1:]
 
 
-def _parse(texts: Sequence[str]) -> tuple[Matcher, ...]:
-    return tuple(matcher for text in texts for matcher in parse_matchers(text))
+def _rank(alert: Alert) -> int:
+    return _RANKS.get(alert.severity, 1)

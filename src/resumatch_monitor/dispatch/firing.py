@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, Alert
-from resumatch_monitor.dispatch.matchers import match_all
+from resumatch_monitor.dispatch.matchers import Selector
 from resumatch_monitor.dispatch.occurrence import Occurrence
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
 
@@ -63,7 +63,8 @@ class FiringAlerts:
 
     def find(self, matchers: Sequence[Matcher]) -> Iterator[Alert]:
         """Yield the alerts that all `matchers` select; an absent label is an empty one."""
-        return (each for each in self._candidates(matchers) if match_all(matchers, each.labels))
+        selector = Selector(matchers)
+        return (each for each in self._candidates(matchers) if selector.selects(each.labels))
 
     def _candidates(self, matchers: Sequence[Matcher]) -> Collection[Alert]:
         found: Collection[Alert] = self._alerts.values()

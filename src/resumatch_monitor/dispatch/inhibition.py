@@ -1,24 +1,25 @@
 """Inhibition, as in Alertmanager: while one alert fires, others are not told."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.matchers import match_all, parse_matchers
+from resumatch_monitor.dispatch.matchers import Selector, parse_matchers
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.suppression_config import InhibitRuleConfig
-from resumatch_monitor.metrics.labels import Labels, Matcher, render_labels
+from resumatch_monitor.metrics.labels import Labels, render_labels
 
 _MOST_NAMED = 100
 
 Key = tuple[str, ...]
 
 
-def key_of(labels: Mapping[str, str], equal: Sequence[str]) -> Key:
+def key_of(labels: Labels, equal: Sequence[str]) -> Key:
     """Return the values that must be the same on both sides; an absent label is an empty one."""
-    return tuple(labels.get(name, "") for name in equal)
+    values = labels.mapping
+    return tuple([values.get(name, "") for name in equal])
 
 
 class AlertsByKey:
@@ -49,15 +50,15 @@ class _Rule:
     Alerts that both sides match inhibit no other such alert: they would inhibit themselves.
     """
 
-    sources: tuple[Matcher, ...]
-    targets: tuple[Matcher, ...]
+    sources: Selector
+    targets: Selector
     equal: tuple[str, ...]
     one_sided: AlertsByKey = field(default_factory=AlertsByKey)
     two_sided: AlertsByKey = field(default_factory=AlertsByKey)
 
     def add(self, alert: Alert) -> None:
-        if match_all(self.sources, alert.labels):
-            is_target = match_all(self.targets, alert.labels)
+        if self.sources.selects(alert.labels):
+            is_target = self.targets.selects(alert.labels)
             side = self.two_sided if is_target else self.one_sided
             side.add(key_of(alert.labels, self.equal), alert)
 
@@ -67,11 +68,11 @@ class _Rule:
         self.two_sided.remove(key, alert)
 
     def find(self, labels: Labels) -> Iterable[Alert]:
-        if not match_all(self.targets, labels):
+        if not self.targets.selects(labels):
             return
         key = key_of(labels, self.equal)
         yield from self.one_sided.get(key)
-        if not match_all(self.sources, labels):
+        if not self.sources.selects(labels):
             yield from self.two_sided.get(key)
 
 
@@ -81,7 +82,9 @@ class Inhibition:
     def __init__(self, configs: Sequence[InhibitRuleConfig], firing: FiringAlerts) -> None:
         self._rules = [
             _Rule(
-                _parse(config.source_matchers), _parse(config.target_matchers), tuple(config.equal)
+                parse_selector(config.source_matchers),
+                parse_selector(config.target_matchers),
+                tuple(config.equal),
             )
             for config in configs
         ]
@@ -122,5 +125,6 @@ def describe(alert: Alert) -> str:
     return f"{alert.name} {render_labels(others)}" if others else alert.name
 
 
-def _parse(texts: Iterable[str]) -> tuple[Matcher, ...]:
-    return tuple(matcher for text in texts for matcher in parse_matchers(text))
+def parse_selector(texts: Iterable[str]) -> Selector:
+    """Return what selects alerts that all matchers in `texts` match."""
+    return Selector([matcher for text in texts for matcher in parse_matchers(text)])

@@ -9,7 +9,8 @@ from resumatch_monitor.dispatch.handled import HandledAlert, HandledReader
 from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
 from resumatch_monitor.dispatch.handlings import Handlings, Request
 from resumatch_monitor.dispatch.links import Link, LinkAction, SignedLinks
-from resumatch_monitor.dispatch.silences import MOST_MATCHERS, SilenceDraft, Silences
+from resumatch_monitor.dispatch.silence import MOST_MATCHERS, SilenceDraft
+from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
 

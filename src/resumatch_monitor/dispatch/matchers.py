@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from resumatch_monitor.metrics.labels import Matcher, MatchOp
+from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 
 # A name or value in quotes may hold anything; without quotes a name holds no reserved character
 # and a value neither a comma nor a quote. What follows is the next matcher or the end.
@@ -48,7 +48,31 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 
 def match_all(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
     """Tell whether every matcher selects `labels`; an absent label is an empty one."""
-    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+    values = labels.mapping if isinstance(labels, Labels) else labels
+    return all(matcher.matches(values.get(matcher.name, "")) for matcher in matchers)
+
+
+class Selector:
+    """Matchers that are asked about thousands of alerts: what costs least is asked first."""
+
+    __slots__ = ("_equal", "_others")
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        equal = [each for each in matchers if each.op is MatchOp.EQUAL]
+        others = [each for each in matchers if each.op is not MatchOp.EQUAL]
+        others.sort(key=lambda each: each.op is not MatchOp.NOT_EQUAL)
+        self._equal = tuple((each.name, each.value) for each in equal)
+        self._others = tuple((each.name, each.matches) for each in others)
+
+    def selects(self, labels: Labels) -> bool:
+        """Tell whether all matchers select `labels`; an absent label is an empty one."""
+        values = labels.mapping
+        for name, value in self._equal:
+            if values.get(name, "") != value:
+                return False
+        return not self._others or all(
+            matches(values.get(name, "")) for name, matches in self._others
+        )
 
 
 def render_matchers(matchers: Sequence[Matcher]) -> str:

@@ -22,6 +22,7 @@ MOST_PUSHED = 50_000
 
 _MOST_LABELS = 64
 _LONGEST_LABEL = 2048
+_LONGEST_URL = 4096
 _MOST_ANNOTATIONS = 64
 _FARTHEST = timedelta(days=3650)
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -236,13 +237,14 @@ class PushedAlerts:
         if starts_at is None:
             known = self._firing.get(pushed.labels.fingerprint)
             starts_at = min(pushed.ends_at or now, now) if known is None else known.starts_at
-        is_address = pushed.generator_url.startswith(("http://", "https://"))
+        url = pushed.generator_url
+        is_address = url.startswith(("http://", "https://")) and len(url) <= _LONGEST_URL
         return Alert(
             labels=pushed.labels,
             annotations=pushed.annotations,
             starts_at=starts_at,
             source=AlertSource.PUSHED,
-            generator_path=pushed.generator_url if is_address else "",
+            generator_path=url if is_address else "",
         )
 
 

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.silences import Silence, Silences, SilenceState
+from resumatch_monitor.dispatch.silence import Silence, SilenceState
+from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids

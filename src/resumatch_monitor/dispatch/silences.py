@@ -3,87 +3,38 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 from prometheus_client import Gauge
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.matchers import match_all
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
+from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.silence import (
+    InvalidSilenceError,
+    Silence,
+    SilenceDraft,
+    SilenceNotFoundError,
+    SilenceState,
+    check_draft,
+    to_mute,
+)
+from resumatch_monitor.dispatch.silence_index import SilenceIndex
 from resumatch_monitor.dispatch.waiting import wait_for_signal
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
+from resumatch_monitor.metrics.labels import Labels
 
 MOST_SILENCES = 1000
 """Active and pending ones."""
-MOST_MATCHERS = 32
 
 _MOST_KEPT = 10_000
-_LONGEST_MATCHER = 2048
-_LONGEST_COMMENT = 4096
-_LONGEST_AUTHOR = 200
 _KEPT_FOR = timedelta(days=5)
 _LONGEST_PAUSE_SECONDS = 60.0
 _YIELD_AFTER = 200
-
-
-class SilenceState(StrEnum):
-    """Whether a silence holds anything back."""
-
-    ACTIVE = "active"
-    PENDING = "pending"
-    EXPIRED = "expired"
-
-
-class InvalidSilenceError(ValueError):
-    """A silence cannot be as it was asked for; the message says why."""
-
-
-class SilenceNotFoundError(LookupError):
-    """There is no silence of that id, or there is none any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """A stretch of time in which alerts that match are not told.
-
-    Attributes:
-        warned_at: When people were told that it ends soon.
-    """
-
-    id: str
-    matchers: tuple[Matcher, ...]
-    starts_at: datetime
-    ends_at: datetime
-    created_by: str
-    comment: str
-    created_at: datetime
-    updated_at: datetime
-    warned_at: datetime | None = None
-
-    def state(self, now: datetime) -> SilenceState:
-        """Tell what it is at `now`."""
-        if now >= self.ends_at:
-            return SilenceState.EXPIRED
-        return SilenceState.PENDING if now < self.starts_at else SilenceState.ACTIVE
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceDraft:
-    """What somebody asks for: a silence, or with an `id` another form of one that is there."""
-
-    matchers: tuple[Matcher, ...]
-    starts_at: datetime
-    ends_at: datetime
-    created_by: str
-    comment: str
-    id: str = ""
 
 
 class SilenceStore(Protocol):
@@ -131,9 +82,7 @@ class Silences:
         self._clock = clock
         self._ids = ids
         self._silences: dict[str, Silence] = {}
-        # Those that are not over, by a label's value that they ask for; and the others.
-        self._by_label: dict[tuple[str, str], list[Silence]] = {}
-        self._unindexed: list[Silence] = []
+        self._index = SilenceIndex()
         self._seen_at = clock.now()
         self._lock = asyncio.Lock()
         self._signal = asyncio.Event()
@@ -182,12 +131,11 @@ class Silences:
 
     def silences_of(self, labels: Labels) -> list[Silence]:
         """Return the active silences that match `labels`, the one that ends last first."""
+        matching = self._index.matching(labels)
+        if not matching:
+            return []
         now = self._clock.now()
-        found = [
-            each
-            for each in self._candidates(labels)
-            if each.starts_at <= now < each.ends_at and match_all(each.matchers, labels)
-        ]
+        found = [each for each in matching if each.starts_at <= now < each.ends_at]
         found.sort(key=lambda each: each.ends_at, reverse=True)
         return found
 
@@ -222,11 +170,7 @@ class Silences:
         for number, alert in enumerate(list(alerts), start=1):
             if number % _YIELD_AFTER == 0:
                 await asyncio.sleep(0)
-            counts.update(
-                each.id
-                for each in self._candidates(alert.labels)
-                if match_all(each.matchers, alert.labels)
-            )
+            counts.update(each.id for each in self._index.matching(alert.labels))
         return counts
 
     async def set(self, draft: SilenceDraft) -> Silence:
@@ -320,82 +264,12 @@ class Silences:
             for each in old:
                 self._silences.pop(each, None)
 
-    def _candidates(self, labels: Labels) -> Iterable[Silence]:
-        for pair in labels.pairs:
-            yield from self._by_label.get(pair, ())
-        yield from self._unindexed
-
     def _build_index(self) -> None:
-        now = self._clock.now()
-        self._by_label, self._unindexed = {}, []
-        for each in self._silences.values():
-            if each.state(now) is SilenceState.EXPIRED:
-                continue
-            pair = next(
-                (
-                    (matcher.name, matcher.value)
-                    for matcher in each.matchers
-                    if matcher.op is MatchOp.EQUAL and matcher.value
-                ),
-                None,
-            )
-            if pair is None:
-                self._unindexed.append(each)
-            else:
-                self._by_label.setdefault(pair, []).append(each)
+        self._index.build(self._silences.values(), self._clock.now())
 
     def _count(self, state: SilenceState) -> int:
         now = self._clock.now()
         return sum(each.state(now) is state for each in self._silences.values())
-
-
-def to_mute(silence: Silence) -> Mute:
-    """Return what a silence says to people."""
-    until = silence.ends_at.strftime("%Y-%m-%d %H:%M UTC")
-    text = f"silenced by {silence.created_by or 'somebody'} until {until}"
-    if silence.comment:
-        text += f": {silence.comment}"
-    return Mute(MuteKind.SILENCED, silence.id, text, silence.ends_at)
-
-
-def check_draft(draft: SilenceDraft, now: datetime) -> None:
-    """Check that a silence can be as `draft` asks for.
-
-    Raises:
-        InvalidSilenceError: If it cannot.
-    """
-    if draft.starts_at >= draft.ends_at:
-        raise InvalidSilenceError("the start must be before the end")
-    if draft.ends_at <= now:
-        raise InvalidSilenceError("the end must not be in the past")
-    if len(draft.created_by) > _LONGEST_AUTHOR:
-        raise InvalidSilenceError(f"the author's name is longer than {_LONGEST_AUTHOR} characters")
-    if len(draft.comment) > _LONGEST_COMMENT:
-        raise InvalidSilenceError(f"the comment is longer than {_LONGEST_COMMENT} characters")
-    check_matchers(draft.matchers)
-
-
-def check_matchers(matchers: Sequence[Matcher]) -> None:
-    """Check that `matchers` select some alerts and not all that there are.
-
-    Raises:
-        InvalidSilenceError: If they do not.
-    """
-    if not matchers:
-        raise InvalidSilenceError("at least one matcher is needed")
-    if len(matchers) > MOST_MATCHERS:
-        raise InvalidSilenceError(f"there may be at most {MOST_MATCHERS} matchers")
-    for number, matcher in enumerate(matchers, start=1):
-        if not matcher.name:
-            raise InvalidSilenceError(f"matcher {number} names no label")
-        if len(matcher.name) + len(matcher.value) > _LONGEST_MATCHER:
-            raise InvalidSilenceError(
-                f"matcher {number} is longer than {_LONGEST_MATCHER} characters"
-            )
-    # As in Alertmanager, an inequality alone counts as a matcher of something.
-    positive = (MatchOp.EQUAL, MatchOp.REGEX)
-    if all(matcher.op in positive and matcher.matches("") for matcher in matchers):
-        raise InvalidSilenceError("at least one matcher must not match the empty string")
 
 
 def _can_become(silence: Silence, draft: SilenceDraft, now: datetime) -> bool:

@@ -38,7 +38,8 @@ class DependencyConfig(ConfigModel):
     """While something that others stand on is down, they are not told but listed with it.
 
     From the ground up: an alert that stands in `on` is held back only by dependencies that are
-    listed before, so at any time something is told.
+    listed before, and nothing holds back what is graver than itself, so at any time something
+    is told.
     """
 
     name: str = Field(min_length=1)
