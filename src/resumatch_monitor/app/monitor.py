@@ -4,16 +4,13 @@ import asyncio
 import functools
 import logging
 import os
-import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import httpx
-from prometheus_client import Gauge
 
-from resumatch_monitor import __version__
 from resumatch_monitor.accounts.model import Role
 from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
 from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
@@ -21,6 +18,8 @@ from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.handling import build_handling
 from resumatch_monitor.app.holding import HoldingQuerier
+from resumatch_monitor.app.process import observe_process
+from resumatch_monitor.app.releases import build_release_loops
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.collectors.manager import CollectorManager, build_collectors
@@ -141,7 +140,7 @@ class Monitor:
         self.stores = build_stores(
             config, folder=folder, client=self._client, clock=clock, telemetry=self.telemetry
         )
-        self._build_telemetry(folder)
+        observe_process(self.telemetry, folder)
         self._build_accounts()
         self._build_muting()
         self._build_dispatch()
@@ -188,6 +187,14 @@ class Monitor:
                 "metrics: scraping": self.scraper.run,
             }
         )
+        self._start_loops(
+            build_release_loops(
+                database=self.stores.database,
+                dispatcher=self.dispatcher,
+                integrations=self.integrations,
+                clock=self.clock,
+            )
+        )
         if self._store_watch is not None:
             self._start_loops({"metrics: store watch": self._store_watch.run})
         self.collectors.start()
@@ -224,19 +231,6 @@ class Monitor:
     def _start_loops(self, loops: dict[str, Callable[[], Awaitable[None]]]) -> None:
         for name, loop in loops.items():
             self._supervisor.start(name, loop)
-
-    def _build_telemetry(self, folder: Path) -> None:
-        registry = self.telemetry.registry
-        free = Gauge(
-            "resumatch_monitor_disk_free_bytes",
-            "Free space where the monitor keeps its data.",
-            registry=registry,
-        )
-        free.set_function(lambda: shutil.disk_usage(folder).free)
-        build = Gauge(
-            "resumatch_monitor_build_info", "The version.", ["version"], registry=registry
-        )
-        build.labels(__version__).set(1)
 
     def _build_accounts(self) -> None:
         auth = self.config.auth

@@ -159,6 +159,16 @@ ERROR_RELEASES = Table(
 )
 Index("ix_error_releases_first_seen_at", ERROR_RELEASES.c.first_seen_at)
 
+# The releases of which people were told.
+TOLD_RELEASES = Table(
+    "told_releases",
+    METADATA,
+    Column("project_id", Integer, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("told_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 ISSUE_ACTIVITY = Table(
     "issue_activity",
     METADATA,

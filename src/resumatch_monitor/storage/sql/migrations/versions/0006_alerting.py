@@ -174,6 +174,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_missed_incidents_starts_at_id", ["starts_at", "id"], unique=False)
 
     op.create_table(
+        "told_releases",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("told_at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "version", name=op.f("pk_told_releases")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "delivery_steps",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("delivery_id", sa.Integer(), nullable=False),
@@ -199,6 +207,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_steps_delivery_id")
 
     op.drop_table("delivery_steps")
+    op.drop_table("told_releases")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_index("ix_deliveries_origin_id")
     with op.batch_alter_table("deliveries", recreate="always") as batch_op:
