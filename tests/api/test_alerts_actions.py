@@ -219,7 +219,7 @@ async def test_what_a_person_resolves_ends_and_stays_quiet_for_a_while(
     dispatcher = make_dispatcher(database, clock, ids)
     await dispatcher.load()
 
-    handlings = Handlings(store=SqlHandlings(database), clock=clock, close=dispatcher.close)
+    handlings = Handlings(store=SqlHandlings(database), clock=clock, close=dispatcher.close_all)
     router = build_alerts_router(database, clock=clock, handlings=handlings)
     async with serve(router, token=BOB) as client:
         body = {"action": "resolve", "duration": "2h", "text": "a false one"}

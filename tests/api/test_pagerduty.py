@@ -71,7 +71,7 @@ async def world(database: Database, clock: FakeClock, ids: SequentialIds) -> Asy
         secrets=[OTHER_SECRET, SECRET],
         incidents=SqlIncidents(database),
         handlings=Handlings(
-            store=SqlHandlings(database, composer), clock=clock, close=dispatcher.close
+            store=SqlHandlings(database, composer), clock=clock, close=dispatcher.close_all
         ),
         clock=clock,
     )

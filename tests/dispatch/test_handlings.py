@@ -42,8 +42,10 @@ class World:
     def _change(self) -> None:
         self.changes += 1
 
-    async def _close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> None:
-        self.closed.append((occurrence_id, by, until))
+    async def _close(
+        self, occurrence_ids: Sequence[OccurrenceId], by: str, until: datetime
+    ) -> None:
+        self.closed.extend((each, by, until) for each in occurrence_ids)
 
     async def act(self, *actions: Action, fingerprint: str = ALERT.fingerprint) -> list[Result]:
         return await self.handlings.act([Request(fingerprint, each, ADA) for each in actions])

@@ -363,8 +363,10 @@ class Monitor:
         self.outbox.wake()
         self._reconsider()
 
-    async def _close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> None:
-        await self.dispatcher.close(occurrence_id, by, until)
+    async def _close(
+        self, occurrence_ids: Sequence[OccurrenceId], by: str, until: datetime
+    ) -> None:
+        await self.dispatcher.close_all(occurrence_ids, by, until)
 
     def _build_silence_warnings(self, integrations: Sequence[Integration]) -> None:
         self._silence_warnings = SilenceWarnings(

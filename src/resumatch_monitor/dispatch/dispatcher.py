@@ -137,25 +137,33 @@ class Dispatcher:
         self._signal.set()
 
     async def close(self, occurrence_id: OccurrenceId, by: str, until: datetime) -> bool:
-        """End an occurrence in the name of a person; durable when this returns.
+        """End one occurrence as `close_all` does; False if it does not fire."""
+        return await self.close_all([occurrence_id], by, until) == 1
+
+    async def close_all(
+        self, occurrence_ids: Sequence[OccurrenceId], by: str, until: datetime
+    ) -> int:
+        """End occurrences in the name of a person; durable when this returns.
 
         Args:
-            occurrence_id: Which.
+            occurrence_ids: Which; those that do not fire stay as they are.
             by: Who.
-            until: Until when reports of the same stretch are not heard.
+            until: Until when reports of the same stretches are not heard.
 
         Returns:
-            False, and nothing is changed, if it does not fire.
+            How many have ended.
         """
         async with self._lock:
             at = from_milliseconds(to_milliseconds(self._steady.now()))
-            closed = await self._store.close(occurrence_id, at=at, until=until)
-            if closed is not None and self._is_loaded:
-                self._take_in([closed])
-        if closed is not None:
-            logger.info("%s was ended by %s", closed.alert.name, by)
+            closed = await self._store.close(occurrence_ids, at=at, until=until)
+            if self._is_loaded:
+                self._take_in(closed)
+        if closed:
+            logger.info(
+                "%d alerts, %s first, were ended by %s", len(closed), closed[0].alert.name, by
+            )
         self._signal.set()
-        return closed is not None
+        return len(closed)
 
     async def announce(
         self,

@@ -81,8 +81,8 @@ class HandlingStore(Protocol):
         ...
 
 
-Closer = Callable[[OccurrenceId, str, datetime], Awaitable[object]]
-"""Ends an occurrence in the name of somebody, deaf to its stretch until then."""
+Closer = Callable[[Sequence[OccurrenceId], str, datetime], Awaitable[object]]
+"""Ends occurrences in the name of somebody, deaf to their stretches until then."""
 
 
 class Handlings:
@@ -131,7 +131,8 @@ class Handlings:
         """
         for handling in list(self._known.values()):
             if handling.resolved_at is not None:
-                await self._end(handling, handling.resolved_at + self._closing)
+                until = handling.resolved_at + self._closing
+                await self._end([handling.occurrence_id], handling.resolved_by, until)
 
     async def act(self, requests: Sequence[Request], *, once: str = "") -> list[Result]:
         """Do what is requested; when this returns, it is durable.
@@ -151,10 +152,7 @@ class Handlings:
                 handling = result.handling
                 if handling is not None and result.is_changed and not result.is_over:
                     self._known[handling.occurrence_id] = handling
-        for request, result in zip(requests, results, strict=False):
-            # Also when it was resolved already: the one who did may not have come so far.
-            if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
-                await self._end(result.handling, request.action.until or now + self._closing)
+        await self._end_resolved(requests, results, now + self._closing)
         if any(result.is_changed for result in results):
             self._on_change()
         return results
@@ -166,7 +164,20 @@ class Handlings:
             await self.load()
         return count
 
-    async def _end(self, handling: Handling, until: datetime) -> None:
+    async def _end_resolved(
+        self, requests: Sequence[Request], results: Sequence[Result], default: datetime
+    ) -> None:
+        """End what was to be resolved, also what was so already: it may not have come so far."""
+        ending: dict[tuple[str, datetime], list[OccurrenceId]] = {}
+        for request, result in zip(requests, results, strict=False):
+            if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
+                key = (result.handling.resolved_by, request.action.until or default)
+                ending.setdefault(key, []).append(result.handling.occurrence_id)
+        for (by, until), occurrence_ids in ending.items():
+            await self._end(occurrence_ids, by, until)
+
+    async def _end(self, occurrence_ids: Sequence[OccurrenceId], by: str, until: datetime) -> None:
         if self._close is not None:
-            await self._close(handling.occurrence_id, handling.resolved_by, until)
-            self._known.pop(handling.occurrence_id, None)
+            await self._close(occurrence_ids, by, until)
+            for occurrence_id in occurrence_ids:
+                self._known.pop(occurrence_id, None)

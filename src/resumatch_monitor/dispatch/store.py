@@ -118,10 +118,10 @@ class DispatchStore(Protocol):
         ...
 
     async def close(
-        self, occurrence_id: OccurrenceId, *, at: datetime, until: datetime
-    ) -> Occurrence | None:
-        """End an occurrence in the name of a person; return it, None if it does not fire.
+        self, occurrence_ids: Sequence[OccurrenceId], *, at: datetime, until: datetime
+    ) -> list[Occurrence]:
+        """End occurrences in the name of a person, all at once; return those that did fire.
 
-        Reports of the same stretch are not heard until `until`.
+        Reports of the same stretches are not heard until `until`.
         """
         ...

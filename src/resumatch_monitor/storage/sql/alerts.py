@@ -13,7 +13,7 @@ from resumatch_monitor.dispatch.store import Announcement, Flush, Snapshot
 from resumatch_monitor.storage.sql.alerts_load import load
 from resumatch_monitor.storage.sql.alerts_rows import is_firing, to_alert, to_record
 from resumatch_monitor.storage.sql.alerts_write import (
-    close_occurrence,
+    close_occurrences,
     forget_lost_groups,
     put_alerts,
     record_flushes,
@@ -63,11 +63,11 @@ class SqlAlerts:
         await self._database.write(work)
 
     async def close(
-        self, occurrence_id: OccurrenceId, *, at: datetime, until: datetime
-    ) -> Occurrence | None:
-        """End an occurrence in the name of a person; return it, None if it does not fire."""
+        self, occurrence_ids: Sequence[OccurrenceId], *, at: datetime, until: datetime
+    ) -> list[Occurrence]:
+        """End occurrences in the name of a person, all at once; return those that did fire."""
         return await self._database.write(
-            lambda connection: close_occurrence(connection, occurrence_id, at, until)
+            lambda connection: close_occurrences(connection, occurrence_ids, at, until)
         )
 
     async def list_alerts(

@@ -1,6 +1,7 @@
 """Writes alerts and what was said about them, each function within its caller's transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -118,23 +119,31 @@ class _Batch:
             connection.execute(query, [to_key(each) for each in self._replaced])
 
 
-def close_occurrence(
-    connection: Connection, occurrence_id: OccurrenceId, at: datetime, until: datetime
-) -> Occurrence | None:
-    """End an occurrence that fires; return it, None if it does not."""
-    key = to_key(occurrence_id)
-    row = connection.execute(select(ALERTS).where(has_id(), is_firing()), key).one_or_none()
-    if row is None:
-        return None
-    ends_at = max(at, row.starts_at)
-    connection.execute(
-        update(ALERTS)
-        .where(has_id())
-        .values(ends_at=ends_at, changed_at=ends_at, closed_until=until),
-        key,
-    )
-    row = connection.execute(select(ALERTS).where(has_id()), key).one()
-    return to_occurrence(row)
+def close_occurrences(
+    connection: Connection, occurrence_ids: Sequence[OccurrenceId], at: datetime, until: datetime
+) -> list[Occurrence]:
+    """End those of the occurrences that fire; return them."""
+    wanted = set(occurrence_ids)
+    closed: list[Occurrence] = []
+    for chunk in in_chunks(sorted({each.fingerprint for each in wanted})):
+        query = select(ALERTS).where(ALERTS.c.fingerprint.in_(chunk), is_firing())
+        for row in connection.execute(query):
+            occurrence = to_occurrence(row)
+            if occurrence.id in wanted:
+                alert = replace(occurrence.alert, ends_at=max(at, row.starts_at))
+                closed.append(replace(occurrence, alert=alert, closed_until=until))
+    if closed:
+        connection.execute(
+            update(ALERTS)
+            .where(has_id())
+            .values(
+                ends_at=bindparam("new_ends_at"),
+                changed_at=bindparam("new_ends_at"),
+                closed_until=until,
+            ),
+            [{**to_key(each.id), "new_ends_at": each.alert.ends_at} for each in closed],
+        )
+    return closed
 
 
 def record_flushes(connection: Connection, flushes: Sequence[Flush], at: datetime) -> None:
