@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert, AlertSink
-from resumatch_monitor.kit.clock import Clock, to_milliseconds
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import Queryable
@@ -25,10 +25,10 @@ from resumatch_monitor.promql.value import (
 )
 from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.group import GroupRunner
+from resumatch_monitor.rules.isolated import ForgetfulStates, StandingClock, wait_for_ever
 from resumatch_monitor.rules.manager import RuleManager
-from resumatch_monitor.rules.model import RuleGroup, RuleKey
-from resumatch_monitor.rules.state import ActiveAlert, RuleState
-from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
+from resumatch_monitor.rules.model import RuleGroup
+from resumatch_monitor.rules.state import RuleState
 from resumatch_monitor.rules.testing.document import (
     AlertTest,
     ExpectedAlert,
@@ -73,7 +73,7 @@ class _Run:
         self._test = test
         self._interval = document.evaluation_interval
         self._is_fuzzy = document.is_fuzzy
-        self._clock = _StandingClock(test.start_at)
+        self._clock = StandingClock(test.start_at)
         self._store = SeriesStore(
             test.series,
             start_ms=to_milliseconds(test.start_at),
@@ -89,10 +89,10 @@ class _Run:
             querier=self._querier,
             sink=self._store,
             alerts=_Nobody(),
-            states=_Forgetful(),
+            states=ForgetfulStates(),
             clock=self._clock,
             telemetry=Telemetry(),
-            wait_until_ready=_wait_for_ever,
+            wait_until_ready=wait_for_ever,
             external_labels=self._test.external_labels,
             external_url=self._test.external_url,
         )
@@ -214,52 +214,9 @@ class _Querier(Querier):
         ).value
 
 
-class _StandingClock(Clock):
-    """Stands where the test has come to."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-        self._start = at
-
-    @override
-    def now(self) -> datetime:
-        return self.at
-
-    @override
-    def monotonic(self) -> float:
-        return (self.at - self._start).total_seconds()
-
-    @override
-    async def sleep(self, seconds: float) -> None:
-        await _wait_for_ever()
-
-
 class _Nobody(AlertSink):
     """Is told of alerts; the test looks at the rules themselves."""
 
     @override
     async def put(self, alerts: Sequence[Alert]) -> None:
         return None
-
-
-class _Forgetful(RuleStateStore):
-    """Keeps no states: a test begins without any and ends for good."""
-
-    @override
-    async def load(self) -> list[StoredAlert]:
-        return []
-
-    @override
-    async def save(
-        self,
-        key: RuleKey,
-        *,
-        changed: Sequence[ActiveAlert],
-        removed: Sequence[ActiveAlert],
-        seen_at: datetime,
-    ) -> None:
-        return None
-
-
-async def _wait_for_ever() -> None:
-    await asyncio.get_running_loop().create_future()
