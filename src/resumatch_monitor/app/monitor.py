@@ -16,6 +16,7 @@ from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
 from resumatch_monitor.alerts.alert import AlertSink, AlertStatus
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.drills import build_drills
 from resumatch_monitor.app.handling import build_handling
 from resumatch_monitor.app.holding import HoldingQuerier
 from resumatch_monitor.app.process import observe_process
@@ -86,6 +87,7 @@ from resumatch_monitor.rules.sharing import ForgettingSink, SharedSelections
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.digests import SqlDigests
+from resumatch_monitor.storage.sql.drills import SqlDrills
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
@@ -180,6 +182,7 @@ class Monitor:
                 "dispatch: silences": self.silences.run,
                 "dispatch: warnings of silences": self._silence_warnings.run,
                 "errors: alerts": self._relay.run,
+                "drills": self.drills.run,
                 "errors: digest": self._digest.run,
                 "errors: retention": self._error_retention.run,
                 "metrics: store": self.stores.samples.run,
@@ -330,6 +333,7 @@ class Monitor:
                 self.handlings,
                 self.handling.quality,
                 self.handling.incidents,
+                SqlDrills(self.stores.database),
             ],
             outbox=self.outbox,
             keep=alerting.retention,
@@ -509,6 +513,19 @@ class Monitor:
         )
         self.rule_previewer = RulePreviewer(
             queries=self.queries, renderer=self.rules.renderer, clock=self.clock
+        )
+        self.drills = build_drills(
+            stores=self.stores,
+            config=self.config,
+            rules=self.rules,
+            dispatcher=self.dispatcher,
+            route=self.route,
+            integrations=self.integrations,
+            outbox=self.outbox,
+            deliveries=self.outbox_store,
+            external_url=self.external_url,
+            clock=self.clock,
+            ids=self.ids,
         )
         self.managed_rules = ManagedRules(
             store=SqlManagedRules(self.stores.database),

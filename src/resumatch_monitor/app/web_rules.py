@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import rules, rules_managed, rules_preview
+from resumatch_monitor.api import drills, rules, rules_managed, rules_preview
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.config.check import build_expression_check
+from resumatch_monitor.storage.sql.drills import SqlDrills
 
 
 def build_rules(monitor: Monitor, guard: Guard) -> list[APIRouter]:
@@ -19,5 +20,8 @@ def build_rules(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             default_interval=monitor.config.global_.evaluation_interval,
             clock=monitor.clock,
             guard=guard,
+        ),
+        drills.build_router(
+            drills=monitor.drills, store=SqlDrills(monitor.stores.database), guard=guard
         ),
     ]

@@ -25,7 +25,7 @@ from resumatch_monitor.app.query import (
     parse_question,
     read_store,
 )
-from resumatch_monitor.cli import import_alertmanager
+from resumatch_monitor.cli import drill, import_alertmanager
 from resumatch_monitor.config.check import check_config, find_warnings
 from resumatch_monitor.config.loader import ConfigError, load_config, parse_config
 from resumatch_monitor.config.starter import render_starter
@@ -142,6 +142,14 @@ def _build_parser() -> argparse.ArgumentParser:
             "import-alertmanager",
             help="turn an alertmanager.yml into the section alerting, on standard output",
         )
+    )
+
+    drill.prepare(
+        commands.add_parser(
+            "drill", help="make an alert's condition true in a shadow of the data, and follow it"
+        ),
+        url=f"http://{DEFAULT_LISTEN}",
+        token_variable=TOKEN_VARIABLE,
     )
 
     starting = commands.add_parser("init", help="write a commented configuration to start from")
