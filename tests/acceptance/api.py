@@ -30,6 +30,11 @@ class Api:
         """Return the JSON of an answer that is a success."""
         return self._client.get(path, params=params).raise_for_status().json()
 
+    def post(self, path: str, body: Any) -> Any:
+        """Send JSON and return the JSON of an answer that is a success, None if it has none."""
+        answer = self._client.post(path, json=body).raise_for_status()
+        return answer.json() if answer.content else None
+
     def text(self, path: str) -> str:
         """Return the text of an answer that is a success."""
         return self._client.get(path).raise_for_status().text

@@ -18,7 +18,8 @@ _STOP_SECONDS = 60
 
 def base_environment() -> dict[str, str]:
     """Return what any process needs of this one's environment, and no more."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TZ") if name in os.environ}
+    names = ("PATH", "HOME", "TZ", "PYTHONPATH")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def run_command(
