@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.outbox import Outbox
@@ -244,3 +245,32 @@ async def test_a_fallback_that_wants_no_end_is_told_none(
     await scene.deliver()
 
     assert [each.kind for each in scene.mail.sent] == ["firing"]
+
+
+class FullOnce(SqlOutbox):
+    """A store whose disk is full once."""
+
+    _is_full = True
+
+    @override
+    async def mark(self, delivery_id: int, outcome: Outcome) -> None:
+        if self._is_full:
+            self._is_full = False
+            raise OSError("the disk is full")
+        await super().mark(delivery_id, outcome)
+
+
+async def test_a_failure_that_could_not_be_written_down_still_falls_back_once(
+    scene: Scene,
+) -> None:
+    scene.page.failures = [REFUSED]
+    scene.store = FullOnce(scene.database)
+    scene.outbox = scene.build_outbox(scene.integrations)
+    await scene.tell(ALERT)
+
+    with pytest.raises(OSError, match="full"):
+        await scene.outbox.deliver_due()
+    await scene.deliver()
+
+    assert len(scene.page.attempts) == 1
+    assert len(scene.mail.sent) == 1

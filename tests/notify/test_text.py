@@ -126,3 +126,12 @@ def test_says_what_is_dragged_along_and_how_many_are_not_listed() -> None:
 
     assert "Drags along, and therefore not told on their own\n  - Slow (job=api)\n" in text
     assert "3 more are not listed here." in text
+
+
+def test_a_notice_that_sums_alerts_up_names_them_once() -> None:
+    notice = Notice("3 messages in one", sections=(NoticeSection("Firing", ("[critical] A",)),))
+
+    text = render_text(make_notification(make_alert("A"), notice=notice), NO_DIAGNOSIS, LINKS)
+
+    assert "[critical] A" in text
+    assert "FIRING: A" not in text

@@ -52,7 +52,9 @@ def render_text(
     lines += [f"\n{_wrap(note)}" for note in render_notes(notification)]
     if notification.notice is not None:
         lines += _render_notice(notification.notice, links)
-    for position, alert in enumerate(notification.alerts[:most_alerts]):
+    # A notice that sums alerts up names them in its own words.
+    listed = () if notification.notice is not None else notification.alerts[:most_alerts]
+    for position, alert in enumerate(listed):
         is_first = position == 0
         urls = ActionUrls()
         if actions is not None and is_actionable(alert):

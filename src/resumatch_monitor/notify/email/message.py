@@ -121,9 +121,10 @@ class EmailRenderer:
     def _describe(
         self, notification: Notification, diagnosis: Diagnosis, recipient: str
     ) -> dict[str, Any]:
-        listed = notification.alerts[:_MOST_ALERTS]
-        hidden_count = len(notification.alerts) - len(listed) + notification.truncated_count
         notice = notification.notice
+        # A notice that sums alerts up names them in its own words.
+        listed = () if notice else notification.alerts[:_MOST_ALERTS]
+        hidden_count = len(notification.alerts) - len(listed) + notification.truncated_count
         alerts = [
             self._list(alert, notification, diagnosis if not position else NO_DIAGNOSIS, recipient)
             for position, alert in enumerate(listed)
