@@ -14,6 +14,8 @@ from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Route, Target
 from resumatch_monitor.dispatch.times import RouteTimes
 
+_ROUTE_IS_GONE = Mute(MuteKind.WAITING, "", "its route is not in the configuration any more")
+
 
 class Circumstances:
     """Asks people's handling of alerts, the mutes, the routes' times and the escalations."""
@@ -40,13 +42,15 @@ class Circumstances:
             target: What the group is to the routing tree; None if that knows it no more.
             now: The time.
         """
+        if target is None:
+            return Outlook(mute_of=lambda _: _ROUTE_IS_GONE)
         of_route = None
-        if target is not None and self._route_times is not None:
+        if self._route_times is not None:
             of_route = self._route_times.find(target.route, now)
 
         def mute_of(occurrence: Occurrence) -> Mute | None:
             mute = self._mute_by_anybody(occurrence.id, occurrence.alert, now) or of_route
-            if mute is None and target is not None and target.step is not None:
+            if mute is None and target.step is not None:
                 return self._hold_for_turn(target, occurrence, now)
             return mute
 

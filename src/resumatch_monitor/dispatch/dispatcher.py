@@ -243,7 +243,11 @@ class Dispatcher:
         """Say everything that is due; return when the next thing will be."""
         if self._must_reconsider:
             self._must_reconsider = False
-            await self._reconsider()
+            try:
+                await self._reconsider()
+            except Exception:
+                self._must_reconsider = True
+                raise
         while True:
             now = self._steady.now()
             self._groups.escalate(now, self._circumstances)

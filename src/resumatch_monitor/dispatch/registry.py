@@ -14,7 +14,7 @@ from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Route, Target, find_targets
 from resumatch_monitor.dispatch.schedule import Schedule
 from resumatch_monitor.dispatch.store import Flush, Snapshot
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 
 HasChannel = Callable[[str, Sequence[str]], bool]
 """Tells whether a receiver has an integration of some kinds, or of any."""
@@ -59,6 +59,8 @@ class Registry:
         self._schedule = Schedule()
         self._turns = Turns()
         self._finished: dict[OccurrenceId, Occurrence] = {}
+        # The groups that told an alert before the routes changed: they owe people its end.
+        self._left_behind: dict[str, set[GroupId]] = {}
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -104,6 +106,7 @@ class Registry:
         self._schedule.clear()
         self._turns.clear()
         self._finished.clear()
+        self._left_behind.clear()
         for occurrence in snapshot.occurrences:
             for group_id, target in find_targets(self._route, occurrence.alert.labels).items():
                 is_told = member_key(occurrence) in snapshot.told.get(group_id, ())
@@ -112,6 +115,7 @@ class Registry:
                     if group is not None:
                         # A clock that was set back must not make a timer hang in the future.
                         group.place(occurrence, min(occurrence.received_at, now))
+        self._restore_left_behind(snapshot, now)
         for group_id, group in self._groups.items():
             state = snapshot.groups.get(group_id)
             if state is not None:
@@ -126,6 +130,24 @@ class Registry:
         for occurrence in snapshot.occurrences:
             if not occurrence.is_firing and not self._owners(occurrence):
                 self._finished[occurrence.id] = occurrence
+
+    def _restore_left_behind(self, snapshot: Snapshot, now: datetime) -> None:
+        """Find the groups that have told an alert and that no route leads it to any more."""
+        by_key = {
+            member_key(each): each for each in snapshot.occurrences if not each.alert.is_event
+        }
+        for group_id, told in snapshot.told.items():
+            for occurrence in (by_key[key] for key in told if key in by_key):
+                labels = occurrence.alert.labels
+                is_known = group_id in find_targets(self._route, labels)
+                if is_known or not self._has_channel(group_id.receiver, ()):
+                    continue
+                group = self._groups.get(group_id)
+                if group is None:
+                    group = Group(group_id, labels=NO_LABELS, timing=self._route.timing)
+                    self._groups[group_id] = group
+                group.place(occurrence, min(occurrence.received_at, now))
+                self._left_behind.setdefault(occurrence.alert.fingerprint, set()).add(group_id)
 
     def place(self, occurrences: Sequence[Occurrence], now: datetime) -> None:
         """Take in the latest states of some alerts, in order."""
@@ -142,6 +164,12 @@ class Registry:
                     if is_another and target.step is None:
                         # Whoever acknowledged the one before did not acknowledge this one.
                         self._add_turns_of(group, target, member_key(occurrence))
+            for group_id in self._left_behind.get(occurrence.alert.fingerprint, ()):
+                group = self._groups.get(group_id)
+                if group is not None and group.knows(occurrence):
+                    group.place(occurrence, now)
+                    touched[group_id] = group
+                    is_owned = True
             if not is_owned and not occurrence.is_firing:
                 self._finished[occurrence.id] = occurrence
         for group in touched.values():
@@ -165,6 +193,8 @@ class Registry:
         group.apply(decision, now)
         if flush.notification is not None and not decision.is_over:
             group.thread_id = flush.notification.thread_id
+        if group.id not in self._targets:
+            self._forget_left_behind(group, decision)
         if group.is_empty:
             del self._groups[group.id]
             self._targets.pop(group.id, None)
@@ -176,6 +206,14 @@ class Registry:
             for key in decision.fresh:
                 self._add_turns_of(group, target, key)
 
+    def _forget_left_behind(self, group: Group, decision: Decision) -> None:
+        for occurrence in decision.leaving:
+            fingerprint = occurrence.alert.fingerprint
+            group_ids = self._left_behind.get(fingerprint, set())
+            group_ids.discard(group.id)
+            if not group_ids:
+                self._left_behind.pop(fingerprint, None)
+
     def hush(self, group: Group, keys: Sequence[str], now: datetime) -> None:
         """Remember that these members are told anew when they are not muted any more."""
         group.hush(keys, now)
@@ -184,8 +222,8 @@ class Registry:
     def add_turns(self) -> None:
         """Let every alert that was told have its turns in the steps that have not told it."""
         for group_id, group in self._groups.items():
-            target = self._targets[group_id]
-            if target.step is None and target.route.escalation is not None:
+            target = self._targets.get(group_id)
+            if target is not None and target.step is None and target.route.escalation is not None:
                 for key in group.members():
                     self._add_turns_of(group, target, key)
 
@@ -246,9 +284,13 @@ class Registry:
             self._finished.pop(occurrence.id, None)
 
     def _owners(self, occurrence: Occurrence) -> set[GroupId]:
+        group_ids = {
+            *find_targets(self._route, occurrence.alert.labels),
+            *self._left_behind.get(occurrence.alert.fingerprint, ()),
+        }
         return {
             group_id
-            for group_id in find_targets(self._route, occurrence.alert.labels)
+            for group_id in group_ids
             if (group := self._groups.get(group_id)) is not None and group.has(occurrence)
         }
 
