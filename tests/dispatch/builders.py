@@ -9,6 +9,7 @@ from typing import Any
 from resumatch_monitor.alerts.alert import Alert, AlertSource
 from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.flapping import Flapping
 from resumatch_monitor.dispatch.group import Group
 from resumatch_monitor.dispatch.handling import Handling, HandlingSource
@@ -122,6 +123,7 @@ def make_dispatcher(
     muter: Muter | None = None,
     handlings: HandlingSource | None = None,
     telemetry: Telemetry | None = None,
+    firing: FiringAlerts | None = None,
 ) -> Dispatcher:
     alerting = AlertingConfig.model_validate(config or {})
     interval_clock = IntervalClock(build_intervals(alerting.time_intervals))
@@ -135,6 +137,7 @@ def make_dispatcher(
         ids=ids,
         telemetry=telemetry or Telemetry(),
         external_labels=external_labels,
+        firing=firing,
         muter=Muters((*([muter] if muter else []), quiet_hours)),
         handlings=handlings,
         route_times=RouteTimes(interval_clock),
