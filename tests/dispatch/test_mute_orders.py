@@ -1,5 +1,6 @@
 """No order of alerts, silences, inhibitions, outages, restarts and clock jumps misleads anybody."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -140,8 +141,7 @@ class Run:
         report = self.reports.get(number)
         match step:
             case "fire" if report is None or report.status is AlertStatus.RESOLVED:
-                alert = ALERTS[number]
-                report = make_alert(starts_at=self.clock.now(), **dict_of(alert))
+                report = replace(ALERTS[number], starts_at=self.clock.now())
                 await self.put(number, report)
             case "resolve" if report is not None and report.status is AlertStatus.FIRING:
                 await self.put(number, resolve(report, max(self.clock.now(), report.starts_at)))
@@ -201,8 +201,3 @@ class Run:
                 assert report.fingerprint not in believed, "an end was not told"
             elif self.muters.find(report, now) is None:
                 assert report.fingerprint in believed, "what fires was not told"
-
-
-def dict_of(alert: Alert) -> dict[str, str]:
-    labels = dict(alert.labels)
-    return {"name": labels.pop("alertname"), **labels}

@@ -126,6 +126,17 @@ async def test_an_end_in_the_past_resolves_and_its_repetition_changes_nothing(
     assert await parts.pushed.expire_due() is None
 
 
+@pytest.mark.parametrize("is_last_firing", [True, False])
+async def test_of_several_words_in_one_request_the_last_holds(
+    parts: Parts, is_last_firing: bool
+) -> None:
+    words = [push(starts_at=None), push(starts_at=None, ends_at=START - MINUTE)]
+
+    await parts.pushed.take(words[::-1] if is_last_firing else words)
+
+    assert len(parts.firing) == is_last_firing
+
+
 async def test_an_alert_fires_again_after_its_end(parts: Parts, clock: FakeClock) -> None:
     await parts.pushed.take([push()])
     await clock.advance(300)

@@ -148,22 +148,29 @@ class PushedAlerts:
         """
         now = self._clock.now()
         problems: list[str] = []
-        firing: list[tuple[Alert, datetime]] = []
-        ended: list[Alert] = []
+        firing: dict[str, tuple[Alert, datetime]] = {}
+        ended: dict[str, Alert] = {}
         for each in pushed:
             problem = _find_problem(each)
             if problem:
                 problems.append(problem)
                 continue
             alert = self._build(each, now)
+            key = alert.fingerprint
+            # Of several words about one alert, the last one holds.
             if each.ends_at is not None and each.ends_at <= now:
-                ended.append(replace(alert, ends_at=each.ends_at))
+                firing.pop(key, None)
+                ended[key] = replace(alert, ends_at=each.ends_at)
             else:
-                firing.append((alert, each.ends_at or now + self._resolve_timeout))
+                ended.pop(key, None)
+                ends_at = each.ends_at or now + self._resolve_timeout
+                # Of two senders that push the same, the one that wants it longer is heard.
+                _, known = firing.get(key, (alert, ends_at))
+                firing[key] = alert, max(ends_at, known)
         self._invalid.inc(len(problems))
         async with self._lock:
-            await self._take_firing(firing, now)
-            await self._end(ended, [each.fingerprint for each in ended])
+            await self._take_firing(list(firing.values()), now)
+            await self._end(list(ended.values()), list(ended))
         self._signal.set()
         return problems
 
@@ -209,8 +216,7 @@ class PushedAlerts:
         shift = self._steady.now() - now
         expiries: dict[str, datetime] = {}
         for alert, ends_at in firing:
-            # Of two senders that push the same, the one that wants it longer is heard.
-            known = expiries.get(alert.fingerprint) or self._expiries.get(alert.fingerprint)
+            known = self._expiries.get(alert.fingerprint)
             at = min(ends_at, now + _FARTHEST) + shift
             expiries[alert.fingerprint] = at if known is None else max(at, known)
         # First when it ends: an alert that fires without an end would fire for ever.
