@@ -10,6 +10,8 @@ from resumatch_monitor.diagnosis.sparkline import render_sparkline
     [
         ([], ""),
         ([math.nan, math.inf], ""),
+        ([math.nan, 1.0, math.nan], ""),
+        ([math.nan, 1.0, math.nan, 2.0, math.nan], "▁ █"),
         ([1.0, 1.0], "▁▁"),
         ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], "▁▂▃▄▅▆▇█"),
         ([0.0, math.nan, 7.0], "▁ █"),

@@ -32,6 +32,7 @@ _MOST_KEPT = 64
 _MOST_AT_ONCE = 4
 _STEPS = 150
 _SHORTEST_STEP_MS = 5_000
+_FEWEST_POINTS = 2
 _SHORTEST_LEAD = timedelta(minutes=45)
 _LONGEST_SPAN = timedelta(hours=24)
 _BEFORE = timedelta(minutes=15)
@@ -131,7 +132,8 @@ class Diagnoser:
             condition.expr, start_ms=begin, end_ms=end, step_ms=step_ms
         )
         lines = _to_lines(matrix, alert.labels)
-        if len(matrix.timestamps) < 2 or not lines:
+        main = next((line for line in lines if line.is_main), None)
+        if main is None or sum(map(math.isfinite, main.values)) < _FEWEST_POINTS:
             return None
         ended = now if alert.ends_at is None else alert.ends_at
         picture = Picture(
@@ -140,7 +142,6 @@ class Diagnoser:
             threshold=condition.threshold,
             firing_ms=(to_milliseconds(alert.starts_at), to_milliseconds(ended)),
         )
-        main = next(line for line in lines if line.is_main)
         png = await asyncio.to_thread(draw_chart, picture)
         return _Drawn(
             sparkline=render_sparkline(main.values),

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 _BARS = "▁▂▃▄▅▆▇█"
 _GAP = " "
+_FEWEST = 2
 
 
 def render_sparkline(values: Sequence[float], *, width: int = 24) -> str:
     """Render at most `width` bars, the largest of the values behind each; a blank is a gap.
 
+    Empty if there are fewer than two, which say nothing.
+
     Args:
         values: In order; what is not finite is a gap.
         width: How many bars.
     """
-    if not values or not any(map(math.isfinite, values)):
+    known_at = [index for index, value in enumerate(values) if math.isfinite(value)]
+    if len(known_at) < _FEWEST:
         return ""
+    values = values[known_at[0] : known_at[-1] + 1]
     count = min(width, len(values))
     edges = [round(position * len(values) / count) for position in range(count + 1)]
     buckets = [values[begin:end] for begin, end in itertools.pairwise(edges)]
