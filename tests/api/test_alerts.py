@@ -158,3 +158,55 @@ async def test_shows_an_alert_with_its_past_and_what_was_sent(
 async def test_a_cursor_that_was_not_given_out_is_refused(database: Database, cursor: str) -> None:
     async with serve(router(database)) as client:
         assert (await client.get(f"/api/monitor/alerts?cursor={cursor}")).status_code == 400
+
+
+async def test_a_past_occurrence_has_a_page_of_its_own(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    dispatcher = make_dispatcher(database, clock, ids)
+    await dispatcher.load()
+    for _ in range(3):
+        alert = make_alert(starts_at=clock.now())
+        await dispatcher.put([alert])
+        await dispatcher.flush_due()
+        await clock.advance(60)
+        await dispatcher.put([resolve(alert, clock.now())])
+        await dispatcher.flush_due()
+        await clock.advance(7200)
+    url = f"/api/monitor/alerts/{ALERT.fingerprint}"
+
+    async with serve(router(database, pending=[make_alert()])) as client:
+        first = (await client.get(f"{url}?starts_at=2026-01-05T12:00:00Z")).json()
+        waiting = (await client.get(url)).json()
+        missing = await client.get(f"{url}?starts_at=2026-01-05T12:00:01Z")
+        wrong = await client.get(f"{url}?starts_at=then")
+
+    assert (first["starts_at"], first["state"]) == ("2026-01-05T12:00:00.000Z", "resolved")
+    assert sorted(each["action"] for each in first["timeline"]) == [
+        "ended",
+        "fired",
+        "notified",
+        "notified",
+    ]
+    assert waiting["state"] == "pending"
+    assert (missing.status_code, wrong.status_code) == (404, 400)
+
+
+async def test_pages_through_the_past_of_an_alert(database: Database) -> None:
+    store = SqlAlerts(database)
+    for number in range(5):
+        alert = make_alert(starts_at=START + timedelta(hours=number))
+        await store.put([alert, resolve(alert, alert.starts_at)], at=alert.starts_at)
+    url = f"/api/monitor/alerts/{ALERT.fingerprint}/history"
+
+    seen: list[str] = []
+    async with serve(router(database)) as client:
+        cursor = ""
+        while cursor is not None:
+            page = (await client.get(f"{url}?limit=2&cursor={cursor}")).json()
+            seen.extend(each["starts_at"][11:13] for each in page["items"])
+            cursor = page["next_cursor"]
+        wrong = await client.get(f"{url}?cursor=999999999999999999")
+
+    assert seen == ["16", "15", "14", "13", "12"]
+    assert wrong.status_code == 400

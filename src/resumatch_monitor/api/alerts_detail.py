@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from resumatch_monitor.alerts.alert import AlertStatus
 from resumatch_monitor.api.alerts_render import (
@@ -15,6 +16,14 @@ from resumatch_monitor.api.alerts_render import (
 )
 from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.notifications import render_delivery
+from resumatch_monitor.api.paging import (
+    DEFAULT_LIMIT,
+    BadCursorError,
+    Cursor,
+    Limit,
+    parse_cursor,
+)
+from resumatch_monitor.api.timerange import parse_time
 from resumatch_monitor.dispatch.handled import (
     HandledAlert,
     HandledReader,
@@ -25,7 +34,12 @@ from resumatch_monitor.dispatch.quality import QualityStore
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
 from resumatch_monitor.dispatch.thresholds import suggest_threshold
 from resumatch_monitor.dispatch.timeline import Step, build_timeline
-from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
+from resumatch_monitor.kit.clock import (
+    from_milliseconds,
+    isoformat,
+    isoformat_or_none,
+    to_milliseconds,
+)
 
 _LONGEST_HISTORY = 200
 _LONGEST_JOURNAL = 500
@@ -44,26 +58,30 @@ def add_detail_route(
 ) -> None:
     """Add the page of one alert, which viewers read."""
 
+    @router.get("/{fingerprint}/history")
+    async def list_history(
+        fingerprint: str, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    ) -> dict[str, Any]:
+        found = await reader.list_past(fingerprint, before=_parse_mark(cursor), limit=limit + 1)
+        has_more = len(found) > limit
+        return {
+            "items": [_render_past(each) for each in found[:limit]],
+            "next_cursor": str(to_milliseconds(found[limit - 1].starts_at)) if has_more else None,
+        }
+
     @router.get("/{fingerprint}")
-    async def get_alert(fingerprint: str) -> dict[str, Any]:
+    async def get_alert(
+        fingerprint: str, starts_at: Annotated[str | None, Query(max_length=64)] = None
+    ) -> dict[str, Any]:
+        at = None
+        if starts_at is not None:
+            at = from_milliseconds(parse_time(starts_at, clock=standings.clock, name="starts_at"))
         latest, past, sent = await asyncio.gather(
-            reader.get(fingerprint, None),
+            reader.get(fingerprint, at),
             reader.list_past(fingerprint, limit=_LONGEST_HISTORY),
             deliveries.list_deliveries(fingerprint=fingerprint, limit=_MOST_NOTIFICATIONS),
         )
-        waiting = next(
-            (each for each in standings.list_pending() if each.alert.fingerprint == fingerprint),
-            None,
-        )
-        is_pending = waiting is not None and (
-            latest is None or latest.record.alert.status is AlertStatus.RESOLVED
-        )
-        if is_pending and waiting is not None:
-            shown = standings.render(waiting)
-        elif latest is not None:
-            shown = standings.render(standings.judge(latest))
-        else:
-            raise NotFoundError(f"There is no alert {fingerprint!r}.")
+        shown = _choose(fingerprint, latest, at, standings)
         expr = expression(fingerprint)
         return {
             **shown,
@@ -77,6 +95,28 @@ def add_detail_route(
             "notifications": [render_delivery(each) for each in sent],
             **await _describe_present(reader, latest, sent, standings),
         }
+
+
+def _choose(
+    fingerprint: str, stored: HandledAlert | None, at: datetime | None, standings: Standings
+) -> dict[str, Any]:
+    """Render the occurrence, or the alert that is about to begin another one."""
+    if at is None and (stored is None or stored.record.alert.status is AlertStatus.RESOLVED):
+        for each in standings.list_pending():
+            if each.alert.fingerprint == fingerprint:
+                return standings.render(each)
+    if stored is None:
+        which = "" if at is None else f" that began at {isoformat(at)}"
+        raise NotFoundError(f"There is no alert {fingerprint!r}{which}.")
+    return standings.render(standings.judge(stored))
+
+
+def _parse_mark(cursor: str | None) -> datetime | None:
+    number = parse_cursor(cursor)
+    try:
+        return None if number is None else from_milliseconds(number)
+    except (OverflowError, OSError, ValueError):
+        raise BadCursorError from None
 
 
 async def _describe_present(

@@ -1,17 +1,18 @@
 """Lists of alerts: what fires, what is held back and why, what is over; also by groups."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Query
 
+from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alerts_actions import parse_all
 from resumatch_monitor.api.alerts_render import StandingAlert, Standings
 from resumatch_monitor.api.errors import BadRequestError
@@ -37,9 +38,11 @@ MOST_LIVE = 20_000
 """Alerts that are not over and that a list holds; some of more are left out, and said so."""
 
 _SCAN_SIZE = 500
+_TURN_SIZE = 1_000
 _MOST_SCANNED = 10_000
 """Alerts that are over and that one page looks at when few of them match."""
 _MOST_GROUPS = 500
+_LONGEST_MATCHER = 1_000
 _MOST_VALUES = 20
 _SEVERITY_RANKS = {"critical": 0, "warning": 1, "info": 2}
 _LIVE_STATES = frozenset(AlertState) - {AlertState.RESOLVED}
@@ -88,24 +91,32 @@ class Wanted:
             BadRequestError: For a state or a matcher that there is not.
         """
         where = AlertFilter(tuple(_split(severity)), tuple(_split(source)), tuple(name or ()))
-        matchers = parse_all([each[:1_000] for each in matcher or ()])
+        if any(len(each) > _LONGEST_MATCHER for each in matcher or ()):
+            raise BadRequestError(
+                f"A matcher has at most {_LONGEST_MATCHER} characters.", code="bad_matcher"
+            )
+        matchers = parse_all(matcher or ())
         return cls(_parse_states(state, status), where, matchers, text.strip().lower(), assignee)
 
-    def selects(self, each: StandingAlert) -> bool:
-        """Tell whether the list holds `each`, whatever its state."""
-        alert, where = each.alert, self.where
+    def selects(self, alert: Alert) -> bool:
+        """Tell whether the list holds `alert`, whatever its state and whoever has it."""
+        where = self.where
         return (
             (not where.severities or alert.severity in where.severities)
             and (not where.sources or alert.source.value in where.sources)
             and (not where.names or alert.name in where.names)
-            and match_all(self.matchers, alert.labels)
-            and _is_assigned(each.handling, self.assignee)
-            and (not self.text or self._mentions(each))
+            and (not self.matchers or match_all(self.matchers, alert.labels))
+            and (not self.text or self._is_mentioned_in(alert))
         )
 
-    def _mentions(self, each: StandingAlert) -> bool:
-        alert = each.alert
-        texts = (alert.name, *alert.labels.values(), *alert.annotations.values())
+    def is_assigned(self, handling: Handling | None) -> bool:
+        """Tell whether it is the one whose alerts are wanted who has this one."""
+        if self.assignee is None:
+            return True
+        return (handling.assignee if handling is not None else "") == self.assignee
+
+    def _is_mentioned_in(self, alert: Alert) -> bool:
+        texts = (alert.name, *alert.labels.mapping.values(), *alert.annotations.values())
         return any(self.text in text.lower() for text in texts)
 
 
@@ -134,7 +145,7 @@ def add_list_routes(
         wanted: Annotated[Wanted, Depends(Wanted.parse)],
         by: Annotated[str, Query(min_length=1, max_length=200)] = "alertname",
     ) -> dict[str, Any]:
-        live, is_cut = lister.list_live(wanted)
+        live, is_cut = await lister.list_live(wanted)
         chosen = [each for each in live if each.state in wanted.states]
         groups = _group(chosen, by)
         return {
@@ -160,7 +171,7 @@ class _Lister:
         counts: dict[str, int] | None = None
         is_cut, following = False, None
         if not place.is_over and wanted.states & _LIVE_STATES:
-            live, is_cut = self.list_live(wanted)
+            live, is_cut = await self.list_live(wanted)
             counts = _count(live)
             chosen = _sort([each for each in live if each.state in wanted.states], sort)
             rest = [each for each in chosen if place.is_before(each, sort)]
@@ -176,10 +187,17 @@ class _Lister:
             "is_cut": is_cut,
         }
 
-    def list_live(self, wanted: Wanted) -> tuple[list[StandingAlert], bool]:
+    async def list_live(self, wanted: Wanted) -> tuple[list[StandingAlert], bool]:
         """Return what is not over in any state, and whether that is not all."""
-        found = (each for each in self._standings.list_live() if wanted.selects(each))
-        live = list(islice(found, MOST_LIVE + 1))
+        pending = [each for each in self._standings.list_pending() if wanted.selects(each.alert)]
+        live = [each for each in pending if wanted.is_assigned(each.handling)]
+        # A copy: others have their turn while a storm is looked through.
+        firing = list(self._standings.firing)
+        for start in range(0, len(firing), _TURN_SIZE):
+            chosen = [each for each in firing[start : start + _TURN_SIZE] if wanted.selects(each)]
+            standing = self._standings.judge_firing(chosen)
+            live.extend(each for each in standing if wanted.is_assigned(each.handling))
+            await asyncio.sleep(0)
         return live[:MOST_LIVE], len(live) > MOST_LIVE
 
     async def _complete(self, items: Sequence[StandingAlert]) -> list[StandingAlert]:
@@ -203,7 +221,7 @@ class _Lister:
             rows = await self._reader.list_over(wanted.where, after=mark, limit=size)
             for row in rows:
                 standing = self._standings.judge(row)
-                if not wanted.selects(standing):
+                if not (wanted.selects(standing.alert) and wanted.is_assigned(row.handling)):
                     mark = row.record.mark
                     continue
                 if len(found) == room:
@@ -303,12 +321,6 @@ def _parse_states(state: Sequence[str] | None, status: StatusName | None) -> fro
     if status == "firing":
         return states & (_LIVE_STATES - {AlertState.PENDING})
     return states if status is None else states & {AlertState(status)}
-
-
-def _is_assigned(handling: Handling | None, assignee: str | None) -> bool:
-    if assignee is None:
-        return True
-    return (handling.assignee if handling is not None else "") == assignee
 
 
 def _count(live: Iterable[StandingAlert]) -> dict[str, int]:

@@ -62,11 +62,10 @@ class Standings:
         standing = self._judge(handled.record.alert, handled.handling, self.clock.now())
         return replace(standing, notified_at=handled.record.notified_at)
 
-    def list_live(self) -> Iterator[StandingAlert]:
-        """Yield what is pending, most recent first, and then what fires; asked often."""
-        yield from self.list_pending()
+    def judge_firing(self, alerts: Iterable[Alert]) -> Iterator[StandingAlert]:
+        """Tell where alerts stand that fire."""
         now = self.clock.now()
-        for alert in self.firing:
+        for alert in alerts:
             handling = self.find_handling(OccurrenceId(alert.fingerprint, alert.starts_at))
             yield self._judge(alert, handling, now)
 

@@ -112,8 +112,10 @@ class HandledReader(Protocol):
         """Return an occurrence; the latest one if no start is given."""
         ...
 
-    async def list_past(self, fingerprint: str, *, limit: int) -> list[PastOccurrence]:
-        """Return an alert's occurrences, newest first."""
+    async def list_past(
+        self, fingerprint: str, *, before: datetime | None = None, limit: int
+    ) -> list[PastOccurrence]:
+        """Return an alert's occurrences, newest first; those that began before then."""
         ...
 
     async def list_beside(self, record: AlertRecord, *, limit: int) -> list[AlertRecord]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.handling_actions import JournalEntry, Via
 from resumatch_monitor.dispatch.reading import DeliveryRecord
+
+_AFTERMATH = timedelta(hours=1)
+"""After its end, for how long what is said of an alert is about that end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,18 @@ def build_timeline(
 ) -> list[Step]:
     """Return the steps of the occurrence that `alert` is, oldest first.
 
-    `sent` may hold what was sent about other occurrences: what is older than this one is left out.
+    `sent` may hold what was sent about other occurrences: what is older than this one is left out,
+    and so is what is much younger than its end.
     """
+    until = None if alert.ends_at is None else alert.ends_at + _AFTERMATH
     steps = [
         *_frame(alert),
         *(Step(each.at, each.action, each.actor, each.via.value, each.text) for each in journal),
-        *(_tell(each) for each in sent if each.created_at >= alert.starts_at),
+        *(
+            _tell(each)
+            for each in sent
+            if each.created_at >= alert.starts_at and (until is None or each.created_at <= until)
+        ),
     ]
     return sorted(steps, key=lambda step: step.at)
 

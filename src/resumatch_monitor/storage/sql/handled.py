@@ -70,14 +70,18 @@ class SqlHandledAlerts:
         query = query.order_by(ALERTS.c.starts_at.desc()).limit(1)
         return next(iter(await self._fetch(query)), None)
 
-    async def list_past(self, fingerprint: str, *, limit: int) -> list[PastOccurrence]:
-        """Return an alert's occurrences, newest first."""
+    async def list_past(
+        self, fingerprint: str, *, before: datetime | None = None, limit: int
+    ) -> list[PastOccurrence]:
+        """Return an alert's occurrences, newest first; those that began before then."""
         query = (
             _select_handled()
             .where(ALERTS.c.fingerprint == fingerprint)
             .order_by(ALERTS.c.starts_at.desc())
             .limit(limit)
         )
+        if before is not None:
+            query = query.where(ALERTS.c.starts_at < before)
         # SQLite takes the other columns from the row that has the minimum.
         first = (
             select(ALERT_JOURNAL.c.starts_at, ALERT_JOURNAL.c.actor, func.min(ALERT_JOURNAL.c.id))
