@@ -332,7 +332,7 @@ async def test_imports_a_file_and_exports_the_same(keeper: Keeper) -> None:
     rules = await keeper.start()
 
     imported = await rules.import_file(FILE, replaces=False, by="ada")
-    text = rules.export(only_managed=True)
+    text = await rules.export(only_managed=True)
 
     def parse_again(source: str) -> Sequence[RuleGroup]:
         loaded = parse_rule_file(
@@ -381,7 +381,7 @@ async def test_exports_the_rules_of_files_too_and_says_what_it_leaves_out(keeper
     await rules.create(draft(on_no_data=NoDataPolicy.KEEP), by="ada")
     await rules.create(draft(RULE.replace("Slow", "Off"), is_enabled=False), by="ada")
 
-    text = rules.export(only_managed=False)
+    text = await rules.export(only_managed=False)
 
     loaded = parse_rule_file(text, file="x", check_expression=_check, default_interval=INTERVAL)
     assert [group.name for group in loaded.groups] == ["web", "managed: web"]

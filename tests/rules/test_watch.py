@@ -89,22 +89,27 @@ async def test_a_rule_that_fails_keeps_its_alerts_and_is_told_of_after_five_minu
     assert (alert.source, alert.generator_path) == (AlertSource.MONITOR, "/rules")
 
     world.querier.answers[EXPR] = {Labels.of(instance="a"): 1.0}
-    await world.clock.advance(2 * 60)
+    await world.clock.advance(5 * 60)
 
     assert fired(world)[1:] == [("resolved", "RuleEvaluationFailing")]
     assert status_of(manager).failing_since is None
     assert world.alerts.messages.count(("firing", "Broken")) == 1
 
 
-async def test_a_rule_that_fails_now_and_then_is_not_told_of(world: World) -> None:
+@pytest.mark.parametrize(
+    ("pause_minutes", "told"), [(2, [("firing", "RuleEvaluationFailing")]), (8, [])]
+)
+async def test_a_rule_that_fails_often_is_told_of_and_one_that_fails_rarely_is_not(
+    world: World, pause_minutes: int, told: list[tuple[str, str]]
+) -> None:
     await world.start(make_group(make_rule()))
-    for _ in range(10):
+    for _ in range(6):
         world.querier.answers[EXPR] = QueryError("late")
-        await world.clock.advance(60)
+        await world.evaluate()
         world.querier.answers[EXPR] = {}
-        await world.clock.advance(60)
+        await world.clock.advance(pause_minutes * 60)
 
-    assert fired(world) == []
+    assert fired(world) == told
 
 
 async def test_a_failing_rule_is_told_once_over_a_restart_and_resolved_after_it(

@@ -218,7 +218,7 @@ def _add_files(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
     @router.get("/export")
     async def export(source: Annotated[str, Query(pattern="^(all|managed)$")] = "all") -> Response:
         return Response(
-            rules.export(only_managed=source == "managed"),
+            await rules.export(only_managed=source == "managed"),
             media_type="application/yaml",
             headers={"Content-Disposition": 'attachment; filename="rules.yml"'},
         )

@@ -83,6 +83,8 @@ def default_dependencies() -> list[DependencyConfig]:
         DependencyConfig(
             name="metrics store",
             on=['alertname="MetricsStoreUnreachable"'],
-            affects=['alertname=~"MetricsStoreLosesSamples|RulesFailing|RuleEvaluationsMissed"'],
+            affects=[
+                'alertname=~"MetricsStoreLosesSamples|RuleEvaluationFailing|RuleEvaluationsMissed"'
+            ],
         ),
     ]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.finding import render_selector
-from resumatch_monitor.promql.parse import parse
+from resumatch_monitor.promql.parse import FEATURES, parse
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import InstantVector, QueryError
 
@@ -18,7 +18,6 @@ _LONGEST_RANGE = timedelta(hours=1)
 _BEFORE = "1d"
 """How far back a series may lie that was there before."""
 _MOST_KNOWN = 20_000
-_FEATURES = frozenset({"promql-experimental-functions", "promql-duration-expr"})
 
 
 class DataState(StrEnum):
@@ -50,7 +49,7 @@ class DataFinder:
         What is inside of `absent()`, or taken away by `unless`, need not be there.
         """
         try:
-            selectors = find_needed(parse(expr, features=_FEATURES))
+            selectors = find_needed(parse(expr, features=FEATURES))
             if not selectors:
                 return DataState.PRESENT
             for selector, looked_back in selectors.items():

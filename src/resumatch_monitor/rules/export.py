@@ -59,7 +59,7 @@ def _render_group(name: str, group: RuleGroup) -> dict[str, Any]:
     return rendered
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Writes texts of several lines as people do."""
 
     @override

@@ -250,7 +250,8 @@ class ManagedRules:
             InvalidRuleError: If something in it cannot be used.
             GroupExistsError: If a group is there already.
         """
-        groups = self._builder.read_file(text)
+        # A large file takes a second.
+        groups = await asyncio.to_thread(self._builder.read_file, text)
         async with self._lock:
             existing = [each.group.name for each in groups if self._members(each.group.name)]
             if existing and not replaces:
@@ -265,7 +266,7 @@ class ManagedRules:
             await self._save([*imported.added, *imported.changed, *imported.removed])
         return imported
 
-    def export(self, *, only_managed: bool) -> str:
+    async def export(self, *, only_managed: bool) -> str:
         """Return the rules that are evaluated as one Prometheus rule file."""
         managed = self._builder.build(self._rules.values())
         remarks = [f"left out, cannot be used: {error}" for error in managed.errors]
@@ -280,7 +281,7 @@ class ManagedRules:
             if rule.on_no_data is not None and rule.is_enabled
         ]
         files = () if only_managed else tuple(self._files.groups)
-        return render_groups([*files, *managed.groups], remarks)
+        return await asyncio.to_thread(render_groups, [*files, *managed.groups], remarks)
 
     def _next(self, rule: ManagedRule, by: str) -> ManagedRule:
         return replace(rule, version=rule.version + 1, updated_at=self._clock.now(), updated_by=by)

@@ -112,7 +112,7 @@ class RuleManager:
         if loaded is not None:
             self._groups, self._errors = tuple(loaded.groups), tuple(loaded.errors)
         self._orphans = self._watch.restore(await self._states.load())
-        self._install({}, {})
+        self._install({}, {}, assign_rule_keys(self._groups))
         self._supervisor.start(_HOUSEKEEPING, self._keep_house)
 
     async def stop(self) -> None:
@@ -128,7 +128,8 @@ class RuleManager:
         is gone are resolved, unless the place where it was has an error.
         """
         async with self._lock:
-            kept = self._find_unchanged(groups)
+            keys = assign_rule_keys(groups)
+            kept = self._find_unchanged(groups, keys)
             old_rules: dict[RuleKey, RuleRunner] = {}
             for name, runner in self._runners.items():
                 if name not in kept:
@@ -137,7 +138,7 @@ class RuleManager:
                     old_rules.update((each.key, each) for each in runner.runners)
             old_labels = {runner.label for runner in self._runners.values()}
             self._groups, self._errors = tuple(groups), tuple(errors)
-            self._install(old_rules, kept)
+            self._install(old_rules, kept, keys)
             for label in old_labels - {runner.label for runner in self._runners.values()}:
                 self._telemetry.remove_group(label)
             present = {each.key for each in self._each_rule()}
@@ -187,9 +188,11 @@ class RuleManager:
         for group in self._runners.values():
             yield from group.runners
 
-    def _find_unchanged(self, groups: Sequence[RuleGroup]) -> dict[str, GroupRunner]:
+    def _find_unchanged(
+        self, groups: Sequence[RuleGroup], keys_by_group: Sequence[Sequence[RuleKey]]
+    ) -> dict[str, GroupRunner]:
         """Return, by name, the runners of `groups` that can go on as they are."""
-        named = zip(_name_groups(groups), groups, assign_rule_keys(groups), strict=True)
+        named = zip(_name_groups(groups), groups, keys_by_group, strict=True)
         return {
             name: runner
             for name, group, keys in named
@@ -200,13 +203,14 @@ class RuleManager:
         }
 
     def _install(
-        self, old_rules: Mapping[RuleKey, RuleRunner], kept: Mapping[str, GroupRunner]
+        self,
+        old_rules: Mapping[RuleKey, RuleRunner],
+        kept: Mapping[str, GroupRunner],
+        keys_by_group: Sequence[Sequence[RuleKey]],
     ) -> None:
         self._runners = {}
         orphans = self._index_orphans()
-        named = zip(
-            _name_groups(self._groups), self._groups, assign_rule_keys(self._groups), strict=True
-        )
+        named = zip(_name_groups(self._groups), self._groups, keys_by_group, strict=True)
         for name, group, keys in named:
             if name in kept:
                 self._runners[name] = kept[name]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.fields import Pairs
@@ -106,11 +107,16 @@ def assign_rule_keys(groups: Sequence[RuleGroup]) -> list[list[RuleKey]]:
 
 def _make_key(group: RuleGroup, rule: Rule, counts: Counter[RuleKey]) -> RuleKey:
     kind = "alert" if isinstance(rule, AlertingRule) else "record"
-    labels = Labels((*rule.labels, ("\x00kind", kind)))
-    key = RuleKey(group.file_name, group.name, rule.name, labels.fingerprint)
+    key = RuleKey(group.file_name, group.name, rule.name, _digest(rule.labels, kind))
     counts[key] += 1
     occurrence = counts[key]
     return key if occurrence == 1 else replace(key, digest=f"{key.digest}-{occurrence}")
+
+
+# Most rules have the labels of many others.
+@lru_cache(maxsize=4096)
+def _digest(labels: Pairs, kind: str) -> str:
+    return Labels((*labels, ("\x00kind", kind))).fingerprint
 
 
 @dataclass(frozen=True, slots=True)

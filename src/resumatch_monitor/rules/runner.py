@@ -17,6 +17,8 @@ from resumatch_monitor.rules.writer import SeriesWriter
 
 MOST_SERIES_PER_RULE = 20_000
 """The general limit on what one rule may yield; a group's own `limit` may be lower."""
+_STEADY_AFTER = timedelta(minutes=3)
+"""A rule that fails now and then is in trouble as one that always does."""
 
 
 class RuleHealth(StrEnum):
@@ -57,7 +59,7 @@ class RuleStatus:
     Attributes:
         evaluation_seconds: How long its last evaluation took, without what it waited for its turn.
         samples: How many series its expression yielded when it last could be evaluated.
-        failing_since: Since when it cannot be evaluated; None while it can.
+        failing_since: Since when its evaluations fail, all or some; None once none has for a while.
         data: What there was of the series that it reads when that was last looked at.
         no_data_since: Since when nothing is known to be there of what was; None otherwise.
     """
@@ -88,6 +90,7 @@ class RuleRunner(ABC):
         self._evaluation_seconds = 0.0
         self._samples = 0
         self._failing_since: datetime | None = None
+        self._failed_at: datetime | None = None
         self._data = DataState.UNKNOWN
         self._no_data_since: datetime | None = None
         self._looked_at: datetime | None = None
@@ -131,7 +134,11 @@ class RuleRunner(ABC):
         self._last_error = error
         self._last_evaluation_at = at
         self._evaluation_seconds = seconds
-        self._failing_since = None if error is None else self._failing_since or at
+        if error is not None:
+            self._failing_since = self._failing_since or at
+            self._failed_at = at
+        elif self._failed_at is not None and abs(at - self._failed_at) >= _STEADY_AFTER:
+            self._failing_since = self._failed_at = None
 
     def is_data_due(self, now: datetime, interval: timedelta) -> bool:
         """Tell whether it is time to look for the series that the rule reads.
@@ -162,6 +169,7 @@ class RuleRunner(ABC):
         self._evaluation_seconds = other._evaluation_seconds
         self._samples = other._samples
         self._failing_since = other._failing_since
+        self._failed_at = other._failed_at
         if self.rule.expr == other.rule.expr:
             self._data = other._data
             self._no_data_since = other._no_data_since

@@ -22,7 +22,6 @@ from resumatch_monitor.rules.render import AlertRenderer
 from resumatch_monitor.rules.runner import (
     MOST_SERIES_PER_RULE,
     Evaluation,
-    RuleHealth,
     RuleRunner,
     RuleStatus,
 )
@@ -172,20 +171,16 @@ def observe_failing(config: RulesConfig) -> _Observe:
     """Return what finds the rules that cannot be evaluated."""
 
     def observe(group: str, status: RuleStatus) -> Observation | None:
-        if (
-            config.on_error is not ErrorPolicy.ALERT
-            or status.health is not RuleHealth.ERROR
-            or status.failing_since is None
-        ):
+        if config.on_error is not ErrorPolicy.ALERT or status.failing_since is None:
             return None
-        error = (status.last_error or "")[:_LONGEST_ERROR]
+        error = (status.last_error or "not always, and not the last time")[:_LONGEST_ERROR]
         return _describe(
             group,
             status,
             summary=f"The rule {status.rule.name} cannot be evaluated",
             description=(
                 f"Since {isoformat(status.failing_since)} its evaluations fail: {error}. Its alerts"
-                " stay as they were, so nobody hears of what it watches."
+                " stay as they were meanwhile, so nobody hears of what it watches."
             ),
             runbook=(
                 "The page Rules shows the rule, its place and the last error. A time-out or a"
