@@ -4,7 +4,6 @@ Held back is only what changes after people were told that an alert flaps. Nothi
 not been told at all is ever held back for this reason, so a critical alert's first firing never is.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,7 +41,8 @@ class Flap:
 class _History:
     is_firing: bool = False
     is_flapping: bool = False
-    times: deque[datetime] = field(default_factory=lambda: deque[datetime](maxlen=_MOST_COUNTED))
+    # Not a deque: of ten thousand alerts nearly all change once, and an empty deque is large.
+    times: list[datetime] = field(default_factory=list[datetime])
 
 
 class Flapping:
@@ -115,8 +115,9 @@ class Flapping:
             times.clear()
         # A clock that was set back must not make changes of the future.
         times.append(max(at, times[-1]) if times else at)
-        while times[0] <= times[-1] - self._window:
-            times.popleft()
+        old = times[-1] - self._window
+        if times[0] <= old or len(times) > _MOST_COUNTED:
+            times[:] = [each for each in times[-_MOST_COUNTED:] if each > old]
         if self._changes and len(times) >= self._changes:
             history.is_flapping = True
 

@@ -1,5 +1,6 @@
 """The dispatcher's own metrics."""
 
+import collections
 from collections.abc import Callable, Sequence
 
 from prometheus_client import Counter, Gauge
@@ -47,8 +48,9 @@ class DispatchMetrics:
 
     def note_received(self, alerts: Sequence[Alert]) -> None:
         """Count reports."""
-        for alert in alerts:
-            self._received.labels(alert.source.value, alert.status.value).inc()
+        counts = collections.Counter((each.source.value, each.status.value) for each in alerts)
+        for labels, count in counts.items():
+            self._received.labels(*labels).inc(count)
 
     def note_held(self, decision: Decision) -> None:
         """Count what begins to be held back."""

@@ -95,20 +95,18 @@ class _Batch:
         self.changed.append(occurrence)
 
     def write(self, connection: Connection) -> None:
-        if self._new:
-            rows = [
-                {**to_row(each), "is_latest": True, "is_settled": False}
-                for each in self._new.values()
-            ]
-            connection.execute(insert(ALERTS), rows)
-        if self._dirty:
-            columns = ("ends_at", "source_starts_at", "changed_at", "annotations", "value")
-            query = (
-                update(ALERTS)
-                .where(has_id())
-                .values({name: bindparam(f"new_{name}") for name in (*columns, "generator_path")})
-            )
-            connection.execute(query, [to_change(each) for each in self._dirty.values()])
+        # In parts: the rows of a storm at once would take more memory than its alerts.
+        for chunk in in_chunks(self._new.values()):
+            flags = {"is_latest": True, "is_settled": False}
+            connection.execute(insert(ALERTS), [{**to_row(each), **flags} for each in chunk])
+        columns = ("ends_at", "source_starts_at", "changed_at", "annotations", "value")
+        query = (
+            update(ALERTS)
+            .where(has_id())
+            .values({name: bindparam(f"new_{name}") for name in (*columns, "generator_path")})
+        )
+        for chunk in in_chunks(self._dirty.values()):
+            connection.execute(query, [to_change(each) for each in chunk])
         if self._replaced:
             # A condition has only one present; each event is told, whatever follows it.
             query = (
