@@ -31,6 +31,7 @@ def build_alerts_router(
     firing: Iterable[Alert] = (),
     handlings: Handlings | None = None,
     mute_of: Callable[[Alert, datetime], Mute | None] = lambda _alert, _now: None,
+    mutes: Sequence[Mute] = (),
     expr: str = EXPR,
 ) -> APIRouter:
     """Return the routes; the alert that `make_alert` makes has the expression `expr`."""
@@ -45,6 +46,7 @@ def build_alerts_router(
                 find_handling=handlings.find,
                 pending=lambda: pending,
                 mute_of=mute_of,
+                mutes_of=lambda _alert, _now: mutes,
                 receivers=lambda _labels: ["default"],
                 clock=clock,
             ),

@@ -6,6 +6,7 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from tests.api.alerts_support import build_alerts_router
@@ -210,3 +211,16 @@ async def test_pages_through_the_past_of_an_alert(database: Database) -> None:
 
     assert seen == ["16", "15", "14", "13", "12"]
     assert wrong.status_code == 400
+
+
+async def test_an_alert_tells_everything_that_holds_it_back(database: Database) -> None:
+    await SqlAlerts(database).put([ALERT], at=START)
+    silenced = Mute(MuteKind.SILENCED, "1", "silenced by ada")
+    others = [silenced, Mute(MuteKind.INHIBITED, "2", "inhibited by another")]
+    routes = build_alerts_router(database, mute_of=lambda _alert, _now: silenced, mutes=others)
+
+    async with serve(routes) as client:
+        shown = (await client.get(f"/api/monitor/alerts/{ALERT.fingerprint}")).json()
+
+    assert shown["mute"] == shown["mutes"][0]
+    assert [each["kind"] for each in shown["mutes"]] == ["silenced", "inhibited"]

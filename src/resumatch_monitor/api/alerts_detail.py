@@ -12,6 +12,7 @@ from resumatch_monitor.api.alerts_render import (
     Standings,
     render_alert,
     render_handling,
+    render_mute,
     render_number,
 )
 from resumatch_monitor.api.errors import NotFoundError
@@ -126,13 +127,14 @@ async def _describe_present(
     standings: Standings,
 ) -> dict[str, Any]:
     if latest is None:
-        return {"timeline": [], "beside": []}
+        return {"timeline": [], "beside": [], "mutes": []}
     alert = latest.record.alert
     journal, beside = await asyncio.gather(
         reader.list_journal(alert.fingerprint, alert.starts_at, limit=_LONGEST_JOURNAL),
         reader.list_beside(latest.record, limit=_MOST_BESIDE),
     )
     return {
+        "mutes": [render_mute(mute) for mute in standings.find_mutes(alert)],
         "timeline": [_render_step(step) for step in build_timeline(alert, journal, sent)],
         "beside": [
             render_alert(each, receivers=standings.receivers(each.alert.labels)) for each in beside

@@ -48,12 +48,14 @@ class Standings:
         find_handling: What people made of an occurrence that is not over.
         pending: The alerts whose condition has not held for long enough, most recent first.
         mute_of: Why an alert is not told for now.
+        mutes_of: Everything that holds it back, whichever of it comes first.
     """
 
     firing: Iterable[Alert]
     find_handling: Callable[[OccurrenceId], Handling | None]
     pending: Callable[[], Sequence[Alert]]
     mute_of: Callable[[Alert, datetime], Mute | None]
+    mutes_of: Callable[[Alert, datetime], Sequence[Mute]]
     receivers: Callable[[Labels], Sequence[str]]
     clock: Clock
 
@@ -61,6 +63,15 @@ class Standings:
         """Tell where a stored occurrence stands."""
         standing = self._judge(handled.record.alert, handled.handling, self.clock.now())
         return replace(standing, notified_at=handled.record.notified_at)
+
+    def find_mutes(self, alert: Alert) -> list[Mute]:
+        """Return everything that holds an alert back that fires, the main reason first."""
+        if alert.is_event or alert.status is AlertStatus.RESOLVED:
+            return []
+        now = self.clock.now()
+        main = self.mute_of(alert, now)
+        others = [mute for mute in self.mutes_of(alert, now) if mute != main]
+        return others if main is None else [main, *others]
 
     def judge_firing(self, alerts: Iterable[Alert]) -> Iterator[StandingAlert]:
         """Tell where alerts stand that fire."""

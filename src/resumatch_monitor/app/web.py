@@ -81,6 +81,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                     find_handling=monitor.handlings.find,
                     pending=monitor.rules.pending_alerts,
                     mute_of=monitor.dispatcher.mute_of,
+                    mutes_of=monitor.muters.find_all,
                     receivers=monitor.dispatcher.receivers_of,
                     clock=monitor.clock,
                 ),

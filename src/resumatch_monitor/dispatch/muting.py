@@ -64,3 +64,7 @@ class Muters:
             if mute is not None:
                 return mute
         return None
+
+    def find_all(self, alert: Alert, now: datetime) -> list[Mute]:
+        """Return every reason, the first of each part."""
+        return [mute for part in self.parts if (mute := part.find(alert, now)) is not None]
