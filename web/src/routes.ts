@@ -20,6 +20,7 @@ export const ROUTES: Route[] = [
   { pattern: /^\/silences\/?$/, load: () => import('./pages/Silences.svelte') },
   { pattern: /^\/silences\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Silence.svelte') },
   { pattern: /^\/rules\/?$/, load: () => import('./pages/Rules.svelte') },
+  { pattern: /^\/rules\/(?<id>[^/]+)\/?$/, load: () => import('./pages/RuleEdit.svelte') },
   { pattern: /^\/routes\/?$/, load: () => import('./pages/Routes.svelte') },
   { pattern: /^\/notifications\/?$/, load: () => import('./pages/Notifications.svelte') },
   { pattern: /^\/targets\/?$/, load: () => import('./pages/Targets.svelte') },

@@ -4,6 +4,7 @@ import type { AlertBrief, AlertStatus } from './alerts';
 export * from './alerts';
 export * from './metrics';
 export * from './routing';
+export * from './rules';
 
 export type Iso = string;
 export type Role = 'viewer' | 'editor' | 'admin';

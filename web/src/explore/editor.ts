@@ -40,7 +40,8 @@ const look = EditorView.theme({
 const colors = HighlightStyle.define([
   { tag: tags.name, color: 'var(--tx)' },
   { tag: [tags.number, tags.definition(tags.number)], color: 'var(--s2)' },
-  { tag: tags.string, color: 'var(--s3)' },
+  // On white, the series' colour alone is too light for text.
+  { tag: tags.string, color: 'color-mix(in srgb, var(--s3) 80%, var(--tx))' },
   { tag: [tags.keyword, tags.modifier, tags.operatorKeyword], color: 'var(--s5)' },
   { tag: tags.function(tags.variableName), color: 'var(--s1)' },
   { tag: tags.labelName, color: 'var(--s6)' },
@@ -49,7 +50,7 @@ const colors = HighlightStyle.define([
   { tag: tags.invalid, color: 'var(--crit-tx)' },
 ]);
 
-export function makeEditor(host: HTMLElement, text: string, label: string, onRun: (text: string) => void): Editor {
+export function makeEditor(host: HTMLElement, text: string, label: string, onRun: (text: string) => void, onChange?: (text: string) => void): Editor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open', delegatesFocus: true });
   const promql = new PromQLExtension().setComplete({ remote: completionClient });
   const run = (view: EditorView): boolean => {
@@ -75,6 +76,7 @@ export function makeEditor(host: HTMLElement, text: string, label: string, onRun
         look,
         placeholder('Metric or PromQL expression, e.g. sum by (status) (rate(http_requests_total[5m]))'),
         EditorView.lineWrapping,
+        EditorView.updateListener.of((update) => update.docChanged && onChange?.(update.state.doc.toString())),
         EditorView.contentAttributes.of({ 'aria-label': label, autocapitalize: 'off' }),
       ],
     }),

@@ -25,6 +25,12 @@ export function withoutComparison(expr: string): Drawn {
   return left && threshold !== null ? { expr: left, threshold, side } : asIs;
 }
 
+/** The expression with another number at the right of its comparison; null where there is none to change. */
+export function withThreshold(expr: string, value: number): string | null {
+  const at = topLevelComparison(expr);
+  return at && withoutComparison(expr).threshold !== null ? `${expr.slice(0, at.end)} ${value}` : null;
+}
+
 /** The only comparison outside brackets and strings; null if there is none, several, or a set operator. */
 function topLevelComparison(expr: string): { start: number; end: number } | null {
   let depth = 0;
