@@ -35,6 +35,10 @@ class Api:
         answer = self._client.post(path, json=body).raise_for_status()
         return answer.json() if answer.content else None
 
+    def put(self, path: str, body: Any) -> Any:
+        """Send JSON and return the JSON of an answer that is a success."""
+        return self._client.put(path, json=body).raise_for_status().json()
+
     def text(self, path: str) -> str:
         """Return the text of an answer that is a success."""
         return self._client.get(path).raise_for_status().text

@@ -1,0 +1,250 @@
+"""Making a rule, trying a route, testing a receiver and a drill, in a real browser."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, expect
+
+from resumatch.demo.processes import Processes
+from tests.acceptance.browser import Variant, Visit, launch, open_context, sign_in, visit
+from tests.acceptance.conftest import OUTPUT
+from tests.acceptance.messages import Catcher
+from tests.acceptance.monitor import TOKEN, MonitorProcess
+from tests.acceptance.ports import choose_ports
+from tests.acceptance.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
+
+_PASSWORD = "a-password-of-the-acceptance-tests"
+_VARIANTS = [
+    Variant(width, height, theme)
+    for width, height in ((1440, 900), (390, 844))
+    for theme in ("dark", "light")
+]
+_CONFIG = """
+auth:
+  admin: {{email: admin@localhost, password: {password}}}
+  tokens: [{{name: tests, token: {token}, role: editor}}]
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+scrape_configs:
+  - job_name: monitor
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+rule_files: [rules.yml]
+alerting:
+  route:
+    receiver: default
+    group_wait: 1s
+    routes:
+      - matchers: ['severity="critical"']
+        group_wait: 0s
+        escalation: on-call
+      - matchers: ['severity="info"']
+        digest: weekly
+  escalations: [{{name: on-call, steps: [{{after: 5m, receiver: default, channels: [email]}}]}}]
+{receivers}
+"""
+_RULES = """
+groups:
+  - name: own
+    interval: 1s
+    rules:
+      - alert: MonitorGone
+        expr: up{job="monitor"} == 0
+        labels: {severity: critical}
+        annotations: {summary: "The monitor is gone"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A monitor, and where its messages arrive."""
+
+    monitor: MonitorProcess
+    catcher: Catcher
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="resumatch-alerting-") as name:
+        folder = Path(name)
+        port, http, smtp = choose_ports(3)
+        processes = Processes(folder / "logs")
+        catcher = Catcher(name="catcher", folder=folder, ports=(http, smtp))
+        config = folder / "monitor.yaml"
+        config.write_text(
+            _CONFIG.format(
+                password=_PASSWORD, token=TOKEN, port=port, receivers=catcher.receiver_yaml
+            )
+        )
+        (folder / "rules.yml").write_text(_RULES)
+        monitor = MonitorProcess(
+            name="monitor", config=config, data=folder / "data", port=port, processes=processes
+        )
+        try:
+            catcher.start(processes)
+            monitor.start()
+            wait_until(
+                lambda: monitor.api.get("/api/v1/query", query="up")["data"]["result"],
+                "the monitor has scraped itself",
+                timeout_seconds=60,
+            )
+            yield Place(monitor, catcher)
+        finally:
+            monitor.close()
+            catcher.close()
+            processes.stop_all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser, place: Place) -> Iterator[dict[Variant, BrowserContext]]:
+    first = open_context(browser, _VARIANTS[0])
+    with visit(first, place.monitor.url) as visited:
+        sign_in(visited, place.monitor.url, email="admin@localhost", password=_PASSWORD)
+    session = first.storage_state()
+    first.close()
+    contexts = {variant: open_context(browser, variant, session=session) for variant in _VARIANTS}
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture
+def desk(contexts: dict[Variant, BrowserContext], place: Place) -> Iterator[Visit]:
+    """A page on a desktop; afterwards nothing may have been complained about."""
+    with visit(contexts[_VARIANTS[0]], place.monitor.url) as visited:
+        yield visited
+        visited.check()
+
+
+def _main(visited: Visit) -> Locator:
+    return visited.page.locator("main")
+
+
+def _write_expression(visited: Visit, expr: str) -> None:
+    visited.page.get_by_role("textbox", name="PromQL expression").click()
+    visited.page.keyboard.press("Control+A")
+    visited.page.keyboard.insert_text(expr)
+
+
+def test_a_rule_is_tried_before_it_is_saved_and_then_evaluated(desk: Visit, place: Place) -> None:
+    desk.open(f"{place.monitor.url}/rules/new?from=now-6h")
+    preview = desk.page.get_by_role("region", name="Preview")
+    expect(preview).to_contain_text("Write an expression")
+
+    desk.page.get_by_label("Name", exact=True).fill("MonitorThere")
+    desk.page.get_by_label("Group", exact=True).fill("browser")
+    _write_expression(desk, 'up{job="monitor"} > 0')
+    expect(preview).to_contain_text("It would have fired")
+    expect(preview).to_contain_text("fires now")
+    preview.get_by_role("button", name="highest").click()
+    expect(preview).to_contain_text("not have fired")
+    _write_expression(desk, 'up{job="monitor"} > 0.5')
+    desk.page.get_by_label("Severity").select_option("info")
+    desk.page.get_by_label("Summary").fill("Up is {{ $value }}")
+    expect(preview).to_contain_text("Up is 1")
+    desk.page.get_by_role("button", name="Save").click()
+
+    expect(desk.page).to_have_url(re.compile(r"/rules/[0-9a-f]{32}$"))
+    expect(desk.page.get_by_role("heading", level=1)).to_have_text("MonitorThere")
+    expect(desk.page.get_by_label("The rule as YAML")).to_contain_text("severity: info")
+    wait_until(
+        lambda: [
+            each
+            for each in place.monitor.api.get("/api/v1/alerts")["data"]["alerts"]
+            if each["labels"]["alertname"] == "MonitorThere" and each["state"] == "firing"
+        ],
+        "the rule fires",
+        timeout_seconds=30,
+    )
+
+
+def test_a_rule_has_versions_and_two_people_do_not_overwrite_each_other(
+    desk: Visit, place: Place
+) -> None:
+    api = place.monitor.api
+    draft = {"group": "browser", "rule": {"alert": "TwoPeople", "expr": "up == 7"}}
+    rule = api.post("/api/monitor/rules/managed", draft)
+    desk.open(f"{place.monitor.url}/rules/{rule['id']}")
+    changed = draft | {"version": 1, "rule": {"alert": "TwoPeople", "expr": "up == 8"}}
+    api.put(f"/api/monitor/rules/managed/{rule['id']}", changed)
+
+    desk.page.get_by_label("For", exact=True).fill("3m")
+    desk.page.get_by_role("button", name="Save").click()
+    conflict = desk.page.get_by_role("alert", name="Changed meanwhile")
+    expect(conflict).to_contain_text("up == 8")
+    # That is how the server says it.
+    assert [each for each in desk.complaints if "409" not in each] == []
+    desk.complaints.clear()
+    conflict.get_by_role("button", name="Save mine over theirs").click()
+
+    expect(conflict).to_have_count(0)
+    versions = desk.page.get_by_role("region", name="Versions")
+    expect(versions.get_by_role("listitem")).to_have_count(3)
+    versions.get_by_role("button", name="Go back to version 2").click()
+    expect(versions.get_by_role("listitem")).to_have_count(4)
+    expect(desk.page.get_by_label("The rule as YAML")).to_contain_text("up == 8")
+
+
+def test_the_rules_of_a_file_say_where_they_live(desk: Visit, place: Place) -> None:
+    desk.open(f"{place.monitor.url}/rules?source=files&query=MonitorGone")
+    desk.page.get_by_role("link", name="MonitorGone").click()
+
+    expect(_main(desk)).to_contain_text("rules.yml:6")
+    expect(_main(desk)).to_contain_text("read-only here")
+    desk.page.get_by_role("link", name="Make another of it").click()
+    expect(desk.page.get_by_label("Name", exact=True)).to_have_value("MonitorGone")
+    expect(desk.page.get_by_label("Severity")).to_have_value("critical")
+
+
+def test_the_way_of_an_alert_through_the_routes_lights_up(desk: Visit, place: Place) -> None:
+    desk.open(f"{place.monitor.url}/routes")
+    form = desk.page.get_by_role("region", name="Try an alert")
+
+    form.get_by_label("Take the labels of a rule").select_option(label="MonitorGone (critical)")
+
+    expect(_main(desk).locator('[data-node="0.0"]')).to_contain_text("ends here")
+    expect(_main(desk).locator('[data-node="0.1"]')).not_to_contain_text("ends here")
+    told = form.get_by_role("listitem").filter(has_text="default")
+    expect(told).to_have_count(2)
+    expect(told.nth(0)).to_contain_text("At once")
+    expect(told.nth(1)).to_contain_text("5m later")
+    assert "severity" in desk.page.url
+
+    label = form.get_by_label("Label", exact=True)
+    label.fill('severity="info"')
+    label.press("Enter")
+
+    expect(_main(desk).locator('[data-node="0.1"]')).to_contain_text("ends here")
+    expect(form).to_contain_text("in the weekly digest")
+
+
+@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
+def test_the_pages_are_without_barriers_on_every_screen(
+    variant: Variant, contexts: dict[Variant, BrowserContext], place: Place
+) -> None:
+    url = place.monitor.url
+    with visit(contexts[variant], url) as visited:
+        for name, path, sign in (
+            ("rules", "/rules", "MonitorGone"),
+            ("rule-new", "/rules/new?expr=up%20%3E%200&from=now-6h", "It would have fired"),
+            ("routes", "/routes?label=alertname%3D%22X%22", "Who is told"),
+        ):
+            visited.open(url + path)
+            expect(_main(visited)).to_contain_text(sign)
+            visited.page.screenshot(path=OUTPUT / "pages" / f"{name}-{variant}.png")
+            overflow = visited.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow <= 0, f"{name} scrolls sideways"
+            assert visited.find_barriers() == [], name
+        visited.check()
