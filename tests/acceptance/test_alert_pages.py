@@ -86,8 +86,8 @@ def monitor() -> Iterator[MonitorProcess]:
             _push(monitor, _LATER, *_queues("Backlog"), *_queues("Lag"), *_queues("Drift"))
             _push(monitor, _LATER, {"alertname": "Hush", "severity": "info", "team": "hush"})
             over = {"alertname": "Over", "severity": "critical", "team": "over"}
-            _push(monitor, _LATER, over)
-            _push(monitor, datetime.now(UTC), over)
+            _push(monitor, _LATER, over, *_queues("Past"))
+            _push(monitor, datetime.now(UTC), over, *_queues("Past"))
             monitor.api.post(
                 "/api/monitor/silences",
                 {"matchers": ['team="drift"'], "comment": "The move, OPS-1182", "duration": "9m"},
@@ -292,3 +292,13 @@ def test_a_past_firing_is_judged_with_one_click(desk: Visit, monitor: MonitorPro
     dialog.get_by_label("What happened").fill("Uploads failed for an hour")
     dialog.get_by_role("button", name="Record it").click()
     expect(history).to_contain_text("Uploads failed for an hour")
+
+
+def test_a_noisy_night_is_judged_at_once(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/alerts?state=resolved&matcher=team%3D%22past%22")
+    desk.page.get_by_role("checkbox", name="Select all").check()
+
+    desk.page.get_by_role("button", name="Noise").click()
+
+    expect(desk.page.locator("details", has_text="3 alerts judged noise")).to_be_visible()
+    expect(desk.page.locator("main tbody tr", has_text="was noise")).to_have_count(3)

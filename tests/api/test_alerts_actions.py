@@ -152,6 +152,42 @@ async def test_what_is_over_is_judged_but_not_acknowledged(database: Database) -
     assert judged.json()["handling"] == {**NOTHING, "outcome": "noise"} == past["handling"]
 
 
+async def test_several_firings_are_judged_at_once(database: Database) -> None:
+    past = make_alert("SlowMatching")
+    for alert in (past, resolve(past, START + timedelta(minutes=1))):
+        await SqlAlerts(database).put([alert], at=alert.ends_at or START)
+    async with serve(build_alerts_router(database, firing=[ALERT]), token=BOB) as client:
+        answer = await client.put(
+            "/api/monitor/alerts/outcomes",
+            json={
+                "outcome": "noise",
+                "occurrences": [
+                    {"fingerprint": ALERT.fingerprint},
+                    {"fingerprint": past.fingerprint, "starts_at": past.starts_at.isoformat()},
+                    {"fingerprint": "0123456789abcdef"},
+                ],
+            },
+        )
+        shown = [
+            (await client.get(f"/api/monitor/alerts/{each.fingerprint}")).json()
+            for each in (ALERT, past)
+        ]
+        broken = await client.put(
+            "/api/monitor/alerts/outcomes",
+            json={
+                "outcome": "real",
+                "occurrences": [{"fingerprint": ALERT.fingerprint, "starts_at": "yesterday"}],
+            },
+        )
+
+    results = answer.json()
+    assert [each["status"] for each in results["results"]] == ["changed", "changed", "refused"]
+    assert (results["changed"], results["unchanged"], results["refused"]) == (2, 0, 1)
+    assert [each["handling"]["outcome"] for each in shown] == ["noise", "noise"]
+    assert broken.status_code == 400
+    assert "occurrences.0.starts_at" in broken.json()["error"]["message"]
+
+
 async def test_many_are_acted_on_at_once_with_a_result_each(database: Database) -> None:
     over = make_alert("Over")
     await SqlAlerts(database).put([over, resolve(over, START)], at=START)

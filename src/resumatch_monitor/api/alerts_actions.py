@@ -78,6 +78,21 @@ class OutcomeBody(_Body):
     text: str = Field(default="", max_length=LONGEST_TEXT)
 
 
+class Occurrence(_Body):
+    """One firing of an alert; the latest one if no start is given."""
+
+    fingerprint: Fingerprint
+    starts_at: Moment | None = None
+
+
+class OutcomesBody(_Body):
+    """What several occurrences turned out to be."""
+
+    outcome: OutcomeName | None
+    occurrences: list[Occurrence] = Field(max_length=MOST_REQUESTS)
+    text: str = Field(default="", max_length=LONGEST_TEXT)
+
+
 def add_action_routes(
     router: APIRouter,
     *,
@@ -95,13 +110,23 @@ def add_action_routes(
         action, actor = _to_action(body, clock), _to_actor(principal)
         fingerprints = _find_targets(body, firing)
         requests = [Request(each, action, actor) for each in dict.fromkeys(fingerprints)]
-        results = await handlings.act(requests)
-        rendered = [_render_result(result) for result in results]
-        counts = {
-            status: sum(each["status"] == status for each in rendered)
-            for status in ("changed", "unchanged", "refused")
-        }
-        return {"results": rendered, **counts}
+        return _render_results(await handlings.act(requests))
+
+    @router.put("/outcomes")
+    async def judge_many(
+        body: OutcomesBody, principal: Annotated[Principal, Depends(guard.editor)]
+    ) -> dict[str, Any]:
+        action, actor = _to_judgement(body), _to_actor(principal)
+        requests = [
+            Request(
+                each.fingerprint,
+                action,
+                actor,
+                _parse_moment(each.starts_at, clock, f"occurrences.{index}.starts_at"),
+            )
+            for index, each in enumerate(body.occurrences)
+        ]
+        return _render_results(await handlings.act(requests))
 
     @router.post("/{fingerprint}/actions")
     async def act_on_one(
@@ -116,10 +141,8 @@ def add_action_routes(
     async def judge(
         fingerprint: str, body: OutcomeBody, principal: Annotated[Principal, Depends(guard.editor)]
     ) -> dict[str, Any]:
-        outcome = None if body.outcome is None else Outcome(body.outcome)
-        action = Action(ActionKind.JUDGE, body.text, outcome=outcome)
         starts_at = _parse_moment(body.starts_at, clock, "starts_at")
-        request = Request(fingerprint, action, _to_actor(principal), starts_at)
+        request = Request(fingerprint, _to_judgement(body), _to_actor(principal), starts_at)
         return _answer(await handlings.act([request]))
 
 
@@ -149,6 +172,11 @@ def _to_action(body: ActionBody, clock: Clock) -> Action:
     elif body.assignee is not None:
         raise BadRequestError("assignee goes with the action assign only.")
     return Action(kind, text, until=_find_end(body, kind, clock))
+
+
+def _to_judgement(body: OutcomeBody | OutcomesBody) -> Action:
+    outcome = None if body.outcome is None else Outcome(body.outcome)
+    return Action(ActionKind.JUDGE, body.text, outcome=outcome)
 
 
 def _find_end(body: ActionBody, kind: ActionKind, clock: Clock) -> datetime | None:
@@ -199,6 +227,15 @@ def _answer(results: Sequence[Result]) -> dict[str, Any]:
     if result.code:
         raise ApiError(HTTPStatus.CONFLICT, result.code, result.message)
     return _render_result(result)
+
+
+def _render_results(results: Sequence[Result]) -> dict[str, Any]:
+    rendered = [_render_result(result) for result in results]
+    counts = {
+        status: sum(each["status"] == status for each in rendered)
+        for status in ("changed", "unchanged", "refused")
+    }
+    return {"results": rendered, **counts}
 
 
 def _render_result(result: Result) -> dict[str, Any]:

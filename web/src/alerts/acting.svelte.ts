@@ -1,6 +1,6 @@
 /** What people do about alerts: one at once, or many with a result for each. */
 import { change } from '../api/client';
-import type { Action, ActionName, ActionResult, BulkResult } from '../api/types';
+import type { Action, ActionName, ActionResult, AlertState, BulkResult, Iso, Outcome } from '../api/types';
 import { app, messageOf, say } from '../lib/app.svelte';
 import { plural } from '../lib/format';
 
@@ -8,6 +8,8 @@ export interface Subject {
   fingerprint: string;
   name: string;
   labels: Record<string, string>;
+  starts_at: Iso;
+  state?: AlertState;
 }
 
 /** Actions that need more than a click. */
@@ -24,7 +26,7 @@ export const DONE: Record<ActionName, string> = {
 };
 
 export interface Report {
-  action: ActionName;
+  done: string;
   counts: Omit<BulkResult, 'results'>;
   lines: { subject: Subject; result: ActionResult }[];
 }
@@ -50,12 +52,23 @@ export class Acting {
   }
 
   async run(action: Action, subjects: Subject[]): Promise<boolean> {
+    return this.#send(DONE[action.action], subjects, (chosen) => change<BulkResult>('POST', '/api/monitor/alerts/actions', { ...action, fingerprints: chosen.map((one) => one.fingerprint) }));
+  }
+
+  /** Says of firings, past ones too, what they turned out to be; null takes it back. */
+  async judge(outcome: Outcome | null, subjects: Subject[]): Promise<boolean> {
+    const done = outcome ? `judged ${outcome}` : 'not judged any more';
+    return this.#send(done, subjects, (chosen) =>
+      change<BulkResult>('PUT', '/api/monitor/alerts/outcomes', { outcome, occurrences: chosen.map(({ fingerprint, starts_at }) => ({ fingerprint, starts_at })) }),
+    );
+  }
+
+  async #send(done: string, subjects: Subject[], send: (chosen: Subject[]) => Promise<BulkResult>): Promise<boolean> {
     if (!subjects.length || this.isBusy || !app.canEdit) return false;
     this.isBusy = true;
     try {
       const chosen = subjects.slice(0, MOST_AT_ONCE);
-      const answer = await change<BulkResult>('POST', '/api/monitor/alerts/actions', { ...action, fingerprints: chosen.map((one) => one.fingerprint) });
-      this.#tell(action, chosen, answer);
+      this.#tell(done, chosen, await send(chosen));
       this.asked = null;
       this.#onDone();
       return true;
@@ -67,23 +80,26 @@ export class Acting {
     }
   }
 
-  #tell(action: Action, subjects: Subject[], { results, ...counts }: BulkResult): void {
-    const [only] = results;
-    if (results.length === 1 && only) {
+  #tell(done: string, subjects: Subject[], { results, ...counts }: BulkResult): void {
+    // Results come in the order of the subjects; one that was named twice has one.
+    const byFingerprint = new Map(results.map((result) => [result.fingerprint, result]));
+    const lines = subjects.flatMap((subject, i) => {
+      const result = results.length === subjects.length ? results[i] : byFingerprint.get(subject.fingerprint);
+      return result ? [{ subject, result: explained(subject, result) }] : [];
+    });
+    const [only] = lines;
+    if (lines.length === 1 && only) {
+      const { subject, result } = only;
       this.report = null;
-      if (only.status === 'refused') say(only.message ?? 'This was refused.', { isError: true });
-      else say(only.status === 'changed' ? `${subjects[0]!.name} ${DONE[action.action]}.` : `${subjects[0]!.name} was so already.`);
+      if (result.status === 'refused') say(result.message ?? 'This was refused.', { isError: true });
+      else say(result.status === 'changed' ? `${subject.name} ${done}.` : `${subject.name} was so already.`);
       return;
     }
-    const byFingerprint = new Map(subjects.map((subject) => [subject.fingerprint, subject]));
-    this.report = {
-      action: action.action,
-      counts,
-      lines: results.flatMap((result) => {
-        const subject = byFingerprint.get(result.fingerprint);
-        return subject ? [{ subject, result }] : [];
-      }),
-    };
-    say(`${plural(counts.changed, 'alert')} ${DONE[action.action]}${counts.refused ? `, ${counts.refused} refused` : ''}.`, { isError: counts.refused > 0 });
+    this.report = { done, counts, lines };
+    say(`${plural(counts.changed, 'alert')} ${done}${counts.refused ? `, ${counts.refused} refused` : ''}.`, { isError: counts.refused > 0 });
   }
 }
+
+/** Nothing is kept of what is pending: to the server it is no alert yet. */
+const explained = ({ state }: Subject, result: ActionResult): ActionResult =>
+  state === 'pending' && result.code === 'not_found' ? { ...result, message: 'It is pending: nobody was told, and there is nothing to handle yet.' } : result;
