@@ -9,9 +9,10 @@ anew when the silence ends and it still fires.
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -66,6 +67,8 @@ time_intervals:
 """
 SECONDS = 15.0
 TOLERANCE_SECONDS = 1.0
+ATTEMPTS = 3
+MOST_LATENESS_SECONDS = 0.3
 
 
 def fires(name: str, **labels: str) -> dict[str, Any]:
@@ -159,8 +162,17 @@ class Player:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Generator[Both]:
-    folder = tmp_path_factory.mktemp("both")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    for _ in range(ATTEMPTS - 1):
+        said, lateness_seconds = compare(tmp_path_factory.mktemp("both"))
+        if lateness_seconds < MOST_LATENESS_SECONDS:
+            return said
+    # A machine that is busy with something else tells the two different stories.
+    return compare(tmp_path_factory.mktemp("both"))[0]
+
+
+def compare(folder: Path) -> tuple[Both, float]:
+    """Return what both said, and by how much something was told to them late."""
     with catch_webhooks() as theirs, catch_webhooks() as ours:
         imported = import_alertmanager(FILE.replace("URL", ours.url)).render()
         config = f"default_rules: false\n{imported}\n  dependencies: []\n"
@@ -168,22 +180,24 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Generator[Both]:
             run_alertmanager(folder / "peer", config=FILE.replace("URL", theirs.url)) as peer,
             run_monitor(folder / "monitor", config=config) as monitor,
         ):
-            began = play([Player(peer.url), Player(monitor.url, TOKEN)])
-            yield Both(sort(theirs, began), sort(ours, began))
+            began, late = play([Player(peer.url), Player(monitor.url, TOKEN)])
+            return Both(sort(theirs, began), sort(ours, began)), late
 
 
-def play(players: Sequence[Player]) -> float:
-    """Tell both the whole script; return when it began."""
+def play(players: Sequence[Player]) -> tuple[float, float]:
+    """Tell both the whole script; return when it began and how late something was told."""
     began = time.monotonic()
     pause = threading.Event()
+    late = 0.0
     for at, events in SCRIPT:
         pause.wait(max(began + at - time.monotonic(), 0))
         for player in players:
             player.tell(events)
+        late = max(late, time.monotonic() - began - at)
     pause.wait(max(began + SECONDS - time.monotonic(), 0))
     for player in players:
         player.close()
-    return began
+    return began, late
 
 
 def sort(catcher: WebhookCatcher, began: float) -> dict[str, list[Said]]:
