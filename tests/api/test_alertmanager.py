@@ -1,12 +1,18 @@
 """Alertmanager's API, version 2, in the words that its clients know."""
 
+import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alertmanager import AlertmanagerSources, build_router
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.dispatch.alertmanager_yaml import render_alertmanager_config
@@ -14,7 +20,7 @@ from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.inhibition import Inhibition
-from resumatch_monitor.dispatch.muting import Muters
+from resumatch_monitor.dispatch.muting import Mute, MuteKind, Muters
 from resumatch_monitor.dispatch.pushed import PushedAlerts
 from resumatch_monitor.dispatch.route_build import build_route
 from resumatch_monitor.dispatch.silences import Silences
@@ -271,6 +277,29 @@ async def test_what_suppresses_an_alert_is_named(api: Api, client: httpx.AsyncCl
     }
 
 
+async def test_what_a_time_interval_mutes_is_said_to_be_muted(api: Api) -> None:
+    def mute_of(alert: Alert, now: datetime) -> Mute | None:
+        del now
+        kinds = {"Night": MuteKind.TIME, "Busy": MuteKind.ACKNOWLEDGED}
+        return Mute(kinds[alert.name], "nights", "at night") if alert.name in kinds else None
+
+    router = build_router(
+        sources=replace(api.sources, mute_of=mute_of),
+        bodies=BodyReader(max_bytes=1000),
+        guard=make_guard(),
+        clock=api.clock,
+    )
+    await api.dispatcher.put([make_alert("Night"), make_alert("Busy")])
+
+    async with serve(router) as client:
+        statuses = {
+            each["labels"]["alertname"]: (each["status"]["state"], each["status"]["mutedBy"])
+            for each in (await client.get("/api/v2/alerts")).json()
+        }
+        assert statuses == {"Night": ("suppressed", ["nights"]), "Busy": ("active", [])}
+        assert await names(client, "muted=false") == ["Busy"]
+
+
 def sorted_fingerprints(api: Api, name: str, value: str) -> list[str]:
     return [each.fingerprint for each in api.sources.firing if each.labels.get(name) == value]
 
@@ -394,6 +423,17 @@ async def test_what_is_no_silence_is_refused(
     assert (await client.get("/api/v2/silences")).json() == []
 
 
+@pytest.mark.parametrize("ends_at", ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59-14:00"])
+async def test_for_ever_is_a_long_time(client: httpx.AsyncClient, ends_at: str) -> None:
+    made = await client.post("/api/v2/silences", json=silence(endsAt=ends_at))
+    pushed = {"labels": {"alertname": "x"}, "startsAt": ends_at, "endsAt": ends_at}
+
+    assert made.status_code == 200
+    assert (await client.get("/api/v2/silences")).json()[0]["endsAt"].startswith("9998-")
+    assert (await client.post("/api/v2/alerts", json=[pushed])).status_code == 200
+    assert await names(client) == ["x"]
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_an_unknown_silence_is_not_found(client: httpx.AsyncClient, method: str) -> None:
     for silence_id in ("00000000-0000-4000-8000-000000000000", "x"):
@@ -409,3 +449,31 @@ async def test_status_and_receivers(client: httpx.AsyncClient) -> None:
     assert status["versionInfo"].keys() >= {"version", "revision", "branch", "goVersion"}
     assert "receiver: web" in status["config"]["original"]
     assert (await client.get("/api/v2/receivers")).json() == [{"name": "default"}, {"name": "web"}]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+_FIELDS = ("labels", "annotations", "startsAt", "endsAt", "generatorURL", "matchers", "id")
+MISSHAPEN = st.dictionaries(st.sampled_from((*_FIELDS, "comment", "createdBy")), JSON)
+
+
+def test_nothing_that_is_sent_makes_it_fail(database: Database) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(alerts=st.lists(MISSHAPEN | JSON, max_size=3), silence=MISSHAPEN)
+    def check(alerts: list[Any], silence: dict[str, Any]) -> None:
+        anyio.run(send, database, alerts, silence)
+
+    check()
+
+
+async def send(database: Database, alerts: list[Any], silence: dict[str, Any]) -> None:
+    api = Api(database, FakeClock(), SequentialIds())
+    await api.dispatcher.load()
+    async with serve(api.router) as client:
+        for path, body in (("alerts", alerts), ("silences", silence)):
+            content = json.dumps(body).encode()
+            answer = await client.post(f"/api/v2/{path}", content=content)
+            assert answer.status_code < 500, answer.text

@@ -1,7 +1,7 @@
 """Pushed alerts on a real database: moving ends, expiry, restarts and clocks that jump."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -224,6 +224,32 @@ async def test_an_end_in_the_far_future_is_no_error(parts: Parts) -> None:
     await parts.pushed.take([push(ends_at=datetime.max.replace(tzinfo=START.tzinfo))])
 
     assert len(parts.firing) == 1
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "expected"),
+    [
+        (datetime.max.replace(tzinfo=UTC), START),
+        (START + MINUTE, START),
+        (datetime(2, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)),
+    ],
+)
+async def test_a_start_that_cannot_be_is_corrected(
+    parts: Parts, clock: FakeClock, starts_at: datetime, expected: datetime
+) -> None:
+    await parts.pushed.take([push(starts_at=starts_at)])
+    await parts.dispatcher.flush_due()
+    await clock.advance(60)
+    await parts.pushed.take([push(starts_at=starts_at)])
+
+    assert [each.starts_at for each in parts.firing] == [expected]
+
+
+async def test_an_end_before_there_was_time_is_no_error(parts: Parts) -> None:
+    await parts.pushed.take([push()])
+    begin = datetime(2, 1, 1, tzinfo=UTC)
+
+    assert await parts.pushed.take([push(starts_at=begin, ends_at=begin)]) == []
 
 
 async def test_the_number_of_pushed_alerts_is_bounded(parts: Parts) -> None:

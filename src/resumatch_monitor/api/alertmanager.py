@@ -23,7 +23,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.matchers import match_all, parse_matchers
+from resumatch_monitor.dispatch.matchers import parse_matchers
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.pushed import PushedAlert, TooManyAlertsError
 from resumatch_monitor.dispatch.route import Route, find_groups
@@ -212,11 +212,9 @@ class _Reading:
     ) -> AsyncGenerator[tuple[Alert, dict[str, Any]]]:
         now = self._clock.now()
         count = 0
-        for number, alert in enumerate(list(self._sources.firing)):
+        for number, alert in enumerate(list(self._sources.firing.find(selection.matchers))):
             if number % _YIELD_AFTER == _YIELD_AFTER - 1:
                 await asyncio.sleep(0)
-            if not match_all(selection.matchers, alert.labels):
-                continue
             rendered = self._render(alert, now)
             if not selection.has_state(rendered["status"]):
                 continue

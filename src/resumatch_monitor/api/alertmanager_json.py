@@ -15,6 +15,8 @@ from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 _MOST_ALERTS = 20_000
 _MOST_MATCHERS = 100
 _ZERO_YEAR = 1
+# Who means for ever says the last moment that there is; some time must be left for zones.
+_FOR_EVER = datetime(9998, 1, 1, tzinfo=UTC)
 
 Json = Mapping[str, Any]
 
@@ -206,9 +208,9 @@ def _moment(value: object, place: str) -> datetime | None:
         moment = datetime.fromisoformat(_text(value, place))
         if moment.year == _ZERO_YEAR:
             return None
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
+        if moment.year > _FOR_EVER.year:
+            return _FOR_EVER
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         if isinstance(error, MalformedError):
             raise

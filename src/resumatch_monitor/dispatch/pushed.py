@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge
@@ -24,6 +24,7 @@ _MOST_LABELS = 64
 _LONGEST_LABEL = 2048
 _LONGEST_URL = 4096
 _MOST_ANNOTATIONS = 64
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _FARTHEST = timedelta(days=3650)
 _LONGEST_PAUSE_SECONDS = 60.0
 _MOST_AT_ONCE = 1000
@@ -160,7 +161,7 @@ class PushedAlerts:
             # Of several words about one alert, the last one holds.
             if each.ends_at is not None and each.ends_at <= now:
                 firing.pop(key, None)
-                ended[key] = replace(alert, ends_at=each.ends_at)
+                ended[key] = replace(alert, ends_at=max(each.ends_at, alert.starts_at))
             else:
                 ended.pop(key, None)
                 ends_at = each.ends_at or now + self._resolve_timeout
@@ -240,7 +241,8 @@ class PushedAlerts:
 
     def _build(self, pushed: PushedAlert, now: datetime) -> Alert:
         starts_at = pushed.starts_at
-        if starts_at is None:
+        if starts_at is None or starts_at > now:
+            # Nothing has begun that has not begun: the sender's clock is fast.
             known = self._firing.get(pushed.labels.fingerprint)
             starts_at = min(pushed.ends_at or now, now) if known is None else known.starts_at
         url = pushed.generator_url
@@ -248,7 +250,7 @@ class PushedAlerts:
         return Alert(
             labels=pushed.labels,
             annotations=pushed.annotations,
-            starts_at=starts_at,
+            starts_at=max(starts_at, _EPOCH),
             source=AlertSource.PUSHED,
             generator_path=url if is_address else "",
         )
