@@ -233,6 +233,22 @@ def test_refuses_a_policy_that_makes_no_sense(config: dict[str, Any], problem: s
         AlertingConfig.model_validate(whole)
 
 
+@pytest.mark.parametrize(
+    ("fallbacks", "problem"),
+    [
+        ({"a": "b"}, "falls back on the receiver 'b', which is not there"),
+        ({"a": "c", "c": "a"}, "in a circle: a → c → a"),
+        ({"a": "a"}, "in a circle: a → a"),
+    ],
+)
+def test_refuses_fallbacks_that_lead_nowhere(fallbacks: dict[str, str], problem: str) -> None:
+    receivers = [{"name": name, "fallback": fallbacks.get(name)} for name in ("a", "c")]
+    receivers = [{k: v for k, v in each.items() if v is not None} for each in receivers]
+
+    with pytest.raises(ValidationError, match=problem):
+        load(receivers=receivers, route={"receiver": "a"})
+
+
 def test_critical_alerts_wait_for_the_morning_only_if_that_is_said() -> None:
     hours = {
         "name": "q",

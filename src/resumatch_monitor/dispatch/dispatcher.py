@@ -40,6 +40,8 @@ from resumatch_monitor.notify.notifier import Integration
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS = 60.0
+# Thousands of groups must not hold up everything else on the event loop.
+_YIELD_AFTER = 200
 _LONGEST_ANNOTATION = 4096
 
 
@@ -251,7 +253,7 @@ class Dispatcher:
         while True:
             now = self._steady.now()
             self._groups.escalate(now, self._circumstances)
-            allotment = self._allotter.allot(self._decide_due(now), now)
+            allotment = self._allotter.allot(await self._decide_due(now), now)
             for group, until in allotment.waiting:
                 self._groups.postpone(group, until)
             for batch in allotment.batches:
@@ -261,10 +263,12 @@ class Dispatcher:
                     return self._groups.next_at
                 await self._carry_out(Batch([]), now)
 
-    def _decide_due(self, now: datetime) -> list[Speech]:
+    async def _decide_due(self, now: datetime) -> list[Speech]:
         """Decide for the groups that are due; they stay queued until it is carried out."""
         speeches: list[Speech] = []
-        for group in self._groups.take_due(now):
+        for number, group in enumerate(self._groups.take_due(now), 1):
+            if number % _YIELD_AFTER == 0:
+                await asyncio.sleep(0)
             target = self._groups.target(group)
             decision = group.decide(now, self._circumstances.outlook(target, now))
             flush = self._composer.describe(group, target, decision, now)
@@ -296,7 +300,9 @@ class Dispatcher:
         """Note, durably, what people have muted after it was told: it is told anew one day."""
         now = self._steady.now()
         found: list[tuple[Group, list[str]]] = []
-        for group in self._groups:
+        for number, group in enumerate(list(self._groups), 1):
+            if number % _YIELD_AFTER == 0:
+                await asyncio.sleep(0)
             outlook = self._circumstances.outlook(self._groups.target(group), now)
             if keys := group.find_hushed(outlook):
                 found.append((group, keys))
