@@ -145,7 +145,7 @@ def on(name: str, affects: str, *equal: str) -> DependencyConfig:
 
 
 def test_an_outage_holds_back_what_it_drags_along_and_lists_it() -> None:
-    dependencies, firing = depend(default_dependencies(), DATABASE, ERRORS, QUERIES)
+    dependencies, _ = depend(default_dependencies(), DATABASE, ERRORS, QUERIES)
 
     mute = dependencies.find(ERRORS, START)
     assert mute is not None
@@ -155,8 +155,56 @@ def test_an_outage_holds_back_what_it_drags_along_and_lists_it() -> None:
     assert dependencies.dependents_of(DATABASE) == (ERRORS, QUERIES)
     assert dependencies.dependents_of(ERRORS) == ()
 
-    firing.update([make_occurrence(resolve(DATABASE, START + timedelta(minutes=1)))])
-    assert dependencies.find(ERRORS, START) is None
+
+def test_what_an_outage_caused_is_not_told_when_it_has_only_just_ended() -> None:
+    dependencies, firing = depend(default_dependencies(), DATABASE, ERRORS)
+    ended_at = START + timedelta(hours=1)
+
+    firing.update([make_occurrence(resolve(DATABASE, ended_at))])
+
+    mute = dependencies.find(ERRORS, ended_at + timedelta(minutes=9))
+    assert mute is not None
+    assert mute.until == ended_at + timedelta(minutes=10)
+    assert mute.text.endswith("has only just ended")
+    assert dependencies.find(ERRORS, ended_at + timedelta(minutes=10)) is None
+    # Neither does a clock that is set back hold it back for longer.
+    assert dependencies.find(ERRORS, ended_at - timedelta(minutes=10)) is None
+
+
+def test_an_outage_that_comes_back_and_goes_lingers_from_its_last_end() -> None:
+    dependencies, firing = depend(default_dependencies(), DATABASE)
+    ends = [START + timedelta(minutes=minutes) for minutes in (1, 8)]
+    firing.update([make_occurrence(resolve(DATABASE, ends[0]))])
+    firing.update([make_occurrence(DATABASE)])
+
+    firing.update([make_occurrence(resolve(DATABASE, ends[1]))])
+
+    assert dependencies.find(ERRORS, ends[1] + timedelta(minutes=9)) is not None
+
+
+def test_without_lingering_an_end_is_the_end() -> None:
+    config = DependencyConfig(
+        name="a", on=["alertname=A"], affects=["alertname=B"], linger=timedelta(0)
+    )
+    dependencies, firing = depend([config], make_alert("A"))
+
+    firing.update([make_occurrence(resolve(make_alert("A"), START))])
+
+    assert dependencies.find(make_alert("B"), START) is None
+
+
+def test_ends_are_remembered_up_to_a_bound() -> None:
+    dependencies, firing = depend([on("A", "B", "instance")])
+    many = [make_alert("A", instance=str(number)) for number in range(3000)]
+    firing.update([make_occurrence(each) for each in many])
+
+    firing.update([make_occurrence(resolve(each, START)) for each in many])
+
+    held = [
+        dependencies.find(make_alert("B", instance=str(number)), START) is not None
+        for number in range(3000)
+    ]
+    assert sum(held) == 1000
 
 
 def test_a_probe_that_is_down_is_not_slow_as_well() -> None:
@@ -188,7 +236,7 @@ def test_a_chain_is_told_by_its_ground() -> None:
     ]
     assert dependencies.dependents_of(network) == (database, errors)
     firing.update([make_occurrence(resolve(network, START + timedelta(minutes=1)))])
-    assert dependencies.find(database, START) is None
+    assert dependencies.find(database, START + timedelta(hours=1)) is None
     assert dependencies.dependents_of(database) == (errors,)
 
 

@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.inhibition import AlertsByKey, describe, key_of, parse_selector
+from resumatch_monitor.dispatch.inhibition import (
+    AlertsByKey,
+    Key,
+    describe,
+    key_of,
+    parse_selector,
+)
 from resumatch_monitor.dispatch.matchers import Selector
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.suppression_config import DependencyConfig
@@ -14,6 +20,7 @@ from resumatch_monitor.dispatch.suppression_config import DependencyConfig
 MOST_DEPENDENTS = 50
 """Alerts that are listed as dragged along by one."""
 
+_MOST_ENDED = 1000
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -25,8 +32,57 @@ class _Dependency:
     on: Selector
     affects: Selector
     equal: tuple[str, ...]
+    linger: timedelta
     roots: AlertsByKey = field(default_factory=AlertsByKey)
     dependents: AlertsByKey = field(default_factory=AlertsByKey)
+    ended: dict[Key, dict[str, "_Ended"]] = field(default_factory=dict[Key, dict[str, "_Ended"]])
+
+    def note_end(self, key: Key, root: Alert, at: datetime) -> None:
+        """Remember what others depend on for as long as it lingers."""
+        if len(self.ended) >= _MOST_ENDED:
+            for each in list(self.ended):
+                self._forget_old(each, at)
+        self._forget_old(key, at)
+        if len(self.ended) < _MOST_ENDED:
+            self.ended.setdefault(key, {})[root.fingerprint] = _Ended(root, at)
+
+    def forget_end(self, key: Key, root: Alert) -> None:
+        """Take note that it fires again."""
+        if key in self.ended:
+            self.ended[key].pop(root.fingerprint, None)
+
+    def find_root(self, key: Key, alert: Alert, now: datetime) -> Mute | None:
+        """Return what holds `alert` back: a root that fires, or has only just ended."""
+        for root in self.roots.get(key):
+            if _rank(alert) >= _rank(root):
+                text = f"depends on {self.name}: {describe(root)} fires"
+                return Mute(MuteKind.DEPENDENT, root.fingerprint, text)
+        for ended in self.ended.get(key, {}).values():
+            if ended.is_recent(now, self.linger) and _rank(alert) >= _rank(ended.root):
+                text = f"depends on {self.name}: {describe(ended.root)} has only just ended"
+                until = ended.at + self.linger
+                return Mute(MuteKind.DEPENDENT, ended.root.fingerprint, text, until)
+        return None
+
+    def _forget_old(self, key: Key, now: datetime) -> None:
+        some = self.ended.get(key, {})
+        for fingerprint, each in list(some.items()):
+            if not each.is_recent(now, self.linger):
+                del some[fingerprint]
+        if not some:
+            self.ended.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A root that does not fire any more."""
+
+    root: Alert
+    at: datetime
+
+    def is_recent(self, now: datetime, linger: timedelta) -> bool:
+        # Either way: a clock that was set back must not hold anything back for longer.
+        return abs(now - self.at) < linger
 
 
 class Dependencies:
@@ -35,6 +91,9 @@ class Dependencies:
     What stands in a dependency's `on` is held back only by those that are listed before it. So
     nothing drags itself along, and two alerts never hold back each other. Nor does one hold back
     another that is graver: people may hear of the less grave one much later, or elsewhere.
+
+    What has ended holds others back for a while longer: rules look back over minutes, and what an
+    outage caused would be told as something new when it is over.
     """
 
     def __init__(self, configs: Sequence[DependencyConfig], firing: FiringAlerts) -> None:
@@ -44,6 +103,7 @@ class Dependencies:
                 parse_selector(config.on),
                 parse_selector(config.affects),
                 tuple(config.equal),
+                config.linger,
             )
             for config in configs
         ]
@@ -57,14 +117,16 @@ class Dependencies:
             if each.on.selects(alert.labels):
                 is_root = True
                 each.roots.add(key, alert)
+                each.forget_end(key, alert)
             elif not is_root and each.affects.selects(alert.labels):
                 each.dependents.add(key, alert)
 
-    def remove(self, alert: Alert) -> None:
+    def remove(self, alert: Alert, *, ended_at: datetime | None) -> None:
         """Hear that `alert` does not fire any more."""
         for each in self._dependencies:
             key = key_of(alert.labels, each.equal)
-            each.roots.remove(key, alert)
+            if each.roots.remove(key, alert) and ended_at is not None and each.linger:
+                each.note_end(key, alert, ended_at)
             each.dependents.remove(key, alert)
 
     def find(self, alert: Alert, now: datetime) -> Mute | None:
@@ -74,11 +136,9 @@ class Dependencies:
                 return None
             if not each.affects.selects(alert.labels):
                 continue
-            for root in each.roots.get(key_of(alert.labels, each.equal)):
-                if _rank(alert) < _rank(root):
-                    continue
-                text = f"depends on {each.name}: {describe(root)} fires"
-                return Mute(MuteKind.DEPENDENT, root.fingerprint, text)
+            mute = each.find_root(key_of(alert.labels, each.equal), alert, now)
+            if mute is not None:
+                return mute
         return None
 
     def dependents_of(self, alert: Alert) -> tuple[Alert, ...]:

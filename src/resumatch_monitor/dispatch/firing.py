@@ -1,6 +1,7 @@
 """The alerts that fire at this moment, in memory, found fast by their labels."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, Alert
@@ -16,8 +17,13 @@ class FiringWatcher(Protocol):
         """Hear that `alert` fires; what it replaces was removed before."""
         ...
 
-    def remove(self, alert: Alert) -> None:
-        """Hear that `alert` does not fire any more, or fires in another form."""
+    def remove(self, alert: Alert, *, ended_at: datetime | None) -> None:
+        """Hear that `alert` does not fire any more, or fires in another form.
+
+        Args:
+            alert: As it was added.
+            ended_at: When it ended; None if it did not.
+        """
         ...
 
 
@@ -52,7 +58,7 @@ class FiringAlerts:
         for occurrence in occurrences:
             if occurrence.alert.is_event:
                 continue
-            self._remove(occurrence.alert.fingerprint)
+            self._remove(occurrence.alert.fingerprint, ended_at=occurrence.alert.ends_at)
             if occurrence.is_firing:
                 self._add(occurrence.alert)
 
@@ -85,7 +91,7 @@ class FiringAlerts:
         for watcher in self._watchers:
             watcher.add(alert)
 
-    def _remove(self, fingerprint: str) -> None:
+    def _remove(self, fingerprint: str, *, ended_at: datetime | None = None) -> None:
         alert = self._alerts.pop(fingerprint, None)
         if alert is None:
             return
@@ -96,4 +102,4 @@ class FiringAlerts:
                 if not values[value]:
                     del values[value]
         for watcher in self._watchers:
-            watcher.remove(alert)
+            watcher.remove(alert, ended_at=ended_at)

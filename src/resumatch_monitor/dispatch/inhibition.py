@@ -32,11 +32,14 @@ class AlertsByKey:
         """Take in an alert."""
         self._alerts.setdefault(key, {})[alert.fingerprint] = alert
 
-    def remove(self, key: Key, alert: Alert) -> None:
-        """Forget an alert, if it is there."""
+    def remove(self, key: Key, alert: Alert) -> bool:
+        """Forget an alert; return whether it was there."""
         some = self._alerts.get(key)
-        if some is not None and some.pop(alert.fingerprint, None) is not None and not some:
+        if some is None or some.pop(alert.fingerprint, None) is None:
+            return False
+        if not some:
             del self._alerts[key]
+        return True
 
     def get(self, key: Key) -> Iterable[Alert]:
         """Return the alerts of `key`, the one that came first first."""
@@ -95,7 +98,7 @@ class Inhibition:
         for rule in self._rules:
             rule.add(alert)
 
-    def remove(self, alert: Alert) -> None:
+    def remove(self, alert: Alert, *, ended_at: datetime | None) -> None:
         """Hear that `alert` does not fire any more."""
         for rule in self._rules:
             rule.remove(alert)

@@ -1,9 +1,11 @@
 """`alerting.inhibit_rules` and `alerting.dependencies`: alerts that hold others back."""
 
+from datetime import timedelta
+
 from pydantic import Field, field_validator
 
 from resumatch_monitor.dispatch.matchers import parse_matchers
-from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.kit.models import ConfigModel, Duration
 
 _MOST_MATCHERS = 32
 
@@ -53,6 +55,12 @@ class DependencyConfig(ConfigModel):
         max_length=_MOST_MATCHERS,
         description="Labels that must have the same value in both; absent and empty are the same.",
     )
+    linger: Duration = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(0),
+        le=timedelta(hours=1),
+        description="How long after its end it still holds them back, as rules look back over it.",
+    )
 
     @field_validator("on", "affects")
     @classmethod
@@ -73,6 +81,8 @@ def default_dependencies() -> list[DependencyConfig]:
                 "|LowUserRegistrations|DatabasePoolExhausted|DatabaseConnectionsNearLimit"
                 '|SlowQueries"'
             ],
+            # As far as those rules look back.
+            linger=timedelta(minutes=10),
         ),
         DependencyConfig(
             name="probe",
