@@ -156,8 +156,8 @@ class Monitor:
             queries=self.queries, database=self.stores.database, probes=self.probe_reader
         )
 
-    async def start(self) -> None:
-        """Open the stores and start every loop.
+    async def open(self) -> None:
+        """Open the stores and remember what was; nothing runs yet.
 
         Raises:
             OSError: If the folder cannot be used.
@@ -170,6 +170,14 @@ class Monitor:
         await self.handlings.finish()
         await self.pushed.load()
         await self.outbox.prepare()
+
+    async def start(self) -> None:
+        """Open the stores and start every loop.
+
+        Raises:
+            OSError: If the folder cannot be used.
+        """
+        await self.open()
         self._start_loops(
             {
                 "dispatch": self.dispatcher.run,
