@@ -34,7 +34,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _keep_logs(config: pytest.Config, folder: Path) -> None:
+def keep_logs(config: pytest.Config, folder: Path) -> None:
     config.stash.setdefault(_LOG_FOLDERS, []).append(folder)
 
 
@@ -46,7 +46,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     # Not pytest's own folder: PostgreSQL's user must reach it.
     with tempfile.TemporaryDirectory(prefix="resumatch-world-") as name:
         world = World(Path(name) / "world")
-        _keep_logs(request.config, Path(name) / "world" / "logs")
+        keep_logs(request.config, Path(name) / "world" / "logs")
         try:
             world.start()
             yield world
@@ -75,6 +75,6 @@ def early_story(request: pytest.FixtureRequest) -> None:
 def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
     """Processes of one test; all are ended after it."""
     processes = Processes(tmp_path / "logs")
-    _keep_logs(request.config, tmp_path / "logs")
+    keep_logs(request.config, tmp_path / "logs")
     yield processes
     processes.stop_all()

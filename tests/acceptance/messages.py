@@ -11,6 +11,8 @@ from tests.acceptance.monitor import base_environment
 
 Message = dict[str, Any]
 
+ROUTING_KEY = "0ce4a16b0ce4a16b0ce4a16b0ce4a16b"
+
 
 class Catcher:
     """A real SMTP server and the webhooks, as a process of their own."""
@@ -48,6 +50,22 @@ class Catcher:
             if (not channel or each["channel"] == channel)
             and (about in each["title"] or about in each["body"])
         ]
+
+    @property
+    def pagerduty(self) -> dict[str, str]:
+        """The configuration of a PagerDuty integration whose events come here."""
+        return {"url": f"{self.url}/pagerduty", "routing_key": ROUTING_KEY}
+
+    @property
+    def email(self) -> dict[str, Any]:
+        """The configuration of an e-mail integration whose mails come here."""
+        return {
+            "to": ["team@resumatch.example"],
+            "from": "monitor@resumatch.example",
+            "host": "127.0.0.1",
+            "port": self.smtp_port,
+            "tls": "none",
+        }
 
     @property
     def receiver_yaml(self) -> str:

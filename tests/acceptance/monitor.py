@@ -7,19 +7,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import resumatch_monitor
 from resumatch.demo.processes import Processes
 from tests.acceptance.api import Api
 
 COMMAND = str(Path(sys.executable).with_name("resumatch-monitor"))
 TOKEN = "an-editors-token-of-the-acceptance-tests"
 PROJECT_KEY = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
+_SOURCES = str(Path(resumatch_monitor.__file__).parents[1])
 _STOP_SECONDS = 60
 
 
 def base_environment() -> dict[str, str]:
     """Return what any process needs of this one's environment, and no more."""
-    names = ("PATH", "HOME", "TZ", "PYTHONPATH")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TZ") if name in os.environ}
+    # What is tested is what this process has imported, wherever the command was installed from.
+    return kept | {"PYTHONPATH": _SOURCES}
 
 
 def run_command(

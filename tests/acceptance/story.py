@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import httpx
+
 from tests.acceptance.messages import Message
 from tests.acceptance.waiting import wait_until
 from tests.acceptance.world import World
@@ -104,23 +106,40 @@ def raise_exception(world: World) -> SeenException:
 
 
 def _fail_analysis(world: World) -> None:
-    person = {"email": "ada@example.com", "password": "an-invented-persons-password"}
-    token = world.resumatch.post("/register", json=person).raise_for_status().json()["token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    resume = world.resumatch.post(
-        "/upload-resume",
-        headers=headers,
-        files={"file": ("resume.txt", _RESUME.encode(), "text/plain")},
-    )
-    resume_id = resume.raise_for_status().json()["resume_id"]
+    person = Person(world.resumatch, "ada@example.com")
+    person.upload()
     world.set_faults(fail_analysis_ratio=1.0)
     try:
-        answer = world.resumatch.post(
-            "/analyze", headers=headers, json={"resume_id": resume_id, "job_text": _JOB}
-        )
+        answer = person.analyse()
     finally:
         world.set_faults()
     assert answer.status_code == 500, answer.text
+
+
+class Person:
+    """Somebody invented who has just registered at ResuMatch."""
+
+    def __init__(self, resumatch: httpx.Client, email: str) -> None:
+        self._resumatch = resumatch
+        person = {"email": email, "password": "an-invented-persons-password"}
+        token = resumatch.post("/register", json=person).raise_for_status().json()["token"]
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._resume_id = ""
+
+    def upload(self) -> None:
+        """Upload a résumé."""
+        answer = self.send_file("resume.txt", _RESUME.encode())
+        self._resume_id = answer.raise_for_status().json()["resume_id"]
+
+    def send_file(self, name: str, content: bytes) -> httpx.Response:
+        """Upload anything, and return what ResuMatch says to it."""
+        files = {"file": (name, content, "text/plain")}
+        return self._resumatch.post("/upload-resume", headers=self._headers, files=files)
+
+    def analyse(self) -> httpx.Response:
+        """Have the résumé analysed."""
+        body = {"resume_id": self._resume_id, "job_text": _JOB}
+        return self._resumatch.post("/analyze", headers=self._headers, json=body)
 
 
 def restart_resumatch(world: World) -> SeenOutage:

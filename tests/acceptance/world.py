@@ -37,6 +37,20 @@ groups:
 """
 
 
+def resumatch_environment(port: int, dsn: str, redis_url: str) -> dict[str, str]:
+    """Return the environment of a ResuMatch that can be broken."""
+    return base_environment() | {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "RESUMATCH_DATABASE_URL": dsn,
+        "RESUMATCH_REDIS_URL": redis_url,
+        "RESUMATCH_SECRET_KEY": "0123456789abcdef0123456789abcdef",
+        "RESUMATCH_ENVIRONMENT": "acceptance",
+        "RESUMATCH_MIGRATE_ON_START": "1",
+        "RESUMATCH_DEMO_FAULTS": "1",
+    }
+
+
 class World:
     """Everything that the demonstration starts, with short intervals and hostile neighbours."""
 
@@ -104,19 +118,8 @@ class World:
         self.processes.start(
             "resumatch",
             python("-m", "resumatch.backend.main"),
-            base_environment()
-            | {
-                "HOST": "127.0.0.1",
-                "PORT": str(self._ports["resumatch"]),
-                "RESUMATCH_DATABASE_URL": self._dsn,
-                "RESUMATCH_REDIS_URL": self._redis_url,
-                "RESUMATCH_SECRET_KEY": "0123456789abcdef0123456789abcdef",
-                "RESUMATCH_ENVIRONMENT": "acceptance",
-                "RESUMATCH_RELEASE": RELEASE,
-                "RESUMATCH_MIGRATE_ON_START": "1",
-                "RESUMATCH_DEMO_FAULTS": "1",
-                "SENTRY_DSN": self.dsn(PROJECT_KEY),
-            },
+            resumatch_environment(self._ports["resumatch"], self._dsn, self._redis_url)
+            | {"RESUMATCH_RELEASE": RELEASE, "SENTRY_DSN": self.dsn(PROJECT_KEY)},
         )
         self.processes.wait_for_http("resumatch", f"{self.resumatch_url}/health")
 
