@@ -152,11 +152,13 @@ def _convert_rule(rule: Section) -> dict[str, Any]:
         "source_matchers": _convert_matchers(rule, "source_"),
         "target_matchers": _convert_matchers(rule, "target_"),
     }
+    if name := rule.text("name"):
+        converted["name"] = name
     if equal := rule.texts("equal"):
         converted["equal"] = equal
     rule.remark_unless(
         *("source_match", "source_match_re", "source_matchers"),
-        *("target_match", "target_match_re", "target_matchers", "equal"),
+        *("target_match", "target_match_re", "target_matchers", "equal", "name"),
     )
     return converted
 
