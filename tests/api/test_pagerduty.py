@@ -9,16 +9,21 @@ import pytest
 
 from resumatch_monitor.api.pagerduty import build_router
 from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
+from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
+from resumatch_monitor.dispatch.drills import DrillSender
 from resumatch_monitor.dispatch.handling import Handling
 from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
+from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.incidents import SqlIncidents
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from tests.dispatch.builders import START, Recorder, make_alert, make_dispatcher, make_integration
+from tests.dispatch.drill_receipts import DRILL_ID, Drills
 from tests.dispatch.pagerduty_events import INTEGRATION, make_event, make_note, sign
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
@@ -40,6 +45,7 @@ class World:
     dispatcher: Dispatcher
     database: Database
     key: str
+    drills: Drills
 
     async def send(self, event: dict[str, Any]) -> dict[str, Any]:
         body = orjson.dumps(event)
@@ -66,6 +72,7 @@ async def world(database: Database, clock: FakeClock, ids: SequentialIds) -> Asy
     await dispatcher.put([ONE, TWO])
     await dispatcher.flush_due()
     (due,) = await SqlOutbox(database).take_due(integrations[0].id, now=clock.now(), limit=9)
+    drills = Drills()
     composer = AcknowledgementComposer(integrations, ids=ids)
     hook = PagerDutyHook(
         secrets=[OTHER_SECRET, SECRET],
@@ -73,10 +80,11 @@ async def world(database: Database, clock: FakeClock, ids: SequentialIds) -> Asy
         handlings=Handlings(
             store=SqlHandlings(database, composer), clock=clock, close=dispatcher.close_all
         ),
+        drills=drills,
         clock=clock,
     )
     async with serve(build_router(hook=hook), token=None) as client:
-        yield World(client, dispatcher, database, due.notification.dedup_key)
+        yield World(client, dispatcher, database, due.notification.dedup_key, drills)
 
 
 async def test_an_acknowledgement_there_is_one_here_of_all_alerts_of_the_incident(
@@ -202,6 +210,7 @@ async def test_without_a_secret_nobody_is_heard(database: Database, clock: FakeC
         secrets=[],
         incidents=SqlIncidents(database),
         handlings=Handlings(store=SqlHandlings(database), clock=clock),
+        drills=Drills(),
         clock=clock,
     )
     async with serve(build_router(hook=hook), token=None) as client:
@@ -216,3 +225,25 @@ async def test_incidents_are_forgotten_after_a_while(world: World) -> None:
 
     assert await incidents.prune(START, limit=9) == 0
     assert await incidents.prune(START + timedelta(seconds=1), limit=9) == 1
+
+
+async def test_an_acknowledged_page_of_a_drill_tells_who_has_heard_of_it(
+    world: World, clock: FakeClock, ids: SequentialIds
+) -> None:
+    sender = DrillSender(
+        store=SqlAlerts(world.database),
+        route=build_route(AlertingConfig.model_validate({})),
+        integrations=[make_integration(kind="pagerduty")],
+        on_outbox_change=lambda: None,
+        clock=clock,
+        ids=ids,
+    )
+    (sent, *_) = await sender.send(DRILL_ID, [make_alert(drill="yes")], pages=True)
+    assert sent.notification is not None
+    key = sent.notification.dedup_key
+
+    note = await world.send(make_event("incident.delegated", key=key, event_id="1"))
+    answer = await world.send(make_event(key=key, event_id="2"))
+
+    assert (note["outcome"], answer["outcome"]) == ("ignored", "applied")
+    assert world.drills.receipt.confirmed_by == "Tenex Engineer"

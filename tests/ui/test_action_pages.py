@@ -1,6 +1,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx
@@ -23,6 +23,7 @@ from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.silences import SqlSilences
 from resumatch_monitor.ui.action_pages import build_action_router
 from tests.dispatch.builders import START, make_alert, resolve
+from tests.dispatch.drill_receipts import DRILL_ID, Drills
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 from tests.support.web import serve
@@ -69,7 +70,12 @@ async def build_world(database: Database, clock: FakeClock) -> AsyncGenerator[Wo
         telemetry=Telemetry(),
     )
     actions = LinkActions(
-        links=links, reader=reader, handlings=handlings, silences=silences, clock=clock
+        links=links,
+        reader=reader,
+        handlings=handlings,
+        silences=silences,
+        drills=Drills(),
+        clock=clock,
     )
     alerts = SqlAlerts(database)
     await alerts.put([ALERT], at=START)
@@ -198,3 +204,20 @@ async def test_a_link_that_does_not_work_gets_a_kind_page(world: World, method: 
     assert all("<h1>" in page.text and "/alerts" in page.text for page in pages)
     assert "too old" in expired.text
     assert await world.handling() is None
+
+
+async def test_whoever_hears_of_a_drill_confirms_it_and_can_do_nothing_else(world: World) -> None:
+    drill = replace(make_alert(drill="yes"), generator_path=f"/drills/{DRILL_ID}")
+    gone = replace(drill, generator_path="/drills/gone")
+    urls = world.urls(drill)
+
+    asked = await world.client.get(urls.acknowledge)
+    confirmed = await world.client.post(urls.acknowledge)
+    later = await world.client.post(world.links.urls(drill, "bob@example.org").acknowledge)
+    missing = await world.client.post(world.urls(gone).acknowledge)
+
+    assert (urls.snooze, urls.silence) == ("", "")
+    assert '<form method="post">' in asked.text
+    assert "ada@example.org has heard of it" in confirmed.text
+    assert "ada@example.org has heard of it" in later.text
+    assert missing.status_code == 404

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from resumatch_monitor.app.secret import read_secret
 from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.dispatch.link_actions import DrillReceipt
 from resumatch_monitor.dispatch.links import SignedLinks
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.notify.wording import Links
+from resumatch_monitor.rules.drill.model import DrillRecord
+from resumatch_monitor.rules.drill.service import Drills, NoSuchDrillError
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.incidents import SqlIncidents
@@ -59,3 +62,29 @@ def find_webhook_secrets(alerting: AlertingConfig) -> list[str]:
     found += [each.webhook_secret for receiver in alerting.receivers for each in receiver.pagerduty]
     # An empty one would let anybody in.
     return [secret.get_secret_value() for secret in found if secret and secret.get_secret_value()]
+
+
+class DrillBook:
+    """The `DrillReceipts` of the links: the drills themselves."""
+
+    def __init__(self, drills: Drills) -> None:
+        self._drills = drills
+
+    async def find(self, drill_id: str) -> DrillReceipt | None:
+        """Return what is known of a drill; None if it is not there any more."""
+        try:
+            return _to_receipt(await self._drills.get(drill_id))
+        except NoSuchDrillError:
+            return None
+
+    async def confirm(self, drill_id: str, *, by: str) -> DrillReceipt | None:
+        """Note, durably, that somebody has heard of it; the first one counts."""
+        try:
+            return _to_receipt(await self._drills.acknowledge(drill_id, by=by))
+        except NoSuchDrillError:
+            return None
+
+
+def _to_receipt(record: DrillRecord) -> DrillReceipt:
+    by = record.report.get("acknowledged_by")
+    return DrillReceipt(record.alert, record.started_at, by if isinstance(by, str) else "")

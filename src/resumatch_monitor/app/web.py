@@ -33,7 +33,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.diagnosis import build_message_renderer
-from resumatch_monitor.app.handling import find_webhook_secrets
+from resumatch_monitor.app.handling import DrillBook, find_webhook_secrets
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
 from resumatch_monitor.app.web_prometheus import build_prometheus
@@ -99,6 +99,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 secrets=find_webhook_secrets(monitor.config.alerting),
                 incidents=monitor.handling.incidents,
                 handlings=monitor.handlings,
+                drills=DrillBook(monitor.drills),
                 clock=monitor.clock,
             )
         ),
@@ -207,6 +208,7 @@ def _build_pages(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 reader=monitor.handling.reader,
                 handlings=monitor.handlings,
                 silences=monitor.silences,
+                drills=DrillBook(monitor.drills),
                 clock=monitor.clock,
             ),
             stylesheets=bundle.stylesheets,

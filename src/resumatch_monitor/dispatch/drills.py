@@ -20,6 +20,8 @@ from resumatch_monitor.notify.notification import Notification, split_alerts
 from resumatch_monitor.notify.notifier import Integration, IntegrationId
 
 DRILL_LABEL = "drill"
+DRILL_PREFIX = "drill/"
+"""What the keys of a drill's groups begin with; the drill's id and a slash follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class DrillSender:
                 id=notification_id,
                 thread_id=notification_id,
                 receiver=receiver,
-                group_key=f"drill/{key}/{target.group_id.key}",
+                group_key=f"{DRILL_PREFIX}{key}/{target.group_id.key}",
                 group_labels=group_labels,
                 alerts=listed,
                 firing_count=firing_count,

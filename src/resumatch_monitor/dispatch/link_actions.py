@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, Alert
 from resumatch_monitor.dispatch.handled import HandledAlert, HandledReader
@@ -19,6 +20,32 @@ SILENCE = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
+class DrillReceipt:
+    """A drill that somebody heard of, or may have heard of.
+
+    Attributes:
+        alert: The name of what was tried.
+        confirmed_by: Who has said that they heard of it; empty if nobody has.
+    """
+
+    alert: str
+    started_at: datetime
+    confirmed_by: str = ""
+
+
+class DrillReceipts(Protocol):
+    """Keeps who has heard of drills."""
+
+    async def find(self, drill_id: str) -> DrillReceipt | None:
+        """Return what is known of a drill; None if it is not there any more."""
+        ...
+
+    async def confirm(self, drill_id: str, *, by: str) -> DrillReceipt | None:
+        """Note, durably, that somebody has heard of it; the first one counts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """What the page of a link shows.
 
@@ -28,6 +55,7 @@ class LinkView:
         is_over: The occurrence has ended: nothing is left to do.
         until: Until when the snooze or silence lasts, or would last.
         problem: Why it could not be done; empty if nothing is wrong.
+        drill: Of the link in a drill's message, the drill; then there is no occurrence.
     """
 
     link: Link
@@ -36,6 +64,7 @@ class LinkView:
     is_over: bool
     until: datetime
     problem: str = ""
+    drill: DrillReceipt | None = None
 
 
 class LinkActions:
@@ -48,12 +77,14 @@ class LinkActions:
         reader: HandledReader,
         handlings: Handlings,
         silences: Silences,
+        drills: DrillReceipts,
         clock: Clock,
     ) -> None:
         self._links = links
         self._reader = reader
         self._handlings = handlings
         self._silences = silences
+        self._drills = drills
         self._clock = clock
         self._do: dict[LinkAction, Callable[[Link, Alert], Awaitable[str]]] = {
             LinkAction.ACKNOWLEDGE: self._acknowledge,
@@ -68,7 +99,10 @@ class LinkActions:
             InvalidLinkError: If it was not made here.
             ExpiredLinkError: If it is too old.
         """
-        return await self._view(self._links.read(token))
+        link = self._links.read(token)
+        if link.action is LinkAction.CONFIRM_DRILL:
+            return self._show_drill(link, await self._drills.find(link.occurrence_id.fingerprint))
+        return await self._view(link)
 
     async def carry_out(self, token: str) -> LinkView:
         """Do what a link says, durably; once done, doing it again changes nothing.
@@ -78,11 +112,18 @@ class LinkActions:
             ExpiredLinkError: If it is too old.
         """
         link = self._links.read(token)
+        if link.action is LinkAction.CONFIRM_DRILL:
+            drill_id = link.occurrence_id.fingerprint
+            return self._show_drill(link, await self._drills.confirm(drill_id, by=_name(link)))
         before = await self._view(link)
         if before.handled is None or before.is_over or before.is_done:
             return before
         problem = await self._do[link.action](link, before.handled.record.alert)
         return await self._view(link, problem)
+
+    def _show_drill(self, link: Link, drill: DrillReceipt | None) -> LinkView:
+        is_done = drill is not None and bool(drill.confirmed_by)
+        return LinkView(link, None, is_done, is_over=False, until=self._clock.now(), drill=drill)
 
     async def _view(self, link: Link, problem: str = "") -> LinkView:
         handled = await self._reader.get(
@@ -106,6 +147,8 @@ class LinkActions:
                 silences = self._silences.silences_of(alert.labels)
                 is_done = bool(silences)
                 until = silences[0].ends_at if silences else now + SILENCE
+            case LinkAction.CONFIRM_DRILL:
+                pass
         return LinkView(link, handled, is_done, is_over, until, problem)
 
     async def _acknowledge(self, link: Link, _alert: Alert) -> str:

@@ -23,6 +23,7 @@ LONGEST_TOKEN = 1024
 
 _LONGEST_RECIPIENT = 254
 _SIGNATURE_BYTES = 16
+_DRILL_PATH = "/drills/"
 _PURPOSE = b"resumatch-monitor action link v1\n"
 
 
@@ -32,9 +33,15 @@ class LinkAction(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     SNOOZE = "snooze"
     SILENCE = "silence"
+    CONFIRM_DRILL = "confirm_drill"
 
 
-_LETTERS = {LinkAction.ACKNOWLEDGE: "a", LinkAction.SNOOZE: "z", LinkAction.SILENCE: "s"}
+_LETTERS = {
+    LinkAction.ACKNOWLEDGE: "a",
+    LinkAction.SNOOZE: "z",
+    LinkAction.SILENCE: "s",
+    LinkAction.CONFIRM_DRILL: "d",
+}
 _ACTIONS = {letter: action for action, letter in _LETTERS.items()}
 
 
@@ -43,6 +50,7 @@ class Link:
     """What a link says.
 
     Attributes:
+        occurrence_id: What it is about; of a drill the drill's id, and since when it fired.
         recipient: Whom it was sent to; the journal names them.
     """
 
@@ -115,10 +123,15 @@ class SignedLinks:
         key = self._find_key()
         if key is None or not self._links.base:
             return ActionUrls()
+        if alert.generator_path.startswith(_DRILL_PATH):
+            # Nothing is wrong, but whoever hears of a drill says so.
+            drill = OccurrenceId(alert.generator_path.removeprefix(_DRILL_PATH), alert.starts_at)
+            return ActionUrls(self._render(LinkAction.CONFIRM_DRILL, drill, recipient, key))
+        occurrence_id = OccurrenceId(alert.fingerprint, alert.starts_at)
         return ActionUrls(
-            acknowledge=self._render(LinkAction.ACKNOWLEDGE, alert, recipient, key),
-            snooze=self._render(LinkAction.SNOOZE, alert, recipient, key),
-            silence=self._render(LinkAction.SILENCE, alert, recipient, key),
+            acknowledge=self._render(LinkAction.ACKNOWLEDGE, occurrence_id, recipient, key),
+            snooze=self._render(LinkAction.SNOOZE, occurrence_id, recipient, key),
+            silence=self._render(LinkAction.SILENCE, occurrence_id, recipient, key),
         )
 
     def read(self, token: str) -> Link:
@@ -133,8 +146,9 @@ class SignedLinks:
             raise InvalidLinkError
         return read_link(token, key, self._clock.now())
 
-    def _render(self, action: LinkAction, alert: Alert, recipient: str, key: bytes) -> str:
-        occurrence_id = OccurrenceId(alert.fingerprint, alert.starts_at)
+    def _render(
+        self, action: LinkAction, occurrence_id: OccurrenceId, recipient: str, key: bytes
+    ) -> str:
         link = Link(action, occurrence_id, recipient, self._clock.now() + LIFETIME)
         return self._links.to(f"/act/{write_link(link, key)}")
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from resumatch_monitor.dispatch.handling_actions import Action, ActionKind
 from resumatch_monitor.dispatch.handlings import MOST_REQUESTS, Handlings, Request
+from resumatch_monitor.dispatch.link_actions import DrillReceipts
 from resumatch_monitor.dispatch.pagerduty_event import PagerDutyEvent
 from resumatch_monitor.kit.clock import Clock
 
@@ -32,6 +34,10 @@ class IncidentStore(Protocol):
 
     async def find_alerts(self, dedup_key: str, *, limit: int) -> list[str]:
         """Return the fingerprints of the alerts that were told under this key."""
+        ...
+
+    async def find_drill(self, dedup_key: str) -> str:
+        """Return the id of the drill that was told under this key; empty if it was none."""
         ...
 
 
@@ -61,11 +67,13 @@ class PagerDutyHook:
         secrets: Sequence[str],
         incidents: IncidentStore,
         handlings: Handlings,
+        drills: DrillReceipts,
         clock: Clock,
     ) -> None:
         self._secrets = [secret.encode() for secret in secrets]
         self._incidents = incidents
         self._handlings = handlings
+        self._drills = drills
         self._clock = clock
 
     @property
@@ -95,7 +103,7 @@ class PagerDutyHook:
             return HookAnswer(HookOutcome.UNKNOWN)
         fingerprints = await self._incidents.find_alerts(dedup_key, limit=MOST_REQUESTS)
         if not fingerprints:
-            return HookAnswer(HookOutcome.UNKNOWN)
+            return await self._confirm_drill(dedup_key, action, event)
         results = await self._handlings.act(
             [Request(each, action, event.actor, origin=dedup_key) for each in fingerprints],
             once=f"pagerduty {event.id}",
@@ -105,6 +113,18 @@ class PagerDutyHook:
         changed = sum(result.is_changed for result in results)
         logger.info("PagerDuty: %s changed %d alerts", event.type, changed)
         return HookAnswer(HookOutcome.APPLIED, changed)
+
+    async def _confirm_drill(
+        self, dedup_key: str, action: Action, event: PagerDutyEvent
+    ) -> HookAnswer:
+        """Note who has heard of a drill that had paged."""
+        drill_id = await self._incidents.find_drill(dedup_key)
+        if not drill_id:
+            return HookAnswer(HookOutcome.UNKNOWN)
+        if action.kind not in (ActionKind.ACKNOWLEDGE, ActionKind.RESOLVE):
+            return HookAnswer(HookOutcome.IGNORED)
+        await self._drills.confirm(drill_id, by=event.actor.name)
+        return HookAnswer(HookOutcome.APPLIED)
 
     async def _find_key(self, event: PagerDutyEvent) -> str:
         if event.dedup_key:

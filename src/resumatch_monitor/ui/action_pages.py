@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
-from resumatch_monitor.dispatch.link_actions import LinkActions, LinkView
+from resumatch_monitor.dispatch.link_actions import DrillReceipt, LinkActions, LinkView
 from resumatch_monitor.dispatch.links import ExpiredLinkError, InvalidLinkError, LinkAction
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.ui.pages import find_theme
@@ -87,11 +87,13 @@ class _ActionPages:
                 "Nothing was changed",
                 f"The monitor cannot store anything at the moment: {error}. Try again in a while.",
             )
+        if view.drill is not None:
+            return self._render_drill(request, view.link.recipient, view.drill)
         if view.handled is None:
             return self._render_problem(
                 request,
                 HTTPStatus.NOT_FOUND,
-                "This alert is long over",
+                "This is long over",
                 "The monitor does not keep it any more.",
             )
         return self._render(request, view)
@@ -118,6 +120,18 @@ class _ActionPages:
             since=_format(alert.starts_at),
             assignee=handling.assignee if handling is not None else "",
             recipient=view.link.recipient,
+        )
+
+    def _render_drill(self, request: Request, recipient: str, drill: DrillReceipt) -> Response:
+        by = drill.confirmed_by.removeprefix("link: ")
+        return self._render_page(
+            request,
+            "action_drill.html",
+            HTTPStatus.OK,
+            alert=drill.alert,
+            started=_format(drill.started_at),
+            confirmed=f"{by} has heard of it. Nothing else is to be done." if by else "",
+            recipient=recipient,
         )
 
     def _render_problem(self, request: Request, status: int, title: str, text: str) -> Response:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from resumatch_monitor.dispatch.drills import DRILL_PREFIX
 from resumatch_monitor.notify.notification import build_dedup_key
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.alerting import PAGERDUTY_INCIDENTS
@@ -17,6 +18,7 @@ from resumatch_monitor.storage.sql.tables.dispatch import (
 
 _MOST_NOTIFICATIONS = 5_000
 """Notifications that are looked through, newest first, for one whose group is over."""
+_MOST_DRILLS = 500
 _FINGERPRINT_LENGTH = 16
 
 
@@ -51,6 +53,20 @@ class SqlIncidents:
                 or _find_mentioned(connection, dedup_key, limit)
             )
         )
+
+    async def find_drill(self, dedup_key: str) -> str:
+        """Return the id of the drill that was told under this key; empty if it was none."""
+        query = (
+            select(NOTIFICATIONS.c.receiver, NOTIFICATIONS.c.group_key)
+            .where(NOTIFICATIONS.c.group_key.startswith(DRILL_PREFIX, autoescape=True))
+            .order_by(NOTIFICATIONS.c.created_at.desc())
+            .limit(_MOST_DRILLS)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        for receiver, group_key in rows:
+            if build_dedup_key(receiver, group_key, is_drill=True) == dedup_key:
+                return group_key.removeprefix(DRILL_PREFIX).partition("/")[0]
+        return ""
 
     async def prune(self, before: datetime, *, limit: int) -> int:
         """Delete at most `limit` incidents that were last heard of before then; return how many."""
