@@ -235,3 +235,19 @@ def test_a_template_that_loops_ends_soon() -> None:
 
     with pytest.raises(TemplateError, match="more than 20000 steps"):
         expand_template(looped, DATA)
+
+
+_PIECES = (
+    *("{{ ", " }}", " | ", " (", ") ", " . ", " $x ", " := ", " = ", " 1 ", ' "x" ', " $labels "),
+    *("if", "else", "end", "range", "with", "break", "continue", "define", "template", "block"),
+    *(" tmpl ", " toTime ", " now ", " args ", " slice ", " print ", ".Format", ".Unix", "$value"),
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=30).map("".join))
+def test_no_order_of_its_words_makes_it_crash(text: str) -> None:
+    try:
+        expanded = expand_template(text, DATA)
+    except (TemplateError, QueryNeededError):
+        return
+    assert isinstance(expanded, str)

@@ -17,7 +17,7 @@ from resumatch_monitor.kit.clock import (
     isoformat_or_none,
     to_milliseconds,
 )
-from resumatch_monitor.rules.drill.model import DrillRecord
+from resumatch_monitor.rules.drill.model import DrillRecord, Target
 from resumatch_monitor.rules.drill.service import (
     Drills,
     DrillsBusyError,
@@ -78,14 +78,14 @@ def build_router(*, drills: Drills, store: DrillStore, guard: Guard) -> APIRoute
         latest = await store.latest()
         items = [
             {
-                "alert": target.rule.name,
-                "group": target.group.name,
-                "file": target.group.file,
-                "last": (record := latest.get(target.rule.name)) and render_drill(record),
+                "alert": name,
+                "group": target.group.name if isinstance(target, Target) else None,
+                "file": target.group.file if isinstance(target, Target) else None,
+                "last": (record := latest.get(name)) and render_drill(record),
             }
-            for target in drills.list_targets()
+            for name, target in drills.list_targets()
         ]
-        names = {target.rule.name for target in drills.list_targets()}
+        names = {name for name, _ in drills.list_targets()}
         passed = {name for name in names if name in latest and latest[name].is_passed}
         return {
             "items": items,

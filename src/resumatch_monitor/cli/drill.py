@@ -100,6 +100,7 @@ def render(drill: dict[str, Any]) -> str:
             words = f": {each['words']}" if each["words"] else ""
             lines.append(f"  delivered after {seconds:.2f} s: {where}{words}")
     lines += [f"  spared: {each}" for route in report.get("routes", []) for each in route["spared"]]
+    lines += [f"  listed in a digest: {each}" for each in report.get("digests", [])]
     muted = report.get("would_be_muted")
     if muted:
         lines.append(f"  would be held back now: {muted['text']}")

@@ -94,7 +94,7 @@ class DrillSender:
         """Say that what was sent is over, to integrations that want to hear of that."""
         ended: list[SentDrill] = []
         for each in sent:
-            if each.notification is None:
+            if each.notification is None or each.notification.alerts[0].is_event:
                 continue
             alerts = [
                 replace(alert, ends_at=max(ends_at, alert.starts_at))

@@ -24,7 +24,7 @@ from resumatch_monitor.notify.notifier import (
     IntegrationId,
     NotifyError,
 )
-from resumatch_monitor.rules.drill.model import DrillRecord, Target
+from resumatch_monitor.rules.drill.model import DirectTarget, DrillRecord, Target
 from resumatch_monitor.rules.drill.run import ShadowRunner
 from resumatch_monitor.rules.drill.service import Drills, DrillsBusyError, UnknownAlertError
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
@@ -53,6 +53,7 @@ class Ground:
         self.hook = Recorder()
         self.mute: Mute | None = None
         self.integrations = [Integration(HOOK, self.hook)]
+        self.direct: list[DirectTarget] = []
         self.rules = [make_rule("Down", expr="up == 0", hold_seconds=60)]
         self._alerts = SqlAlerts(database)
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,6 +74,7 @@ class Ground:
                 subquery_step=timedelta(minutes=1),
             ),
             list_targets=self._list_targets,
+            direct=self.direct,
             sender=DrillSender(
                 store=self._alerts,
                 route=build_route(AlertingConfig()),
@@ -184,6 +186,27 @@ async def test_says_what_would_hold_it_back(ground: Ground) -> None:
 
     assert report["would_be_muted"]["text"] == "silenced by ada until noon"
     assert report["is_passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("is_event", "kinds"), [(True, ["firing"]), (False, ["firing", "resolved"])]
+)
+async def test_the_way_of_an_alert_of_the_monitors_own(
+    ground: Ground, is_event: bool, kinds: list[str]
+) -> None:
+    ground.direct = [
+        DirectTarget("NewIssue", "warning", "Something new", is_event=is_event),
+        DirectTarget("Down", "warning", "there is a rule of that name"),
+    ]
+
+    report = await ground.drill("NewIssue")
+    async with asyncio.timeout(30):
+        while len(ground.hook.sent) < len(kinds):
+            await ground.clock.sleep(0.01)
+
+    assert (report["is_passed"], report["method"], report["rule"]) == (True, "direct", None)
+    assert [each.kind.value for each in ground.hook.sent] == kinds
+    assert (await ground.store.latest())["NewIssue"].is_passed
 
 
 async def test_all_rules_one_after_the_other_and_no_other_drill_meanwhile(ground: Ground) -> None:

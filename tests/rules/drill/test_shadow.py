@@ -103,6 +103,8 @@ async def test_every_shipped_rule_fires_on_data_that_is_made_up(
         "-x < -5",
         "2 ^ x > 100",
         "x > bool 5 == 1",
+        "x > 5 and on () hour() >= 0",
+        'count_values("version", build_info) > 0',
         "x",
         "topk(3, x) > 5",
         "sum(increase(a[1h])) < 0.1 * sum(increase(a[1w] offset 1h)) / 168",
@@ -116,7 +118,10 @@ async def test_solves_expressions_of_many_kinds(clock: FakeClock, expr: str) -> 
     assert len(firing.alerts) >= 1
 
 
-@pytest.mark.parametrize("expr", ["stddev(x) > 5", "x % 7 == 3 and y == 1 and z ^ w > 3 and w < 0"])
+@pytest.mark.parametrize(
+    "expr",
+    ["-x ^ 2", "count(x) > 1e6", "stddev(x) > 5", "x % 7 == 3 and y == 1 and z ^ w > 3 and w < 0"],
+)
 async def test_what_cannot_be_solved_is_replaced_and_said_to_be(
     clock: FakeClock, expr: str
 ) -> None:

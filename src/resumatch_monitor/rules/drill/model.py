@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.alerts.alert import Alert, AlertSource
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.model import AlertingRule, RuleGroup
 
@@ -17,6 +17,23 @@ class Target:
 
     group: RuleGroup
     rule: AlertingRule
+
+
+@dataclass(frozen=True, slots=True)
+class DirectTarget:
+    """An alert that the monitor raises by itself, and no rule.
+
+    Attributes:
+        labels: Beside its name and severity.
+        is_event: It is told once and never resolved.
+    """
+
+    name: str
+    severity: str
+    summary: str
+    labels: tuple[tuple[str, str], ...] = ()
+    source: AlertSource = AlertSource.MONITOR
+    is_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)

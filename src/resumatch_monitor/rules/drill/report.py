@@ -8,7 +8,7 @@ from resumatch_monitor.dispatch.drills import SentDrill
 from resumatch_monitor.dispatch.muting import Mute
 from resumatch_monitor.dispatch.reading import DeliveryRecord, DeliveryStatus
 from resumatch_monitor.kit.clock import isoformat_or_none
-from resumatch_monitor.rules.drill.model import Firing, Target
+from resumatch_monitor.rules.drill.model import DirectTarget, Firing, Target
 
 _DONE = frozenset({DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.SUPERSEDED})
 
@@ -18,11 +18,27 @@ def is_settled(deliveries: Sequence[DeliveryRecord]) -> bool:
     return all(each.status in _DONE for each in deliveries)
 
 
-def describe_firing(target: Target, firing: Firing, *, is_real_time: bool) -> dict[str, Any]:
-    """Return how the rule came to fire."""
-    rule, group = target.rule, target.group
+def describe_firing(
+    target: Target | DirectTarget, firing: Firing, *, is_real_time: bool
+) -> dict[str, Any]:
+    """Return how the alert came to fire."""
     alert = firing.alerts[0] if firing.alerts else None
+    common = {
+        "series": [{"labels": dict(each.labels), "text": each.text} for each in firing.series],
+        "clock": "real" if is_real_time else "shadow",
+        "evaluations": firing.evaluations,
+        "fired_after_seconds": None
+        if firing.fired_after is None
+        else firing.fired_after.total_seconds(),
+        "alert": None if alert is None else _describe_alert(alert),
+        "problems": [firing.problem] if firing.problem else [],
+    }
+    if isinstance(target, DirectTarget):
+        text = "The condition lies in the monitor itself: only the way to people was tried."
+        return {"rule": None, "method": "direct", "method_text": text, **common}
+    rule, group = target.rule, target.group
     return {
+        **common,
         "rule": {
             "group": group.name,
             "file": group.file,
@@ -38,14 +54,6 @@ def describe_firing(target: Target, firing: Firing, *, is_real_time: bool) -> di
             if firing.is_replaced
             else "The expression is the real one; the series that it reads were made up."
         ),
-        "series": [{"labels": dict(each.labels), "text": each.text} for each in firing.series],
-        "clock": "real" if is_real_time else "shadow",
-        "evaluations": firing.evaluations,
-        "fired_after_seconds": None
-        if firing.fired_after is None
-        else firing.fired_after.total_seconds(),
-        "alert": None if alert is None else _describe_alert(alert),
-        "problems": [firing.problem] if firing.problem else [],
     }
 
 
@@ -80,9 +88,14 @@ def describe_way(
     }
 
 
-def find_problems(sent: Sequence[SentDrill], deliveries: Sequence[DeliveryRecord]) -> list[str]:
-    """Return why people would not have heard of a real alert in time."""
+def find_problems(
+    sent: Sequence[SentDrill], deliveries: Sequence[DeliveryRecord], digests: Sequence[str]
+) -> list[str]:
+    """Return why people would not have heard of a real alert as they want to."""
     problems: list[str] = []
+    if not sent and digests:
+        # It is not told at once on purpose.
+        return problems
     if not any(each.told or each.spared for each in sent):
         problems.append("No channel is configured for it: nobody would hear of it at once.")
     elif not deliveries:

@@ -12,7 +12,7 @@ from resumatch_monitor.dispatch.muting import Mute
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
 from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.kit.ids import Ids
-from resumatch_monitor.rules.drill.model import DRILL_LABEL, DrillRecord, Target
+from resumatch_monitor.rules.drill.model import DRILL_LABEL, DirectTarget, DrillRecord, Target
 from resumatch_monitor.rules.drill.report import (
     describe_firing,
     describe_way,
@@ -21,6 +21,7 @@ from resumatch_monitor.rules.drill.report import (
 )
 from resumatch_monitor.rules.drill.run import ShadowRunner
 from resumatch_monitor.rules.drill.store import DrillStore
+from resumatch_monitor.rules.drill.targets import fire_directly
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class NoSuchDrillError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Job:
     record: DrillRecord
-    target: Target
+    target: Target | DirectTarget
     pages: bool
     is_real_time: bool
 
@@ -59,6 +60,7 @@ class Drills:
         *,
         shadow: ShadowRunner,
         list_targets: Callable[[], Sequence[Target]],
+        direct: Sequence[DirectTarget] = (),
         sender: DrillSender,
         deliveries: DeliveryReader,
         store: DrillStore,
@@ -68,6 +70,7 @@ class Drills:
     ) -> None:
         self._shadow = shadow
         self._list_targets = list_targets
+        self._direct = tuple(direct)
         self._sender = sender
         self._deliveries = deliveries
         self._store = store
@@ -79,9 +82,14 @@ class Drills:
         # Held while a record is read and written back.
         self._lock = asyncio.Lock()
 
-    def list_targets(self) -> Sequence[Target]:
-        """Return the rules that can be tried."""
-        return self._list_targets()
+    def list_targets(self) -> list[tuple[str, Target | DirectTarget]]:
+        """Return the alerts that can be tried, by name: those of rules, then the monitor's own."""
+        rules = self._list_targets()
+        names = {each.rule.name for each in rules}
+        found: list[tuple[str, Target | DirectTarget]] = [(each.rule.name, each) for each in rules]
+        # A rule of the same name proves more.
+        found += [(each.name, each) for each in self._direct if each.name not in names]
+        return found
 
     async def start(
         self, alert: str, *, by: str, pages: bool = False, is_real_time: bool = False
@@ -98,7 +106,7 @@ class Drills:
             UnknownAlertError: If there is no such rule.
             DrillsBusyError: If others are under way.
         """
-        targets = [each for each in self._list_targets() if alert in (ALL, each.rule.name)]
+        targets = [(name, each) for name, each in self.list_targets() if alert in (ALL, name)]
         if not targets:
             raise UnknownAlertError(alert)
         if self._jobs:
@@ -106,12 +114,12 @@ class Drills:
         now = self._clock.now()
         self._jobs = [
             _Job(
-                DrillRecord(self._ids.uuid(), each.rule.name, now, None, by, None),
+                DrillRecord(self._ids.uuid(), name, now, None, by, None),
                 each,
                 pages,
                 is_real_time,
             )
-            for each in targets[:_MOST_AT_ONCE]
+            for name, each in targets[:_MOST_AT_ONCE]
         ]
         records = [job.record for job in self._jobs]
         try:
@@ -178,7 +186,10 @@ class Drills:
         return record
 
     async def _carry_out(self, job: _Job) -> None:
-        firing = await self._shadow.fire(job.target, is_real_time=job.is_real_time)
+        if isinstance(job.target, DirectTarget):
+            firing = fire_directly(job.target, self._clock.now())
+        else:
+            firing = await self._shadow.fire(job.target, is_real_time=job.is_real_time)
         report = describe_firing(job.target, firing, is_real_time=job.is_real_time)
         if not firing.alerts:
             await self._finish(job.record, report, passed=False)
@@ -190,10 +201,9 @@ class Drills:
         mute = self._mute_of(real, self._clock.now())
         sent = await self._sender.send(job.record.id, alerts, pages=job.pages)
         deliveries = await self._wait(alerts[0].fingerprint, sent)
-        report |= describe_way(
-            sent, deliveries, mute=mute, digests=self._sender.digests_of(alerts[0])
-        )
-        problems = find_problems(sent, deliveries)
+        digests = self._sender.digests_of(alerts[0])
+        report |= describe_way(sent, deliveries, mute=mute, digests=digests)
+        problems = find_problems(sent, deliveries, digests)
         report["problems"] = problems
         await self._sender.resolve(sent, self._clock.now())
         await self._finish(job.record, report, passed=not problems)

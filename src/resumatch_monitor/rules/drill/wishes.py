@@ -51,6 +51,7 @@ _INVERSES: dict[str, Callable[[float], float]] = {
     "deg": lambda y: math.radians(y),
     "rad": lambda y: math.degrees(y),
 }
+_MOST_COUNTED = 200
 _WHOLE = 100.0
 """What stands below in a fraction, so that there is something to divide by."""
 
@@ -104,6 +105,11 @@ class Solver:
         Raises:
             UnsolvableError: If that is not known.
         """
+        if not find_selectors(node):
+            # The hour of the day, for instance: it holds by now, or data does not help.
+            if self.evaluate(node) is None:
+                raise UnsolvableError
+            return []
         match node:
             case ast.Binary("and", lhs, rhs):
                 return [*self.hold(lhs), *self.hold(rhs)]
@@ -145,7 +151,7 @@ class Solver:
             return self.reach(node.expr, target)
         if node.operator == "group":
             return self.reach(node.expr, 1.0)
-        if node.operator == "count" and 1 <= target <= 1000:
+        if node.operator in ("count", "count_values") and 1 <= target <= _MOST_COUNTED:
             wishes = self.hold(node.expr)
             return [_times(wish, math.ceil(target)) for wish in wishes]
         raise UnsolvableError
@@ -327,7 +333,7 @@ def _solve_left(operator: str, right: float, target: float) -> float:
                 return target / right
             case "/":
                 return target * right
-            case "^":
+            case "^" if target >= 0:
                 return target ** (1 / right)
             case "%":
                 return target
