@@ -69,6 +69,20 @@ def test_what_has_resolved_inhibits_nothing() -> None:
     assert inhibition.find(WARNING, START) is None
 
 
+def test_the_reason_stays_the_same_while_it_fires() -> None:
+    rule = {"source_matchers": ['alertname="A"'], "target_matchers": ['alertname="B"']}
+    first, second = make_alert("A", instance="1"), make_alert("A", instance="2")
+    inhibition, firing = inhibit(rule, first, second)
+
+    changed = make_alert("A", instance="1", value=2.0)
+    firing.update([make_occurrence(changed)])
+
+    mute = inhibition.find(make_alert("B"), START)
+    assert mute is not None
+    assert mute.by == first.fingerprint
+    assert firing.get(first.fingerprint) is changed
+
+
 def test_alerts_on_both_sides_inhibit_only_those_on_one() -> None:
     rule = {"source_matchers": ['alertname=~"A|B"'], "target_matchers": ['alertname=~"B|C"']}
     a, b, c = make_alert("A"), make_alert("B"), make_alert("C")

@@ -14,15 +14,15 @@ class FiringWatcher(Protocol):
     """Hears of every change, and keeps an index of its own."""
 
     def add(self, alert: Alert) -> None:
-        """Hear that `alert` fires; what it replaces was removed before."""
+        """Hear that `alert` fires, or that it fires on with another text or value."""
         ...
 
     def remove(self, alert: Alert, *, ended_at: datetime | None) -> None:
-        """Hear that `alert` does not fire any more, or fires in another form.
+        """Hear that `alert` does not fire any more.
 
         Args:
             alert: As it was added.
-            ended_at: When it ended; None if it did not.
+            ended_at: When it ended; None if all are forgotten before they are loaded anew.
         """
         ...
 
@@ -58,9 +58,11 @@ class FiringAlerts:
         for occurrence in occurrences:
             if occurrence.alert.is_event:
                 continue
-            self._remove(occurrence.alert.fingerprint, ended_at=occurrence.alert.ends_at)
             if occurrence.is_firing:
+                # In its old place: what it holds back names the one that came first.
                 self._add(occurrence.alert)
+            else:
+                self._remove(occurrence.alert.fingerprint, ended_at=occurrence.alert.ends_at)
 
     def clear(self) -> None:
         """Forget all of them, before they are loaded anew."""
