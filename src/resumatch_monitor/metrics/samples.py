@@ -191,7 +191,8 @@ class Rejection:
 
     Attributes:
         reason: `conflict` (the series has another value at that time), `too_old` (before the
-            retention) or `too_new` (too far in the future).
+            retention), `too_new` (too far in the future) or `series_limit` (a new series where no
+            more are allowed).
     """
 
     labels: Labels
@@ -221,4 +222,7 @@ _REASONS = {
     "conflict": "the series already has another value at that time",
     "too_old": "the sample is older than the retention",
     "too_new": "the sample is too far in the future",
+    "series_limit": (
+        "it would be a series more than metrics.max_series; does a label have too many values?"
+    ),
 }

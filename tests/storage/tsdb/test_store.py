@@ -292,6 +292,28 @@ async def test_more_series_than_allowed_are_refused(tmp_path: Path) -> None:
     store.close()
 
 
+async def test_of_pushed_samples_only_those_of_series_beyond_the_limit_are_refused(
+    tmp_path: Path,
+) -> None:
+    store = open_store(tmp_path, max_series=2)
+    await store.append_samples([(A, *arrays({NOW_MS: 1.0}))])
+
+    with pytest.raises(SamplesRejectedError, match="max_series") as caught:
+        await store.append_samples(
+            [
+                (B, *arrays({NOW_MS: 2.0})),
+                (C, *arrays({NOW_MS: 3.0, NOW_MS + 1: 4.0})),
+                (A, *arrays({NOW_MS + 1: 5.0})),
+                (B, *arrays({NOW_MS + 1: 6.0})),
+            ]
+        )
+
+    assert caught.value.count == 2
+    assert {each.labels for each in caught.value.rejections} == {C}
+    assert {labels: len(found) for labels, found in read_all(store).items()} == {A: 2, B: 2}
+    store.close()
+
+
 async def test_a_query_over_too_many_samples_is_refused(tmp_path: Path) -> None:
     store = open_store(tmp_path, select_max_samples=5)
     for step in range(3):

@@ -294,8 +294,8 @@ class Appender:
             be compared with.
         """
         batch, rejections = item.batch, Rejections()
-        ids = self._resolve(batch.labels)
-        pushed = put_in_order(batch, ids, rejections)
+        pushed = put_in_order(batch, self._resolve_some(batch.labels), rejections)
+        pushed = _without_strangers(batch.labels, pushed, rejections)
         pushed = self._within_time(batch.labels, pushed, rejections)
         head = self._state.head
         is_old = pushed.times <= head.last_seen(pushed.ids)
@@ -361,6 +361,28 @@ class Appender:
                 )
         return index.resolve(labels)
 
+    def _resolve_some(self, labels: Sequence[Labels]) -> IdArray:
+        """Return ids, (S,): of new series beyond the limit negative ones, each its own.
+
+        A sender repeats what is refused as a whole: it would be held up for ever by one label whose
+        values never end, and with it all the series that are there already.
+        """
+        index = self._state.index
+        room = self._limits.max_series - len(index)
+        if room >= len(labels):
+            return index.resolve(labels)
+        taken: list[int] = []
+        new: set[Labels] = set()
+        for position, each in enumerate(labels):
+            if each not in new and index.find(each) is None:
+                if len(new) >= room:
+                    continue
+                new.add(each)
+            taken.append(position)
+        ids = -1 - np.arange(len(labels), dtype=np.int32)
+        ids[taken] = index.resolve([labels[position] for position in taken])
+        return ids
+
     def _commit(self, group: _Group) -> None:
         started = perf_counter()
         try:
@@ -387,6 +409,17 @@ class Appender:
         self._telemetry.refused_writes.inc(len(group.outcomes))
         for future, _ in group.outcomes:
             future.set_exception(_to_full(error))
+
+
+def _without_strangers(
+    labels: Sequence[Labels], pushed: PushedSeries, rejections: Rejections
+) -> PushedSeries:
+    """Leave out the series that have no id and get none."""
+    is_stranger = pushed.ids < 0
+    if not is_stranger.any():
+        return pushed
+    rejections.add_each(labels, pushed.keep(is_stranger), "series_limit")
+    return pushed.keep(~is_stranger)
 
 
 def _to_full(error: OSError) -> StoreFullError:

@@ -68,7 +68,7 @@ class StoreTelemetry:
         self.open_seconds = Gauge(
             prefix + "open_duration_seconds", "How long opening took.", registry=registry
         )
-        for reason in ("conflict", "too_old", "too_new"):
+        for reason in ("conflict", "too_old", "too_new", "series_limit"):
             self.rejected.labels(reason)
         for kind in ("wal", "block", "chunk"):
             self.corruptions.labels(kind)
