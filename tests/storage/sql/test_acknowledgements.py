@@ -169,3 +169,32 @@ async def test_another_occurrence_is_another_incident(scene: Scene, clock: FakeC
 
     # Nobody was paged yet.
     assert await scene.acknowledged() == []
+
+
+async def test_who_was_told_by_an_escalation_hears_of_it(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    config = {
+        "receivers": [{"name": "chat"}, {"name": "pager"}],
+        "route": {"receiver": "chat", "group_wait": "0s", "escalation": "unheard"},
+        "escalations": [{"name": "unheard", "steps": [{"after": "15m", "receiver": "pager"}]}],
+    }
+    integrations = [
+        make_integration(receiver="chat", kind="webhook"),
+        make_integration(receiver="pager", kind="pagerduty"),
+    ]
+    dispatcher = make_dispatcher(database, clock, ids, config=config, integrations=integrations)
+    await dispatcher.load()
+    composer = AcknowledgementComposer(integrations, ids=ids)
+    handlings = Handlings(store=SqlHandlings(database, composer), clock=clock)
+    scene = Scene(dispatcher, handlings, SqlOutbox(database))
+    await scene.fire(ONE)
+    for _ in range(16):
+        await clock.advance(60)
+        await dispatcher.flush_due()
+
+    await scene.do(ONE)
+
+    paged = [each for each in await scene.outbox.list_deliveries(limit=9) if each.kind == "firing"]
+    assert {each.receiver for each in paged} == {"chat", "pager"}
+    assert [each.receiver for each in await scene.acknowledged()] == ["pager"]
