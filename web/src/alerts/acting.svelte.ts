@@ -1,6 +1,6 @@
 /** What people do about alerts: one at once, or many with a result for each. */
 import { change } from '../api/client';
-import type { Action, ActionName, ActionResult, AlertState, BulkResult, Iso, Outcome } from '../api/types';
+import type { Action, ActionName, ActionResult, AlertState, BulkResult, Handling, Iso, Outcome } from '../api/types';
 import { app, messageOf, say } from '../lib/app.svelte';
 import { plural } from '../lib/format';
 
@@ -10,6 +10,7 @@ export interface Subject {
   labels: Record<string, string>;
   starts_at: Iso;
   state?: AlertState;
+  handling?: Handling | null;
 }
 
 /** Actions that need more than a click. */

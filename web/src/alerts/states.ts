@@ -58,3 +58,11 @@ export function momentOf(at: string, now: number): string {
   if (day === today) return timeOf(at);
   return day === tomorrow ? `tomorrow ${timeOf(at)}` : dayAndTime(at);
 }
+
+const UNTIL = /\s*until (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}) UTC/;
+
+/** A sentence of the server's without the end that it names, where that is shown beside it. */
+export const withoutUntil = (text: string): string => text.replace(UNTIL, '');
+
+/** A sentence of the server's with the end that it names in the reader's own time. */
+export const inOwnTime = (text: string, now: number): string => text.replace(UNTIL, (_, day: string, time: string) => ` until ${momentOf(`${day}T${time}:00Z`, now)}`).trimStart();

@@ -1,6 +1,7 @@
 /** The steps of an alert's timeline in words. */
 import type { Notification, TimelineStep } from '../api/types';
 import { plural } from '../lib/format';
+import { inOwnTime } from './states';
 
 export const CHANNELS: Record<string, string> = { email: 'e-mail', slack: 'Slack', webhook: 'webhook', pagerduty: 'PagerDuty', apprise: 'Apprise' };
 
@@ -36,12 +37,12 @@ const WORDS: Record<string, [icon: string, text: string, tone: string]> = {
 /** Texts that go on with the sentence; the others are what somebody said. */
 const GOES_ON = new Set(['assigned', 'snoozed', 'judged']);
 
-export function tell(step: TimelineStep, notification: Notification | undefined): Told {
+export function tell(step: TimelineStep, notification: Notification | undefined, now: number): Told {
   if (step.action === 'notified') return tellNotification(step, notification);
   const [icon, words, tone] = WORDS[step.action] ?? ['info', step.action, ''];
   const goesOn = GOES_ON.has(step.action);
   // "until 14:00 UTC: why" goes on, and then quotes.
-  const [head, ...rest] = goesOn ? splitReason(step.action, step.text ?? '') : ['', step.text ?? ''];
+  const [head, ...rest] = goesOn ? splitReason(step.action, inOwnTime(step.text ?? '', now)) : ['', step.text ?? ''];
   return { icon, tone, actor: step.actor ?? '', text: head ? `${words} ${head}` : words, quote: rest.join(''), via: WAYS[step.via ?? ''] ?? '', delivery: null, error: '' };
 }
 
