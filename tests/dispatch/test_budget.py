@@ -212,3 +212,44 @@ async def test_incidents_elsewhere_hear_of_each_end_whatever_the_limit(
 
     kinds = [[each.kind.value for each in recorder.sent] for recorder in (pager, mail)]
     assert kinds == [["firing"] * 3 + ["resolved"] * 3, ["firing"] * 3 + ["notice"]]
+
+
+@pytest.mark.anyio
+async def test_what_is_escalated_beyond_the_limit_pages_at_once(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    config = {
+        **CONFIG,
+        "receivers": [{"name": "default"}],
+        "escalations": [{"name": "up", "steps": [{"after": "15m"}]}],
+        "route": {"group_by": ["..."], "escalation": "up"},
+    }
+    world = World(database, clock, ids, config=config)
+    await world.restart()
+    await world.put(*(make_alert(severity="warning", instance=str(n)) for n in range(3)))
+    await world.wait(16 * 60, step=15)
+
+    *_, summary = await notifications(database)
+    assert summary.notice is not None
+    assert (summary.created_at - START) == timedelta(minutes=15, seconds=15)
+    assert (summary.severity, summary.firing_count) == ("critical", 3)
+    assert summary.notice.text.endswith("escalated: nobody has acknowledged it.")
+
+
+@pytest.mark.anyio
+async def test_a_restart_begins_no_new_hour(
+    database: Database, clock: FakeClock, ids: SequentialIds
+) -> None:
+    world = World(database, clock, ids, config=CONFIG)
+    await world.restart()
+    await world.put(*(make_alert(severity="warning", instance=str(n)) for n in range(3)))
+    await world.wait(60)
+    await world.restart()
+    await world.put(make_alert(severity="warning", instance="later", starts_at=clock.now()))
+    await world.wait(1800, step=60)
+
+    assert len(await notifications(database)) == 3
+    await world.wait(1800, step=60)
+    assert [each.labels["instance"] for each in (await notifications(database))[3].alerts] == [
+        "later"
+    ]

@@ -74,7 +74,7 @@ class Allotter:
         allotment = Allotment()
         own: list[Speech] = []
         for receiver, wishing in by_receiver.items():
-            wishes = [Wish(each.group.id, _is_urgent(each.decision)) for each in wishing]
+            wishes = [Wish(each.group.id, _is_urgent(each)) for each in wishing]
             division = self._budget.divide(receiver, wishes, now)
             own.extend(wishing[i] for i in division.sent)
             if division.summarised:
@@ -119,6 +119,7 @@ class Allotter:
             [each.decision for each in speeches],
             limit=self._budget.limit,
             until=division.capped_until,
+            is_escalated=any(_is_escalated(each) for each in speeches),
         )
         announcement = self._composer.summarise(
             notice,
@@ -134,12 +135,23 @@ class Allotter:
         return [each for each in speech.flush.deliveries if each.integration in self._keepers]
 
 
-def _is_urgent(decision: Decision) -> bool:
+def _is_urgent(speech: Speech) -> bool:
+    decision = speech.decision
     if decision.reason not in (Reason.NEWS, Reason.RESOLVED):
         return False
     fresh = set(decision.fresh)
-    return any(
+    return _is_escalated(speech) or any(
         each.alert.severity == "critical"
         and (each.alert.ends_at is not None or member_key(each) in fresh)
         for each in decision.told
+    )
+
+
+def _is_escalated(speech: Speech) -> bool:
+    """Tell whether it comes to people because nobody acknowledged it."""
+    notification = speech.flush.notification
+    return (
+        speech.decision.reason is Reason.NEWS
+        and notification is not None
+        and bool(notification.escalation)
     )

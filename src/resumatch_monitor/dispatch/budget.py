@@ -21,7 +21,7 @@ class Wish:
     """A message that a group wants to send.
 
     Attributes:
-        is_urgent: A critical alert has begun or ended.
+        is_urgent: A critical alert has begun or ended, or something was escalated.
     """
 
     group_id: GroupId

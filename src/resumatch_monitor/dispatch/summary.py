@@ -11,13 +11,20 @@ _MOST_LINES = 50
 _LONGEST_LINE = 300
 
 
-def summarise(decisions: Sequence[Decision], *, limit: int, until: datetime | None) -> Notice:
+def summarise(
+    decisions: Sequence[Decision],
+    *,
+    limit: int,
+    until: datetime | None,
+    is_escalated: bool = False,
+) -> Notice:
     """Put what some groups have to say into one notice.
 
     Args:
         decisions: What they have to say, at least one of them something.
         limit: How many messages the receiver gets in an hour.
         until: Until when there are only summaries; None if that is over.
+        is_escalated: Whether some of it comes because nobody acknowledged it: it has to page.
     """
     told = sorted((each for decision in decisions for each in decision.told), key=gravity)
     firing = [each.alert for each in told if each.alert.ends_at is None]
@@ -35,6 +42,9 @@ def summarise(decisions: Sequence[Decision], *, limit: int, until: datetime | No
             f"{why} Until {until:%H:%M} UTC there are only summaries: of critical alerts every 5"
             " minutes at most, of everything else then."
         )
+    if is_escalated:
+        text += " Some of it was escalated: nobody has acknowledged it."
+    severity = firing[0].severity if firing else "info"
     sections = [
         NoticeSection(title, _list(alerts))
         for title, alerts in (("Firing", firing), ("Resolved", ended))
@@ -44,7 +54,7 @@ def summarise(decisions: Sequence[Decision], *, limit: int, until: datetime | No
         title=f"{len(decisions)} messages in one: {', '.join(counts)}",
         text=text,
         sections=tuple(sections),
-        severity=firing[0].severity if firing else "info",
+        severity="critical" if is_escalated else severity,
         path="/alerts",
     )
 
