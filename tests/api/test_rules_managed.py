@@ -58,6 +58,7 @@ async def test_makes_shows_changes_and_deletes_a_rule(
         "version": 1,
         "updated_at": document["updated_at"],
         "updated_by": "bob@example.org",
+        "twins": [],
     }
     assert changed.json()["rule"]["labels"] == {"severity": "warning"}
     assert shown.json() == changed.json()
@@ -141,6 +142,19 @@ async def test_a_body_that_makes_no_sense_is_refused(client: httpx.AsyncClient, 
     assert (await client.get(PATH)).json()["items"] == []
 
 
+async def test_names_rules_whose_alerts_would_be_taken_for_its_own(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post(PATH, json=BODY)
+    other = {**BODY, "group": "more", "rule": {**BODY["rule"], "expr": "other > 1"}}
+    unlike = {**other, "rule": {**BODY["rule"], "labels": {"severity": "critical"}}}
+
+    twin = (await client.post(PATH, json=other)).json()
+    single = (await client.post(PATH, json=unlike)).json()
+
+    assert (twin["twins"], single["twins"]) == (["managed, group web"], [])
+
+
 async def test_pages_the_rules(client: httpx.AsyncClient) -> None:
     for number in range(5):
         rule = {"alert": f"A{number}", "expr": "up"}
@@ -159,12 +173,14 @@ async def test_pages_the_rules(client: httpx.AsyncClient) -> None:
 async def test_imports_and_exports_a_file(client: httpx.AsyncClient) -> None:
     body = {"text": FILE}
 
+    trial = await client.post("/api/monitor/rules/import", json={**body, "check": True})
     first = await client.post("/api/monitor/rules/import", json=body)
     again = await client.post("/api/monitor/rules/import", json=body)
     replaced = await client.post("/api/monitor/rules/import", json={**body, "replace": True})
     broken = await client.post("/api/monitor/rules/import", json={"text": "groups: 3"})
     exported = await client.get("/api/monitor/rules/export", params={"source": "managed"})
 
+    assert trial.json() == first.json()
     assert first.json() == {"added": 3, "changed": 0, "removed": 0, "groups": ["more", "web"]}
     assert (again.status_code, again.json()["error"]["group"]) == (409, "web")
     assert replaced.json() == {"added": 0, "changed": 0, "removed": 0, "groups": []}

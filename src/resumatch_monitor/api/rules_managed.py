@@ -107,6 +107,7 @@ class ImportBody(_Body):
 
     text: str = Field(max_length=_LARGEST_FILE)
     replace: bool = False
+    check: bool = False
 
 
 def build_router(*, rules: ManagedRules, guard: Guard) -> APIRouter:
@@ -132,7 +133,7 @@ def _add_reading(router: APIRouter, rules: ManagedRules) -> None:
 
     @router.get("/managed/{rule_id}")
     async def get_managed(rule_id: str) -> dict[str, Any]:
-        return render_managed(_find(rules, rule_id))
+        return _render_one(rules, _find(rules, rule_id))
 
     @router.get("/managed/{rule_id}/versions")
     async def list_versions(
@@ -153,7 +154,8 @@ def _add_changing(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
         body: RuleBody, principal: Annotated[Principal, Depends(guard.editor)]
     ) -> dict[str, Any]:
         with _refusing(rules):
-            return render_managed(await rules.create(body.to_draft(), by=principal.name))
+            made = await rules.create(body.to_draft(), by=principal.name)
+            return _render_one(rules, made)
 
     @router.put("/managed/{rule_id}")
     async def update(
@@ -162,7 +164,7 @@ def _add_changing(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
         with _refusing(rules, rule_id):
             draft = body.to_draft()
             rule = await rules.update(rule_id, draft, version=body.version, by=principal.name)
-            return render_managed(rule)
+            return _render_one(rules, rule)
 
     @router.delete("/managed/{rule_id}", status_code=HTTPStatus.NO_CONTENT)
     async def delete(
@@ -228,7 +230,9 @@ def _add_files(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
         body: ImportBody, principal: Annotated[Principal, Depends(guard.editor)]
     ) -> dict[str, Any]:
         with _refusing(rules):
-            imported = await rules.import_file(body.text, replaces=body.replace, by=principal.name)
+            imported = await rules.import_file(
+                body.text, replaces=body.replace, by=principal.name, is_trial=body.check
+            )
         return {
             "added": len(imported.added),
             "changed": len(imported.changed),
@@ -254,6 +258,10 @@ def render_managed(rule: ManagedRule) -> dict[str, Any]:
         "updated_at": isoformat(rule.updated_at),
         "updated_by": rule.updated_by,
     }
+
+
+def _render_one(rules: ManagedRules, rule: ManagedRule) -> dict[str, Any]:
+    return {**render_managed(rule), "twins": rules.find_twins(rule.id)}
 
 
 def to_api_error(error: InvalidRuleError) -> ApiError:

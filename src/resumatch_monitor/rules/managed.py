@@ -25,6 +25,7 @@ from resumatch_monitor.rules.managed_store import (
 from resumatch_monitor.rules.model import LoadedRules, RuleFileError, RuleGroup
 
 MOST_MANAGED_RULES = 2_000
+_MOST_TWINS = 20
 
 ReplaceGroups = Callable[[Sequence[RuleGroup], Sequence[RuleFileError]], Awaitable[None]]
 """`RuleManager.replace_groups`."""
@@ -238,13 +239,16 @@ class ManagedRules:
                 ]
             )
 
-    async def import_file(self, text: str, *, replaces: bool, by: str) -> Imported:
+    async def import_file(
+        self, text: str, *, replaces: bool, by: str, is_trial: bool = False
+    ) -> Imported:
         """Take over a Prometheus rule file, all of it or nothing.
 
         Args:
             text: The file's.
             replaces: Whether groups that are there already become what the file says.
             by: Who does it.
+            is_trial: Whether only to say what would change.
 
         Raises:
             InvalidRuleError: If something in it cannot be used.
@@ -263,8 +267,29 @@ class ManagedRules:
                 by=by,
             )
             self._refuse_too_many(len(imported.added) - len(imported.removed))
-            await self._save([*imported.added, *imported.changed, *imported.removed])
+            if not is_trial:
+                await self._save([*imported.added, *imported.changed, *imported.removed])
         return imported
+
+    def find_twins(self, rule_id: str) -> list[str]:
+        """Return where there are other rules of the name and labels of a rule, for people.
+
+        Their alerts would be taken for one another.
+
+        Raises:
+            NoSuchRuleError: If there is no such rule.
+        """
+        own = self._builder.check_quietly(self.find(rule_id))
+        if own is None:
+            return []
+        return [
+            f"{group.file}:{rule.line}" if rule.line else f"{group.file}, group {group.name}"
+            for group in self._build().groups
+            for rule in group.rules
+            if rule.managed_id != rule_id
+            and (type(rule), rule.name, sorted(rule.labels))
+            == (type(own), own.name, sorted(own.labels))
+        ][:_MOST_TWINS]
 
     async def export(self, *, only_managed: bool) -> str:
         """Return the rules that are evaluated as one Prometheus rule file."""

@@ -80,6 +80,11 @@ class GroupBuilder:
             raise InvalidRuleError([replace(each, line=0, column=0) for each in errors])
         return replace(rule, line=0)
 
+    def check_quietly(self, managed: ManagedRule) -> Rule | None:
+        """Return the rule that `managed` is, None if it cannot be used."""
+        rule = self._parse(managed)[1]
+        return None if isinstance(rule, InvalidRuleError) else rule
+
     def read_file(self, text: str) -> list[FileGroup]:
         """Return the groups of a rule file; the labels of a group are given to its rules.
 
