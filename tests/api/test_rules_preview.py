@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -237,3 +238,17 @@ async def test_refuses_what_makes_no_sense(
 
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
+
+
+async def test_a_few_wait_for_their_turn_and_more_are_refused(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.add({"__name__": "load"}, "9" * 240)
+
+    answers = await asyncio.gather(
+        *(client.post(PATH, json={"expr": "load > 5", "from": "now-1h"}) for _ in range(7))
+    )
+
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * 4 + [429] * 3
+    assert all(each.headers["Retry-After"] for each in answers if each.status_code == 429)

@@ -42,7 +42,8 @@ _CHART_POINTS = 300
 _CHART_SERIES = 20
 _MOST_VALUES = 4_000_000
 _QUANTILES = {"min": 0.0, "p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-_AT_ONCE = 2
+_MOST_WAITING = 4
+"""One is tried at a time, so that it leaves threads to all other queries."""
 
 
 class BusyError(Exception):
@@ -56,7 +57,8 @@ class RulePreviewer:
         self._queries = queries
         self._renderer = renderer
         self._clock = clock
-        self._free = _AT_ONCE
+        self._lock = asyncio.Lock()
+        self._waiting = 0
 
     async def preview(
         self, rule: AlertingRule, *, interval: timedelta, start_ms: int, end_ms: int
@@ -67,15 +69,15 @@ class RulePreviewer:
             QueryError: If it cannot be evaluated.
             BusyError: If too many are being tried.
         """
-        if not self._free:
+        if self._waiting >= _MOST_WAITING:
             raise BusyError
-        self._free -= 1
+        self._waiting += 1
         try:
-            return await _Trial(self._queries, self._renderer, self._clock, rule, interval).run(
-                start_ms, end_ms
-            )
+            async with self._lock:
+                trial = _Trial(self._queries, self._renderer, self._clock, rule, interval)
+                return await trial.run(start_ms, end_ms)
         finally:
-            self._free += 1
+            self._waiting -= 1
 
 
 @dataclass(frozen=True, slots=True)
