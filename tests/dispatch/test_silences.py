@@ -228,6 +228,22 @@ async def test_expiring_ends_a_silence_at_once_and_for_good(
     assert listener.count == heard + 2
 
 
+async def test_who_silenced_what_and_who_ended_it_is_logged(
+    silences: Silences, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    silence = await silences.set(draft())
+    await silences.expire(silence.id, by="bob")
+    await silences.expire(silence.id, by="bob")
+
+    what = '{alertname="DatabaseConnectionFailed"}'
+    assert caplog.messages == [
+        f"ada silences until 2026-01-05T13:00:00.000Z: {what} ({silence.id})",
+        f"bob ended the silence: {what} ({silence.id})",
+    ]
+
+
 async def test_silences_outlive_the_process(
     silences: Silences, database: Database, clock: FakeClock, ids: SequentialIds
 ) -> None:

@@ -132,9 +132,11 @@ def build_router(
     async def get_silence(silence_id: str) -> Response:
         return await _explain(reading.silence(silence_id))
 
-    @router.delete("/silence/{silence_id}", dependencies=[Depends(guard.editor)])
-    async def delete_silence(silence_id: str) -> Response:
-        return await _explain(writing.expire(silence_id))
+    @router.delete("/silence/{silence_id}")
+    async def delete_silence(
+        silence_id: str, principal: Annotated[Principal, Depends(guard.editor)]
+    ) -> Response:
+        return await _explain(writing.expire(silence_id, principal))
 
     return router
 
@@ -275,8 +277,8 @@ class _Writing:
         silence = await self._sources.silences.set(draft)
         return _answer({"silenceID": silence.id})
 
-    async def expire(self, silence_id: str) -> Response:
-        await self._sources.silences.expire(silence_id)
+    async def expire(self, silence_id: str, principal: Principal) -> Response:
+        await self._sources.silences.expire(silence_id, by=principal.name)
         return Response(status_code=HTTPStatus.OK)
 
 

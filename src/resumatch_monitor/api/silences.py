@@ -158,10 +158,12 @@ def build_router(
         with _translated():
             return await render_one(await silences.set(draft))
 
-    @router.delete("/{silence_id}", dependencies=[Depends(guard.editor)])
-    async def expire_silence(silence_id: str) -> Response:
+    @router.delete("/{silence_id}")
+    async def expire_silence(
+        silence_id: str, principal: Annotated[Principal, Depends(guard.editor)]
+    ) -> Response:
         with _translated():
-            await silences.expire(silence_id)
+            await silences.expire(silence_id, by=principal.name)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     return router

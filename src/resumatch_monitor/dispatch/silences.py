@@ -1,6 +1,7 @@
 """Silences: what people do not want to hear of for a while, as Alertmanager keeps them."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.matchers import render_matchers
 from resumatch_monitor.dispatch.muting import Mute
 from resumatch_monitor.dispatch.silence import (
     InvalidSilenceError,
@@ -23,10 +25,13 @@ from resumatch_monitor.dispatch.silence import (
 )
 from resumatch_monitor.dispatch.silence_index import SilenceIndex
 from resumatch_monitor.dispatch.waiting import wait_for_signal
-from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, to_milliseconds
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.notify.wording import one_line
+
+logger = logging.getLogger(__name__)
 
 MOST_SILENCES = 1000
 """Active and pending ones."""
@@ -199,14 +204,15 @@ class Silences:
                     warned_at=previous.warned_at if previous.ends_at == draft.ends_at else None,
                 )
                 await self._save([silence])
-                return silence
-            silence = self._begin(draft, now)
-            ended = [] if previous is None else _end(previous, now)
-            await self._save([*ended, silence])
+            else:
+                silence = self._begin(draft, now)
+                ended = [] if previous is None else _end(previous, now)
+                await self._save([*ended, silence])
+            _log(draft.created_by, f"silences until {isoformat(silence.ends_at)}", silence)
             return silence
 
-    async def expire(self, silence_id: str) -> Silence:
-        """End a silence now; one that has ended stays as it is.
+    async def expire(self, silence_id: str, *, by: str = "somebody") -> Silence:
+        """End a silence now, in the name of a person; one that has ended stays as it is.
 
         Raises:
             SilenceNotFoundError: If there is none.
@@ -215,6 +221,7 @@ class Silences:
             ended = _end(self.get(silence_id), _cut(self._clock.now()))
             if ended:
                 await self._save(ended)
+                _log(by, "ended the silence", ended[0])
             return self.get(silence_id)
 
     async def note_warned(self, silence: Silence, at: datetime) -> None:
@@ -297,3 +304,9 @@ def _end(silence: Silence, now: datetime) -> list[Silence]:
 def _cut(moment: datetime) -> datetime:
     """Cut a time to what the store keeps."""
     return from_milliseconds(to_milliseconds(moment))
+
+
+def _log(who: str, did: str, silence: Silence) -> None:
+    # Names and values come from outside, and a line of the log is one line.
+    what = one_line(f"{who} {did}: {render_matchers(silence.matchers)}")
+    logger.info("%s (%s)", what, silence.id)
