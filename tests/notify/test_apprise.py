@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -81,3 +82,13 @@ def test_the_destination_shows_no_token() -> None:
 def test_refuses_what_is_no_address(url: str) -> None:
     with pytest.raises(ValidationError, match="address of Apprise"):
         AppriseConfig.model_validate({"url": url})
+
+
+async def test_messages_at_the_same_time_go_one_after_the_other() -> None:
+    async with catch_http() as catcher:
+        notifier = make_notifier(f"{catcher.url.replace('http', 'json', 1)}/alerts")
+        await asyncio.gather(
+            *(notifier.notify(make_notification(id=str(n)), ATTEMPT) for n in range(4))
+        )
+
+    assert len(catcher.requests) == 4

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -285,14 +286,18 @@ async def test_a_server_that_never_answers_is_a_time_out(
 ) -> None:
     never = asyncio.Event()
 
+    hanging: list[asyncio.Task[None] | None] = []
+
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hanging.append(asyncio.current_task())
         await never.wait()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     monkeypatch.setattr("resumatch_monitor.notify.http._TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("resumatch_monitor.notify.email.notifier._TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("resumatch_monitor.notify.apprise.notifier._TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("resumatch_monitor.notify.apprise.library._READ_TIMEOUT_SECONDS", 1)
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/x"
@@ -309,6 +314,7 @@ async def test_a_server_that_never_answers_is_a_time_out(
         await build(receivers[kind]).notifier.notify(make_notification(), ATTEMPT)
     never.set()
     server.close()
+    await asyncio.gather(*filter(None, hanging))
 
     assert caught.value.retryable
     assert caught.value.reason == "timeout"

@@ -37,6 +37,7 @@ class AppriseNotifier:
         self._redactor = Redactor([*url_secrets(self._url), rest, *_split_secrets(rest)])
         self._service: Service | None = None
         self._running = 0
+        self._lock = asyncio.Lock()
 
     async def notify(self, notification: Notification, attempt: Attempt) -> Receipt:
         context = self._context
@@ -52,7 +53,7 @@ class AppriseNotifier:
         # The subject is the title.
         _, _, body = body.partition("\n")
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._lock:
                 service = await self._load()
                 outcome = await self._run(
                     lambda: service.send(
@@ -62,6 +63,8 @@ class AppriseNotifier:
                     )
                 )
         except TimeoutError:
+            # The thread that was given up may still use it.
+            self._service = None
             raise NotifyError(
                 "the service did not answer in time", retryable=True, reason=FailureReason.TIMEOUT
             ) from None
