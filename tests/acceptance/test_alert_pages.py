@@ -85,6 +85,7 @@ def monitor() -> Iterator[MonitorProcess]:
             monitor.start()
             _push(monitor, _LATER, *_queues("Backlog"), *_queues("Lag"), *_queues("Drift"))
             _push(monitor, _LATER, {"alertname": "Hush", "severity": "info", "team": "hush"})
+            _push(monitor, _LATER, {"alertname": "Mended", "severity": "warning", "team": "mend"})
             over = {"alertname": "Over", "severity": "critical", "team": "over"}
             _push(monitor, _LATER, over, *_queues("Past"))
             _push(monitor, datetime.now(UTC), over, *_queues("Past"))
@@ -242,6 +243,50 @@ def test_the_keyboard_chooses_and_a_group_is_snoozed(desk: Visit, monitor: Monit
     desk.page.keyboard.press("j")
     desk.page.keyboard.press("x")
     expect(desk.page.get_by_role("checkbox", name="Select DatabaseDown")).to_be_checked()
+
+
+def test_labels_narrow_the_list_and_a_broken_matcher_is_explained(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(f"{monitor.url}/alerts?state=open&text=drift")
+    matcher = desk.page.get_by_role("combobox", name="Label matcher")
+    matcher.fill("queue=~ma(")
+    matcher.press("Enter")
+    expect(desk.page.locator("main")).to_contain_text("This is no regular expression.")
+
+    matcher.fill("queue=~ma.*")
+    matcher.press("Enter")
+
+    expect(desk.page.locator("main tbody tr")).to_have_count(2)
+    assert parse_qs(urlsplit(desk.page.url).query)["matcher"] == ['queue=~"ma.*"']
+    desk.page.get_by_role("button", name="Remove").click()
+    expect(desk.page.locator("main tbody tr")).to_have_count(3)
+
+
+def test_an_alert_is_commented_on_assigned_and_resolved(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(_page_of(monitor, "Mended"))
+    timeline = desk.page.get_by_role("region", name="Timeline")
+    timeline.get_by_label("Comment").fill("It was the cache")
+    timeline.get_by_role("button", name="Comment").click()
+    expect(timeline).to_contain_text("It was the cache")
+    desk.page.get_by_role("button", name="Assign").click()
+    dialog = desk.page.get_by_role("dialog", name="Assign Mended")
+    dialog.get_by_role("button", name="Me").click()
+    dialog.get_by_role("button", name="Assign").click()
+    expect(timeline).to_contain_text(f"{_EMAIL} assigned it to {_EMAIL}")
+
+    desk.page.locator("main").focus()
+    desk.page.keyboard.press("e")
+    dialog = desk.page.get_by_role("dialog", name="Resolve Mended")
+    dialog.get_by_label("What ended it").fill("Cache emptied")
+    dialog.get_by_role("button", name="Resolve").click()
+
+    expect(timeline).to_contain_text("resolved it")
+    expect(timeline).to_contain_text("Cache emptied")
+    expect(desk.page.locator("main header")).to_contain_text("Resolved")
+    assert _states(monitor, "Mended") == ["resolved"]
 
 
 def test_an_alert_is_silenced_with_its_labels_and_the_silence_ended(
