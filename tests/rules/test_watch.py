@@ -246,3 +246,19 @@ async def test_looks_for_series_with_the_real_engine(store: MemoryStore, clock: 
     for expr in ('rate({job="x",__name__=~"a.*"}[2h]) > 0', "a offset 5m > 0"):
         for selector in find_needed(parse(expr)):
             await querier.instant(f"group(present_over_time({selector}[1h]))", clock.now())
+
+
+async def test_very_many_rules_without_data_all_have_their_turn(world: World) -> None:
+    groups = [
+        make_group(
+            *(make_rule(f"R{number}", expr=f"m{group}_{number} > 0") for number in range(260)),
+            name=f"g{group}",
+        )
+        for group in range(5)
+    ]
+    manager = await world.start(*groups, looks_for_data=True)
+
+    await world.clock.advance(5 * 60)
+
+    statuses = [rule for group in manager.snapshot().groups for rule in group.rules]
+    assert {status.data for status in statuses} == {DataState.NEVER}

@@ -99,6 +99,7 @@ class RuleManager:
             alerts=alerts,
             states=states,
             renderer=self._renderer,
+            clock=clock,
         )
         self._runners: dict[str, GroupRunner] = {}
         self._orphans: list[StoredAlert] = []

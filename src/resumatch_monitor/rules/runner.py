@@ -140,6 +140,16 @@ class RuleRunner(ABC):
         elif self._failed_at is not None and abs(at - self._failed_at) >= _STEADY_AFTER:
             self._failing_since = self._failed_at = None
 
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the series that it reads were last looked for."""
+        return self._looked_at
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether its evaluations fail or its series are gone."""
+        return self._failing_since is not None or self._data is DataState.VANISHED
+
     def is_data_due(self, now: datetime, interval: timedelta) -> bool:
         """Tell whether it is time to look for the series that the rule reads.
 

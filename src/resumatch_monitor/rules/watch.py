@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 
 from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSink, AlertSource
-from resumatch_monitor.kit.clock import isoformat
+from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import BatchSink
 from resumatch_monitor.promql.runner import Querier
@@ -39,6 +39,8 @@ _LONGEST_GAP = timedelta(minutes=5)
 _LOOK_INTERVAL = timedelta(minutes=5)
 _MOST_LOOKED_AT = 500
 """Rules whose series are looked for in one round."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_LONGEST_LOOK_SECONDS = 20.0
 _MOST_ALERTS = 200
 """A store that is away fails every rule; more of the same helps nobody."""
 _LONGEST_ERROR = 500
@@ -82,6 +84,8 @@ class WatchRunner(AlertingRunner):
     async def _observe(self, evaluation: Evaluation, waiting: Waiting) -> list[Observation]:
         seen: dict[Labels, Observation] = {}
         for group, runner in self._list_rules():
+            if not runner.is_in_trouble:
+                continue
             observation = self._observe_rule(group, runner.status)
             if observation is not None:
                 labels = observation.labels.with_labels(
@@ -115,9 +119,11 @@ class RuleWatch:
         alerts: AlertSink,
         states: RuleStateStore,
         renderer: AlertRenderer,
+        clock: Clock,
     ) -> None:
         self._list_rules = list_rules
         self._data = data
+        self._clock = clock
         self._config = config
         kinds = (
             (FAILING, "warning", observe_failing(config)),
@@ -148,9 +154,7 @@ class RuleWatch:
     async def look(self, now: datetime, *, resolves_restored: bool) -> None:
         """Look for the series of rules that yield nothing, and tell of rules in trouble."""
         if self._data is not None:
-            due = (each for _, each in self._list_rules() if each.is_data_due(now, _LOOK_INTERVAL))
-            for rule in list(islice(due, _MOST_LOOKED_AT)):
-                rule.note_data(await self._data.find(rule.rule.expr, now), now)
+            await self._look_for_data(self._data, now)
         evaluation = Evaluation(
             at=now,
             query_at=now,
@@ -165,6 +169,16 @@ class RuleWatch:
                 await runner.evaluate(evaluation, Waiting())
             except Exception:
                 logger.exception("The alert %s about rules cannot be told", runner.rule.name)
+
+    async def _look_for_data(self, data: DataFinder, now: datetime) -> None:
+        due = (each for _, each in self._list_rules() if each.is_data_due(now, _LOOK_INTERVAL))
+        ends_at = self._clock.monotonic() + _LONGEST_LOOK_SECONDS
+        # Of very many, those come first that have waited longest.
+        for rule in nsmallest(_MOST_LOOKED_AT, due, key=lambda each: each.looked_at or _NEVER):
+            rule.note_data(await data.find(rule.rule.expr, now), now)
+            if self._clock.monotonic() > ends_at:
+                # The others are due at the next look as well.
+                return
 
 
 def observe_failing(config: RulesConfig) -> _Observe:
