@@ -1,6 +1,8 @@
 """Deliveries that fail for good, and where they go instead."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -101,6 +103,22 @@ class Scene:
 @pytest.fixture
 def scene(database: Database, clock: FakeClock, ids: SequentialIds) -> Scene:
     return Scene(database, clock, ids)
+
+
+async def test_the_fallback_is_told_at_once_though_its_worker_sleeps(scene: Scene) -> None:
+    scene.page.failures = [REFUSED]
+    loops = [asyncio.ensure_future(loop()) for loop in scene.outbox.loops().values()]
+    await scene.clock.advance(1)
+    await scene.tell(ALERT)
+
+    scene.outbox.wake()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(scene.mail.heard.wait(), 10)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+    assert len(scene.mail.sent) == 1
 
 
 async def test_what_failed_for_good_goes_to_the_fallback_and_says_why(scene: Scene) -> None:

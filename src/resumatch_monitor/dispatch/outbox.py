@@ -65,6 +65,8 @@ class Outbox:
                 self._metrics,
                 jitter,
                 self._fallbacks.get(integration.id.receiver),
+                # Those of the fallback sleep, and what they inherit is urgent.
+                on_heirs=self.wake,
             )
             for integration in integrations
         ]

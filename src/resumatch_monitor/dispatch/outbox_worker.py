@@ -60,6 +60,7 @@ class Worker:
         metrics: OutboxMetrics,
         jitter: Callable[[], float],
         fallback: "Fallback | None" = None,
+        on_heirs: Callable[[], None] = lambda: None,
     ) -> None:
         self.integration = integration
         self.signal = asyncio.Event()
@@ -68,6 +69,7 @@ class Worker:
         self._metrics = metrics
         self._jitter = jitter
         self._fallback = fallback
+        self._on_heirs = on_heirs
         self._labels = (integration.id.receiver, integration.id.kind)
         self._resume_at = clock.monotonic()
         # What the destination has answered and the store has not yet taken, the disk being full
@@ -244,6 +246,8 @@ class Worker:
     async def _mark(self, delivery_id: int, outcome: Outcome) -> None:
         await self._store.mark(delivery_id, outcome)
         self._unmarked.pop(delivery_id, None)
+        if outcome.heirs:
+            self._on_heirs()
 
 
 def _explain(delivery: DueDelivery) -> Notification:
