@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
@@ -130,6 +131,20 @@ def _main(visited: Visit) -> Locator:
     return visited.page.locator("main")
 
 
+def _find_drill(place: Place) -> dict[str, Any]:
+    """Return a drill that is over; one is run if there is none."""
+    path = "/api/monitor/drills"
+    if not place.monitor.api.get(path)["items"]:
+        place.monitor.api.post(path, {"alert": "MonitorGone"})
+    wait_until(
+        lambda: place.monitor.api.get(path)["items"][0]["finished_at"],
+        "the drill is over",
+        timeout_seconds=60,
+    )
+    found: dict[str, Any] = place.monitor.api.get(path)["items"][0]
+    return found
+
+
 def _write_expression(visited: Visit, expr: str) -> None:
     visited.page.get_by_role("textbox", name="PromQL expression").click()
     visited.page.keyboard.press("Control+A")
@@ -228,16 +243,52 @@ def test_the_way_of_an_alert_through_the_routes_lights_up(desk: Visit, place: Pl
     expect(form).to_contain_text("in the weekly digest")
 
 
+def test_a_receiver_is_tested_and_the_provider_is_quoted(desk: Visit, place: Place) -> None:
+    desk.open(f"{place.monitor.url}/notifications?tab=receivers")
+    receiver = desk.page.get_by_role("region", name="Receiver default")
+
+    receiver.get_by_role("button", name="Test E-mail of default").click()
+
+    # That is what the catcher's SMTP server says.
+    expect(receiver.get_by_role("status")).to_contain_text("Kept")
+    assert place.catcher.messages(channel="email", about="test")
+
+
+def test_a_drill_is_run_reported_and_kept(desk: Visit, place: Place) -> None:
+    desk.open(f"{place.monitor.url}/drills?query=MonitorGone")
+    desk.page.get_by_role("button", name="Run a drill of MonitorGone").click()
+    row = desk.page.get_by_role("row").filter(has_text="MonitorGone")
+    expect(row).to_contain_text("Passed")
+    expect(row).to_contain_text("3 channels")
+
+    row.get_by_role("link", name="MonitorGone").click()
+    expect(_main(desk)).to_contain_text("The monitor is gone")
+    desk.page.get_by_role("button", name="I have heard of it").click()
+    expect(_main(desk)).to_contain_text("admin@localhost")
+    desk.page.get_by_role("link", name="Slack default").click()
+
+    desk.settle()
+    expect(desk.page.get_by_label("The message")).to_contain_text("DRILL")
+    expect(_main(desk)).to_contain_text("Accepted")
+    desk.open(f"{place.monitor.url}/notifications?text=MonitorGone&integration=slack")
+    expect(desk.page.get_by_role("row").filter(has_text="MonitorGone")).to_have_count(2)
+
+
 @pytest.mark.parametrize("variant", _VARIANTS, ids=str)
 def test_the_pages_are_without_barriers_on_every_screen(
     variant: Variant, contexts: dict[Variant, BrowserContext], place: Place
 ) -> None:
     url = place.monitor.url
+    drill = _find_drill(place)
     with visit(contexts[variant], url) as visited:
         for name, path, sign in (
             ("rules", "/rules", "MonitorGone"),
             ("rule-new", "/rules/new?expr=up%20%3E%200&from=now-6h", "It would have fired"),
             ("routes", "/routes?label=alertname%3D%22X%22", "Who is told"),
+            ("notification", "/notifications/1", "Its way"),
+            ("receivers", "/notifications?tab=receivers", "Last success"),
+            ("drills", "/drills", "alerts have been proved"),
+            ("drill", f"/drills/{drill['id']}", "Its way through the routes"),
         ):
             visited.open(url + path)
             expect(_main(visited)).to_contain_text(sign)

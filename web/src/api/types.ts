@@ -2,6 +2,7 @@
 import type { AlertBrief, AlertStatus } from './alerts';
 
 export * from './alerts';
+export * from './delivery';
 export * from './metrics';
 export * from './routing';
 export * from './rules';
@@ -268,12 +269,16 @@ export interface Notification {
   integration: string;
   destination: string;
   status: 'queued' | 'sent' | 'failed' | 'retrying' | 'superseded';
-  kind: 'firing' | 'resolved' | 'notice';
+  kind: 'firing' | 'resolved' | 'notice' | 'acknowledged';
   title: string;
   created_at: Iso;
   sent_at: Iso | null;
   attempts: number;
   last_error: string | null;
+  /** What the provider said. */
+  detail: string | null;
+  fallback_of: string | null;
+  fell_back_to: string[];
   next_attempt_at: Iso | null;
   alerts: { fingerprint: string; name: string; status: AlertStatus }[];
 }

@@ -132,6 +132,6 @@ export const unitLabel: Record<Unit, string> = {
 };
 
 /** A notification's title without the state in brackets, which stands beside it. */
-export const subjectOf = (title: string): string => title.replace(/^\[(?:FIRING|RESOLVED)[^\]]*\]\s*/, '') || title;
+export const subjectOf = (title: string): string => title.replace(/^(\[DRILL\]\s*)?\[(?:FIRING|RESOLVED)[^\]]*\]\s*/, '$1') || title;
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;

@@ -11,6 +11,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   r: { path: '/rules', label: 'Rules' },
   w: { path: '/routes', label: 'Routes' },
   n: { path: '/notifications', label: 'Notifications' },
+  d: { path: '/drills', label: 'Drills' },
   t: { path: '/targets', label: 'Targets' },
   c: { path: '/cardinality', label: 'Cardinality' },
   s: { path: '/settings', label: 'Settings' },
