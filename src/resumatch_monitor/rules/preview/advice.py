@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 
 from resumatch_monitor.alerts.alert import SEVERITY
+from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.metrics.samples import FloatArray
 from resumatch_monitor.promql import ast
@@ -15,7 +16,7 @@ from resumatch_monitor.promql.finding import FindingKind, Suggestion, with_range
 from resumatch_monitor.promql.format import format_g
 from resumatch_monitor.promql.functions import RANGE_FUNCTIONS
 from resumatch_monitor.promql.runner import QueryRunner
-from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.promql.value import InstantVector, QueryError
 from resumatch_monitor.rules.data import find_needed
 from resumatch_monitor.rules.model import AlertingRule
 from resumatch_monitor.rules.preview.model import (
@@ -27,6 +28,7 @@ from resumatch_monitor.rules.preview.model import (
 from resumatch_monitor.rules.preview.threshold import find_nodes
 
 _MOST_SELECTORS = 10
+_MOMENTS = 12
 _FEWEST_SCRAPES = 4
 _NICE_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
 _ALMOST_ALWAYS = 0.95
@@ -73,7 +75,10 @@ async def advise_data(
     found: list[PreviewWarning] = []
     for selector in list(find_needed(node))[:_MOST_SELECTORS]:
         try:
-            findings = await queries.explain(selector, start_ms=start_ms, end_ms=end_ms)
+            if await _is_there(queries, selector, start_ms, end_ms):
+                continue
+            # At one moment: over the whole range, it would read all that there is.
+            findings = await queries.explain(selector, start_ms=end_ms, end_ms=end_ms)
         except QueryError:
             continue
         found += [
@@ -136,6 +141,16 @@ def advise_values(
             f"{infinite:.0%} of the values are infinite{why}, which is beyond every threshold;"
             " divide by (… > 0).",
         )
+
+
+async def _is_there(queries: QueryRunner, selector: str, start_ms: int, end_ms: int) -> bool:
+    """Tell whether a selector finds something at one of a few moments, the last one first."""
+    for moment in range(_MOMENTS):
+        at_ms = end_ms - (end_ms - start_ms) * moment // _MOMENTS
+        value = await queries.instant(f"group({selector})", from_milliseconds(at_ms))
+        if isinstance(value, InstantVector) and len(value.labels):
+            return True
+    return False
 
 
 async def _advise_ranges(

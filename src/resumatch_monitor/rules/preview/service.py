@@ -33,7 +33,7 @@ from resumatch_monitor.rules.preview.model import (
     WarningKind,
 )
 from resumatch_monitor.rules.preview.sampling import Plan, Sampler
-from resumatch_monitor.rules.preview.threshold import find_threshold
+from resumatch_monitor.rules.preview.threshold import Threshold, find_threshold
 from resumatch_monitor.rules.render import AlertRenderer
 
 _FIRING_SECONDS = 15.0
@@ -191,25 +191,8 @@ class _Trial:
         each = await sampler.measure(grid.end_ms)
         plan: Plan = sampler.spread(wanted, each, _CHART_SECONDS / 2) or await sampler.plan(wanted)
         await sampler.sample(plan, take, deadline=deadline)
-        values, labels, times = await asyncio.to_thread(_join, pieces)
-        there = values[~is_absent(values)]
-        finite = there[np.isfinite(there)]
-        quantiles: Mapping[str, float] = (
-            {name: float(np.quantile(finite, q)) for name, q in _QUANTILES.items()}
-            if len(finite)
-            else {}
-        )
-        rows = _choose(values, "" if threshold is None else threshold.operator)
-        chart = PreviewChart(
-            expr=expr,
-            times=times,
-            labels=[labels[row] for row in rows],
-            values=values[rows],
-            left_out=len(labels) - len(rows),
-            threshold=threshold,
-            quantiles=quantiles,
-        )
-        return chart, count_odd(there)
+        # Millions of values are sorted.
+        return await asyncio.to_thread(_summarise, pieces, expr, threshold)
 
     async def _render_example(
         self, alerts: list[PreviewedAlert], grid: Grid
@@ -246,6 +229,30 @@ class _Trial:
                 at_ms = round(at.timestamp() * 1000)
                 return PreviewExample(dict(seen.labels), seen.annotations, at_ms), failures
         return None, []
+
+
+def _summarise(
+    pieces: list[Matrix], expr: str, threshold: Threshold | None
+) -> tuple[PreviewChart, tuple[float, float]]:
+    """Return the chart of matrices, and the shares of NaN and of infinite values."""
+    values, labels, times = _join(pieces)
+    there = values[~is_absent(values)]
+    finite = there[np.isfinite(there)]
+    quantiles: Mapping[str, float] = {}
+    if len(finite):
+        found: list[float] = np.quantile(finite, list(_QUANTILES.values())).tolist()
+        quantiles = dict(zip(_QUANTILES, found, strict=True))
+    rows = _choose(values, "" if threshold is None else threshold.operator)
+    chart = PreviewChart(
+        expr=expr,
+        times=times,
+        labels=[labels[row] for row in rows],
+        values=values[rows],
+        left_out=len(labels) - len(rows),
+        threshold=threshold,
+        quantiles=quantiles,
+    )
+    return chart, count_odd(there)
 
 
 def _join(
