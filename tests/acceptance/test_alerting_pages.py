@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
@@ -163,6 +164,7 @@ def test_a_rule_is_tried_before_it_is_saved_and_then_evaluated(desk: Visit, plac
     expect(preview).to_contain_text("fires now")
     preview.get_by_role("button", name="highest").click()
     expect(preview).to_contain_text("not have fired")
+    assert urlsplit(desk.page.url).path == "/rules/new", "a proposal was saved"
     _write_expression(desk, 'up{job="monitor"} > 0.5')
     desk.page.get_by_label("Severity").select_option("info")
     desk.page.get_by_label("Summary").fill("Up is {{ $value }}")

@@ -36,6 +36,8 @@ export interface ManagedRule {
   version: number;
   updated_at: Iso;
   updated_by: string;
+  /** Where other rules have its name and labels; only when one rule is asked for. */
+  twins?: string[];
 }
 
 export interface RuleDraft {
