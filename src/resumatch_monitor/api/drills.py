@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from resumatch_monitor.accounts.model import Principal
-from resumatch_monitor.api.errors import ApiError, NotFoundError
+from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, BadCursorError, Cursor, Limit, parse_number
 from resumatch_monitor.kit.clock import (
@@ -22,6 +22,7 @@ from resumatch_monitor.rules.drill.service import (
     Drills,
     DrillsBusyError,
     NoSuchDrillError,
+    TooLongError,
     UnknownAlertError,
 )
 from resumatch_monitor.rules.drill.store import DrillStore
@@ -53,6 +54,12 @@ def build_router(*, drills: Drills, store: DrillStore, guard: Guard) -> APIRoute
             )
         except UnknownAlertError as error:
             raise NotFoundError(f"There is no alerting rule {body.alert[:100]!r}.") from error
+        except TooLongError as error:
+            raise BadRequestError(
+                f"The rule {str(error)[:100]!r} has to hold for more than an hour: try it without"
+                " real_time, on the shadow clock.",
+                code="too_long",
+            ) from error
         except DrillsBusyError as error:
             raise ApiError(
                 HTTPStatus.CONFLICT, "busy", "Drills are under way; wait until they are over."

@@ -13,7 +13,7 @@ from resumatch_monitor.kit.clock import Clock, SystemClock
 from resumatch_monitor.kit.http import build_client
 
 _TIMEOUT_SECONDS = 30.0
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 6 * 3600.0
 
 

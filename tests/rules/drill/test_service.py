@@ -26,7 +26,12 @@ from resumatch_monitor.notify.notifier import (
 )
 from resumatch_monitor.rules.drill.model import DirectTarget, DrillRecord, Target
 from resumatch_monitor.rules.drill.run import ShadowRunner
-from resumatch_monitor.rules.drill.service import Drills, DrillsBusyError, UnknownAlertError
+from resumatch_monitor.rules.drill.service import (
+    Drills,
+    DrillsBusyError,
+    TooLongError,
+    UnknownAlertError,
+)
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.drills import SqlDrills
@@ -222,6 +227,17 @@ async def test_all_rules_one_after_the_other_and_no_other_drill_meanwhile(ground
     assert [record.report["method"] for record in found] == ["series", "series", "replaced"]
     with pytest.raises(UnknownAlertError):
         await drills.start("Nosuch", by="ada")
+
+
+async def test_nobody_waits_for_hours_in_real_time(ground: Ground) -> None:
+    ground.rules = [make_rule("Down", expr="up == 0", hold_seconds=7200)]
+    drills = ground.start()
+
+    with pytest.raises(TooLongError):
+        await drills.start("Down", by="ada", is_real_time=True)
+    (record,) = await ground.finish(drills, await drills.start("Down", by="ada"))
+
+    assert record.report["fired_after_seconds"] == 7200.0
 
 
 async def test_a_drill_that_a_restart_has_interrupted_is_over(ground: Ground) -> None:

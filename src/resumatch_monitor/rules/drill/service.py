@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.drills import DrillSender, SentDrill
@@ -28,12 +28,17 @@ logger = logging.getLogger(__name__)
 ALL = "all"
 _MOST_AT_ONCE = 500
 _WAIT_SECONDS = 60.0
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
+_LONGEST_REAL_TIME = timedelta(hours=1)
 _MOST_DELIVERIES = 100
 
 
 class UnknownAlertError(Exception):
     """No alerting rule has that name."""
+
+
+class TooLongError(Exception):
+    """A rule's `for` is too long to be waited for in real time."""
 
 
 class DrillsBusyError(Exception):
@@ -105,10 +110,15 @@ class Drills:
         Raises:
             UnknownAlertError: If there is no such rule.
             DrillsBusyError: If others are under way.
+            TooLongError: If real time would take too long.
         """
         targets = [(name, each) for name, each in self.list_targets() if alert in (ALL, name)]
         if not targets:
             raise UnknownAlertError(alert)
+        for name, target in targets:
+            is_long = isinstance(target, Target) and target.rule.hold_duration > _LONGEST_REAL_TIME
+            if is_real_time and is_long:
+                raise TooLongError(name)
         if self._jobs:
             raise DrillsBusyError
         now = self._clock.now()
