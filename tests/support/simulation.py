@@ -66,14 +66,14 @@ class Simulation:
     async def _do_what_is_due(self) -> datetime | None:
         monitor = self.monitor
         moments = [
-            await monitor.silences.tick(),
-            await monitor.pushed.expire_due(),
-            await monitor.dispatcher.flush_due(),
+            await monitor.alerting.silences.tick(),
+            await monitor.alerting.pushed.expire_due(),
+            await monitor.alerting.dispatcher.flush_due(),
         ]
-        await monitor.digester.make_due()
-        await monitor.outbox.deliver_due()
+        await monitor.alerting.digester.make_due()
+        await monitor.alerting.outbox.deliver_due()
         now = self.clock.now()
-        moments += [plan.calendar.next(now) for plan in monitor.digester.plans]
+        moments += [plan.calendar.next(now) for plan in monitor.alerting.digester.plans]
         self.on_moment()
         return min((each for each in moments if each is not None), default=None)
 

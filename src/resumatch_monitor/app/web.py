@@ -54,9 +54,9 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
         routers=[
             _build_health(monitor, folder),
             sentry.build_router(
-                intake=monitor.intake,
+                intake=monitor.errors.intake,
                 bodies=BodyReader(max_bytes=monitor.config.errors.envelope_max_bytes),
-                metrics=monitor.error_metrics,
+                metrics=monitor.errors.metrics,
             ),
             # Among the first that are asked: what comes most often.
             *_build_push(monitor, guard),
@@ -75,21 +75,21 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         alerts.build_router(
             sources=alerts.AlertSources(
-                reader=monitor.handling.reader,
+                reader=monitor.alerting.handling.reader,
                 standings=Standings(
-                    firing=monitor.firing,
-                    find_handling=monitor.handlings.find,
-                    pending=monitor.rules.pending_alerts,
-                    mute_of=monitor.dispatcher.mute_of,
-                    mutes_of=monitor.muters.find_all,
-                    receivers=monitor.dispatcher.receivers_of,
+                    firing=monitor.alerting.firing,
+                    find_handling=monitor.alerting.handlings.find,
+                    pending=monitor.rules.manager.pending_alerts,
+                    mute_of=monitor.alerting.dispatcher.mute_of,
+                    mutes_of=monitor.alerting.muters.find_all,
+                    receivers=monitor.alerting.dispatcher.receivers_of,
                     clock=monitor.clock,
                 ),
-                handlings=monitor.handlings,
-                quality=monitor.handling.quality,
-                deliveries=monitor.outbox_store,
-                expression=monitor.rules.find_expr,
-                has_channel=lambda: monitor.dispatcher.has_channel,
+                handlings=monitor.alerting.handlings,
+                quality=monitor.alerting.handling.quality,
+                deliveries=monitor.alerting.outbox_store,
+                expression=monitor.rules.manager.find_expr,
+                has_channel=lambda: monitor.alerting.dispatcher.has_channel,
                 ids=monitor.ids,
             ),
             guard=guard,
@@ -97,32 +97,34 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         pagerduty.build_router(
             hook=PagerDutyHook(
                 secrets=find_webhook_secrets(monitor.config.alerting),
-                incidents=monitor.handling.incidents,
-                handlings=monitor.handlings,
-                drills=DrillBook(monitor.drills),
+                incidents=monitor.alerting.handling.incidents,
+                handlings=monitor.alerting.handlings,
+                drills=DrillBook(monitor.rules.drills),
                 clock=monitor.clock,
             )
         ),
         notifications.build_router(
-            deliveries=monitor.outbox_store,
-            log=monitor.outbox_store,
-            render_message=build_message_renderer(monitor.notifier_context),
-            on_retry=monitor.outbox.wake,
+            deliveries=monitor.alerting.outbox_store,
+            log=monitor.alerting.outbox_store,
+            render_message=build_message_renderer(monitor.alerting.notifier_context),
+            on_retry=monitor.alerting.outbox.wake,
             clock=monitor.clock,
             guard=guard,
         ),
         receivers.build_router(
             receivers=monitor.config.alerting.receivers,
-            tester=ChannelTester(monitor.integrations, clock=monitor.clock, ids=monitor.ids),
-            log=monitor.outbox_store,
+            tester=ChannelTester(
+                monitor.alerting.integrations, clock=monitor.clock, ids=monitor.ids
+            ),
+            log=monitor.alerting.outbox_store,
             guard=guard,
         ),
         routes.build_router(
-            root=monitor.route,
+            root=monitor.alerting.route,
             is_default=monitor.config.alerting.policy.is_default,
-            plans=monitor.digester.plans,
-            integrations=monitor.integrations,
-            muter=monitor.muters,
+            plans=monitor.alerting.digester.plans,
+            integrations=monitor.alerting.integrations,
+            muter=monitor.alerting.muters,
             clock=monitor.clock,
             guard=guard,
         ),
@@ -133,20 +135,20 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
 
 
 def _build_metrics(monitor: Monitor, guard: Guard, folder: Path) -> list[APIRouter]:
-    sources = monitor.target_sources
+    sources = monitor.metrics.target_sources
     return [
         *build_prometheus(monitor, guard, folder=folder),
-        charts.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
-        explain.build_router(queries=monitor.queries, guard=guard, clock=monitor.clock),
+        charts.build_router(queries=monitor.metrics.queries, guard=guard, clock=monitor.clock),
+        explain.build_router(queries=monitor.metrics.queries, guard=guard, clock=monitor.clock),
         dashboards.build_router(
             dashboards=dashboards.load_dashboards(DASHBOARD_FILES),
-            querier=monitor.queries,
+            querier=monitor.metrics.queries,
             clock=monitor.clock,
             guard=guard,
         ),
-        targets.build_router(sources=sources, pools=monitor.discovery, guard=guard),
+        targets.build_router(sources=sources, pools=monitor.metrics.discovery, guard=guard),
         cardinality.build_router(
-            source=monitor.stores.embedded, metadata=monitor.metadata, guard=guard
+            source=monitor.stores.embedded, metadata=monitor.metrics.metadata, guard=guard
         ),
     ]
 
@@ -155,7 +157,7 @@ def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     config = monitor.config.metrics.push
     return [
         remote_write.build_router(
-            receiver=monitor.remote_write,
+            receiver=monitor.metrics.remote_write,
             bodies=BodyReader(max_bytes=config.body_size_limit_bytes, only_coding="snappy"),
             guard=guard,
         ),
@@ -163,7 +165,7 @@ def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             exemplars=monitor.stores.exemplars, guard=guard, clock=monitor.clock
         ),
         otlp.build_router(
-            metrics=monitor.otlp,
+            metrics=monitor.metrics.otlp,
             bodies=BodyReader(max_bytes=config.otlp_body_size_limit_bytes),
             guard=guard,
         ),
@@ -172,27 +174,27 @@ def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
 
 def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     sources = overview.OverviewSources(
-        alerts=monitor.alert_store,
-        deliveries=monitor.outbox_store,
-        issues=monitor.issue_reader,
-        probes=monitor.probe_reader,
-        pending=monitor.rules.pending_alerts,
-        receivers=monitor.dispatcher.receivers_of,
-        has_channel=lambda: monitor.dispatcher.has_channel,
-        count_targets_down=monitor.count_targets_down,
+        alerts=monitor.alerting.alert_store,
+        deliveries=monitor.alerting.outbox_store,
+        issues=monitor.errors.reader,
+        probes=monitor.probes.reader,
+        pending=monitor.rules.manager.pending_alerts,
+        receivers=monitor.alerting.dispatcher.receivers_of,
+        has_channel=lambda: monitor.alerting.dispatcher.has_channel,
+        count_targets_down=monitor.metrics.count_targets_down,
         started_at=monitor.started_at,
     )
     return [
         overview.build_router(sources=sources, clock=monitor.clock, guard=guard),
         issues.build_router(
-            reader=monitor.issue_reader,
-            editor=monitor.issue_store,
-            projects=monitor.projects,
+            reader=monitor.errors.reader,
+            editor=monitor.errors.store,
+            projects=monitor.errors.projects,
             clock=monitor.clock,
             guard=guard,
             external_url=monitor.config.external_url,
         ),
-        probes.build_router(reader=monitor.probe_reader, clock=monitor.clock, guard=guard),
+        probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),
     ]
 
 
@@ -204,11 +206,11 @@ def _build_pages(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         action_pages.build_action_router(
             actions=LinkActions(
-                links=monitor.handling.links,
-                reader=monitor.handling.reader,
-                handlings=monitor.handlings,
-                silences=monitor.silences,
-                drills=DrillBook(monitor.drills),
+                links=monitor.alerting.handling.links,
+                reader=monitor.alerting.handling.reader,
+                handlings=monitor.alerting.handlings,
+                silences=monitor.alerting.silences,
+                drills=DrillBook(monitor.rules.drills),
                 clock=monitor.clock,
             ),
             stylesheets=bundle.stylesheets,

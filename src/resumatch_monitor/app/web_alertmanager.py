@@ -20,13 +20,13 @@ def build_alertmanager(monitor: Monitor, guard: Guard) -> APIRouter:
     names = [each.name for each in alerting.receivers]
     return alertmanager.build_router(
         sources=AlertmanagerSources(
-            firing=monitor.firing,
-            silences=monitor.silences,
-            pushed=monitor.pushed,
-            route=monitor.route,
+            firing=monitor.alerting.firing,
+            silences=monitor.alerting.silences,
+            pushed=monitor.alerting.pushed,
+            route=monitor.alerting.route,
             receivers=names if DEFAULT_RECEIVER in names else [DEFAULT_RECEIVER, *names],
-            mute_of=monitor.dispatcher.mute_of,
-            inhibitors_of=monitor.inhibition.inhibitors_of,
+            mute_of=monitor.alerting.dispatcher.mute_of,
+            inhibitors_of=monitor.alerting.inhibition.inhibitors_of,
             config=lambda: render_alertmanager_config(alerting),
             to_url=Links(monitor.external_url).to,
             resolve_timeout=alerting.resolve_timeout,
@@ -41,9 +41,9 @@ def build_alertmanager(monitor: Monitor, guard: Guard) -> APIRouter:
 def build_silences(monitor: Monitor, guard: Guard) -> APIRouter:
     """Return the routes of silences."""
     return silences.build_router(
-        silences=monitor.silences,
-        firing=monitor.firing,
-        receivers=monitor.dispatcher.receivers_of,
+        silences=monitor.alerting.silences,
+        firing=monitor.alerting.firing,
+        receivers=monitor.alerting.dispatcher.receivers_of,
         clock=monitor.clock,
         guard=guard,
     )

@@ -39,13 +39,13 @@ def build_prometheus(monitor: Monitor, guard: Guard, *, folder: Path) -> list[AP
             admin=monitor.stores.embedded, guard=guard, clock=monitor.clock
         ),
         prometheus_federate.build_router(
-            queries=monitor.queries,
+            queries=monitor.metrics.queries,
             external_labels=monitor.config.global_.external_labels,
             guard=guard,
             clock=monitor.clock,
         ),
         prometheus.build_router(
-            queries=monitor.queries,
+            queries=monitor.metrics.queries,
             suppliers=_build_suppliers(monitor),
             guard=guard,
             clock=monitor.clock,
@@ -92,23 +92,28 @@ def _count_corruptions(monitor: Monitor) -> int:
 
 
 def _build_suppliers(monitor: Monitor) -> Suppliers:
+    snapshot, metrics = monitor.rules.manager.snapshot, monitor.metrics
     return Suppliers(
-        rules=lambda wanted: rules.render_prometheus_rules(monitor.rules.snapshot(), wanted),
-        alerts=lambda: rules.render_prometheus_alerts(monitor.rules.snapshot()),
+        rules=lambda wanted: rules.render_prometheus_rules(snapshot(), wanted),
+        alerts=lambda: rules.render_prometheus_alerts(snapshot()),
         targets=partial(
-            targets.render_prometheus_targets, monitor.target_sources, monitor.discovery
+            targets.render_prometheus_targets,
+            metrics.target_sources,
+            metrics.discovery,
         ),
-        scrape_pools=lambda: targets.list_scrape_pools(monitor.target_sources, monitor.discovery),
+        scrape_pools=lambda: targets.list_scrape_pools(metrics.target_sources, metrics.discovery),
         target_metadata=lambda: _list_target_metadata(monitor),
-        metadata=lambda: monitor.metadata.by_target().values(),
+        metadata=lambda: metrics.metadata.by_target().values(),
     )
 
 
 def _list_target_metadata(monitor: Monitor) -> list[TargetMetadata]:
     # A target's key begins with its job and its instance.
-    labels = {f"{each.job}/{each.instance}": each.labels for each in monitor.scraper.statuses()}
+    labels = {
+        f"{each.job}/{each.instance}": each.labels for each in monitor.metrics.scraper.statuses()
+    }
     return [
         TargetMetadata(labels[name], said)
-        for key, said in sorted(monitor.metadata.by_target().items())
+        for key, said in sorted(monitor.metrics.metadata.by_target().items())
         if (name := key.rpartition("/")[0]) in labels
     ]
