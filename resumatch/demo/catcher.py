@@ -37,11 +37,11 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; margin: 8
 class Mailbox:
     """The messages, newest last; they survive a restart."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most: int = _MOST_MESSAGES) -> None:
         self._path = path
-        self.messages: deque[dict[str, Any]] = deque(maxlen=_MOST_MESSAGES)
+        self.messages: deque[dict[str, Any]] = deque(maxlen=most)
         if path.exists():
-            for line in path.read_text().splitlines()[-_MOST_MESSAGES:]:
+            for line in path.read_text().splitlines()[-most:]:
                 self.messages.append(json.loads(line))
 
     def add(self, channel: str, title: str, body: str, details: object, *, key: str = "") -> None:
@@ -198,8 +198,9 @@ def main() -> None:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--most", type=int, default=_MOST_MESSAGES, help="messages that are kept")
     options = parser.parse_args()
-    mailbox = Mailbox(options.file)
+    mailbox = Mailbox(options.file, most=options.most)
     controller = Controller(MailHandler(mailbox), hostname=HOST, port=options.smtp_port)
     controller.start()
     try:

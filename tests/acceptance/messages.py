@@ -31,7 +31,7 @@ class Catcher:
             python(
                 *("-m", "resumatch.demo.catcher"),
                 *("--http-port", str(self.http_port), "--smtp-port", str(self.smtp_port)),
-                *("--file", str(self._folder / f"{self._name}.jsonl")),
+                *("--file", str(self._folder / f"{self._name}.jsonl"), "--most", "10000"),
             ),
             base_environment(),
         )
