@@ -134,3 +134,31 @@ async def test_a_full_disk_is_said_and_is_no_crash() -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert "disk" in answer.json()["error"]["message"]
+
+
+async def test_nobody_acts_on_what_is_only_half_loaded_and_events_are_taken_in() -> None:
+    router = APIRouter()
+
+    @router.post("/api/{rest:path}")
+    @router.post("/act/{rest:path}")
+    async def answer(rest: str) -> str:
+        return rest
+
+    is_ready = False
+    app = build_app(
+        routers=[router], ids=RandomIds(), telemetry=Telemetry(), is_ready=lambda: is_ready
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://monitor.test") as client:
+        held = [
+            await client.post(path)
+            for path in ("/api/monitor/alerts/actions", "/api/v2/alerts", "/act/token")
+        ]
+        taken = [await client.post(path) for path in ("/api/1/envelope/", "/api/v1/write")]
+        is_ready = True
+        after = await client.post("/api/v2/alerts")
+
+    assert [each.status_code for each in (*held, *taken, after)] == [503, 503, 503, 200, 200, 200]
+    assert held[0].json()["error"]["code"] == "not_ready"
+    assert held[0].json()["error"]["request_id"]
+    assert held[0].headers["Retry-After"] == "1"

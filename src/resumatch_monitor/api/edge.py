@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from resumatch_monitor.api.errors import install_error_handlers
+from resumatch_monitor.api.errors import install_error_handlers, render_error
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -30,6 +30,8 @@ _UNBOUNDED_ENDINGS = (
     "/v1/metrics",
 )
 """Of paths whose handlers bound their bodies themselves."""
+_LOADED_PATHS = ("/api/monitor/", "/api/v2/", "/act/")
+"""Begin the paths that answer from, or change, what is loaded at the start."""
 _HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -38,8 +40,14 @@ _HEADERS = [
 ]
 
 
-def build_app(*, routers: Sequence[APIRouter], ids: Ids, telemetry: Telemetry) -> FastAPI:
-    """Return the application with `routers`, asked in that order."""
+def build_app(
+    *,
+    routers: Sequence[APIRouter],
+    ids: Ids,
+    telemetry: Telemetry,
+    is_ready: Callable[[], bool] = lambda: True,
+) -> FastAPI:
+    """Return the application with `routers`, asked in that order, once `is_ready`."""
     app = FastAPI(
         title="ResuMatch Monitor",
         docs_url=None,
@@ -51,6 +59,7 @@ def build_app(*, routers: Sequence[APIRouter], ids: Ids, telemetry: Telemetry) -
     for router in routers:
         app.include_router(router)
     app.add_middleware(BodyBounds)
+    app.add_middleware(ReadyGate, is_ready=is_ready)
     app.add_middleware(RequestEnvelope, ids=ids, telemetry=telemetry)
     return app
 
@@ -101,6 +110,31 @@ class RequestEnvelope:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._requests.labels(_method(scope["method"]), route, str(status)).inc()
             self._duration.labels(route).observe(time.perf_counter() - started)
+
+
+class ReadyGate:
+    """ASGI middleware that lets nobody look at, or change, what is only half loaded.
+
+    What is merely taken in, events and samples, passes: for most senders a refusal is a loss.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_ready: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_ready = is_ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_held = scope["type"] == "http" and scope["path"].startswith(_LOADED_PATHS)
+        if not is_held or self._is_ready():
+            await self._app(scope, receive, send)
+            return
+        answer = render_error(
+            Request(scope),
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "not_ready",
+            "The monitor is starting or stopping.",
+            {"Retry-After": "1", "Connection": "close"},
+        )
+        await answer(scope, receive, send)
 
 
 class BodyBounds:

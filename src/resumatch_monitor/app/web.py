@@ -68,6 +68,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
         ],
         ids=monitor.ids,
         telemetry=monitor.telemetry,
+        is_ready=lambda: monitor.is_ready,
     )
 
 
