@@ -73,10 +73,11 @@ export class RuleForm {
     const annotations = pairsOf(item.annotations);
     const of = (key: string): string => annotations.find((one) => one.key === key)?.value ?? '';
     this.type = item.record !== undefined ? 'recording' : 'alerting';
-    this.name = item.alert ?? item.record ?? '';
-    this.expr = item.expr ?? '';
-    this.hold = item.for ?? '';
-    this.keepFiring = item.keep_firing_for ?? '';
+    // An address may hold anything in their place.
+    this.name = String(item.alert ?? item.record ?? '');
+    this.expr = item.expr;
+    this.hold = String(item.for ?? '');
+    this.keepFiring = String(item.keep_firing_for ?? '');
     this.severity = labels.find((one) => one.key === 'severity')?.value ?? '';
     this.labels = labels.filter((one) => one.key !== 'severity' || this.type === 'recording');
     [this.summary, this.description, this.runbook] = [of(SUMMARY!), of(DESCRIPTION!), of(RUNBOOK!)];
