@@ -303,6 +303,7 @@ def test_the_rules_page_shows_a_failing_rule_in_full(desk: Visit, monitor: Monit
     expect(own).to_contain_text("up * on () up")
     expect(own).to_contain_text("many-to-many matching not allowed")
     own.get_by_role("link", name="CannotBeMatched").click()
+    own.get_by_role("link", name="Explore").click()
     expect(desk.page.locator("[data-editor] [role=textbox]")).to_have_text("up * on () up")
     # The refusal that the explorer shows, too.
     expect(desk.page.get_by_role("group", name="Query A")).to_contain_text("many-to-many")
