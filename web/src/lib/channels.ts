@@ -3,7 +3,7 @@ const CHANNELS: Record<string, [name: string, icon: string]> = {
   email: ['E-mail', 'mail'],
   slack: ['Slack', 'hash'],
   webhook: ['Webhook', 'webhook'],
-  pagerduty: ['PagerDuty', 'bell'],
+  pagerduty: ['PagerDuty', 'drill'],
   apprise: ['Apprise', 'globe'],
 };
 
