@@ -209,3 +209,15 @@ async def test_a_silence_goes_before_flapping(world: World) -> None:
     await toggle(world, 9)
 
     assert await world.told() == []
+
+
+@pytest.mark.anyio
+async def test_a_flapping_alert_is_said_to_be_held_back(world: World) -> None:
+    await toggle(world, 9)
+    now = world.clock.now()
+
+    mute = world.dispatcher.mute_of(make_alert(instance="a", starts_at=now), now)
+
+    assert mute is not None
+    assert mute.kind is MuteKind.FLAPPING
+    assert world.dispatcher.mute_of(make_alert(instance="b", starts_at=now), now) is None

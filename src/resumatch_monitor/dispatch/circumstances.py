@@ -63,6 +63,7 @@ class Circumstances:
     def mute_everywhere(self, root: Route, alert: Alert, now: datetime) -> Mute | None:
         """Return what holds `alert` back at all routes that tell it at once; None if nothing."""
         mute = self._mute_by_anybody(OccurrenceId(alert.fingerprint, alert.starts_at), alert, now)
+        mute = mute or self._hold_flapping(alert, now)
         if mute is not None or self._route_times is None:
             return mute
         mutes = [
@@ -71,6 +72,12 @@ class Circumstances:
             if not route.digest
         ]
         return mutes[0] if mutes and all(mutes) else None
+
+    def _hold_flapping(self, alert: Alert, now: datetime) -> Mute | None:
+        flap = self._flapping.find(alert.fingerprint, now)
+        if flap is None:
+            return None
+        return Mute(MuteKind.FLAPPING, alert.fingerprint, flap.text, flap.until)
 
     def is_acknowledged(self, occurrence: Occurrence) -> bool:
         """Tell whether somebody works on it."""
