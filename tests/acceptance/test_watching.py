@@ -51,9 +51,10 @@ def test_a_new_issue_is_told_once_on_every_channel(story: Story, world: World) -
     seen = story.exception.result(_STORY_SECONDS)
 
     for channel in ("email", "slack", "webhook"):
-        found = world.catcher.messages(channel=channel, about=seen.issue["short_id"])
-        assert len(found) == 1, (channel, titles(found))
-        assert "NewIssue" in found[0]["title"]
+        about = world.catcher.messages(channel=channel, about=seen.issue["short_id"])
+        # Messages about other alerts name the newest issue as well.
+        found = [each for each in about if "NewIssue" in each["title"]]
+        assert len(found) == 1, (channel, titles(about))
         assert "ZeroDivisionError" in found[0]["body"]
 
 
