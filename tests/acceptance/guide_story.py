@@ -56,6 +56,10 @@ def tell(world: GuideWorld) -> Told:
 
 def _break_and_mend_resumatch(world: GuideWorld) -> None:
     """Provoke six at once: attacks, a bad release, and nobody who registers."""
+    # An increase needs a sample from before it.
+    wait_until(
+        lambda: world.monitor.api.query("suspicious_file_uploads_total"), "ResuMatch is scraped"
+    )
     provoked = [each for each in (*CRITICAL, *WARNING) if each != DATABASE]
     people = [Person(world.resumatch, f"ada-{number}@example.com") for number in range(2)]
     for person in people:
@@ -123,15 +127,24 @@ def _acknowledge(world: GuideWorld) -> str:
 
 def _wait_for_all(world: GuideWorld, names: list[str], head: str) -> None:
     """Wait until the alerts are told by Slack, and nothing is on its way to another channel."""
+    missing: list[str] = []
 
     def have_all() -> bool:
         titles = {each["title"] for each in world.catcher.messages(channel="slack")}
-        if not all(any(f"{head} {name} " in title for title in titles) for name in names):
+        missing.clear()
+        missing.extend(
+            name for name in names if not any(f"{head} {name} " in title for title in titles)
+        )
+        if missing:
             return False
         deliveries = world.monitor.api.items("/api/monitor/notifications")
         return all(each["status"] not in ("queued", "retrying") for each in deliveries)
 
-    wait_until(have_all, f"{head} of {', '.join(names)}", timeout_seconds=90)
+    try:
+        wait_until(have_all, f"{head} of {', '.join(names)}", timeout_seconds=90)
+    except TimeoutError as error:
+        error.add_note(f"not told: {missing}")
+        raise
 
 
 def _find_alert(world: GuideWorld, name: str) -> dict[str, Any] | None:
