@@ -16,7 +16,7 @@ GROUPS = 50
 _ALERTS_PER_REQUEST = 500
 _LONGEST_SECONDS = 120.0
 _ROUTE = """\
-  route: {receiver: catcher, group_by: [alertname], group_wait: 1s, group_interval: 5s}
+  route: {receiver: catcher, group_by: [alertname], group_wait: 2s, group_interval: 5s}
 """
 
 
