@@ -22,8 +22,11 @@ from tests.acceptance.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
 _PASSWORD = "a-password-of-the-acceptance-tests"
-# Each theme and each size once: contrast goes with the one, layout with the other.
-_VARIANTS = [Variant(1440, 900, "dark"), Variant(390, 844, "light")]
+_VARIANTS = [
+    Variant(width, height, theme)
+    for width, height in ((1440, 900), (390, 844))
+    for theme in ("dark", "light")
+]
 _CONFIG = """
 auth:
   admin: {{email: admin@localhost, password: {password}}}

@@ -18,8 +18,11 @@ from tests.acceptance.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
 _PASSWORD = "a-password-of-the-acceptance-tests"
-# Each theme and each size once: contrast goes with the one, layout with the other.
-_VARIANTS = [Variant(1440, 900, "dark"), Variant(390, 844, "light")]
+_VARIANTS = [
+    Variant(width, height, theme)
+    for width, height in ((1440, 900), (390, 844))
+    for theme in ("dark", "light")
+]
 _BUCKETS = "sum by (le) (rate(resumatch_monitor_http_request_duration_seconds_bucket[10s]))"
 _CONFIG = """
 auth:

@@ -21,8 +21,11 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(2
 
 _STORY_SECONDS = 200
 _DESKTOP, _PHONE = (1440, 900), (390, 844)
-# Each theme and each size once: contrast goes with the one, layout with the other.
-_VARIANTS = [Variant(*_DESKTOP, "dark"), Variant(*_PHONE, "light")]
+_VARIANTS = [
+    Variant(width, height, theme)
+    for width, height in (_DESKTOP, _PHONE)
+    for theme in ("dark", "light")
+]
 _EXPR = "sum by (status) (rate(http_requests_total[1m]))"
 
 
