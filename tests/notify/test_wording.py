@@ -143,3 +143,15 @@ def test_every_form_of_a_secret_is_hidden() -> None:
         assert "ecret1" not in cleaned
         assert "hunter2secret" not in cleaned
     assert mask_url(url) == "https://example.org:8443/…"
+
+
+def test_a_message_of_a_drill_leads_to_the_drill() -> None:
+    alert = replace(make_alert(), generator_path="/drills/17")
+    links = Links("https://monitor.example.org")
+
+    drilled = describe_alert(alert, make_notification(alert, is_drill=True), links)
+
+    assert drilled.url == "https://monitor.example.org/drills/17"
+    assert drilled.source_url == ""
+    real = describe_alert(alert, make_notification(alert), links)
+    assert real.url == f"https://monitor.example.org/alerts/{alert.fingerprint}"

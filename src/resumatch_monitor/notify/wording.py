@@ -159,9 +159,14 @@ def describe_alert(alert: Alert, notification: Notification, links: Links) -> Al
         ),
         todo="" if is_url else runbook.strip(),
         runbook_url=runbook.strip() if is_url else "",
-        url=links.to_alert(alert),
-        source_url=links.to(alert.generator_path),
+        url=link_page(alert, notification, links),
+        source_url="" if notification.is_drill else links.to(alert.generator_path),
     )
+
+
+def link_page(alert: Alert, notification: Notification, links: Links) -> str:
+    """Return the address of an alert's page; a drill's alert has none but the drill's."""
+    return links.to(alert.generator_path) if notification.is_drill else links.to_alert(alert)
 
 
 def format_value(value: float) -> str:

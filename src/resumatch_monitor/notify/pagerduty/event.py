@@ -19,6 +19,7 @@ from resumatch_monitor.notify.wording import (
     clip,
     describe_alert,
     is_web_url,
+    link_page,
     one_line,
     render_counts,
     render_subject,
@@ -67,7 +68,8 @@ def render_event(notification: Notification, diagnosis: Diagnosis, links: Links)
         "class": clip(one_line(_find_class(notification)), _LONGEST_FIELD),
         "custom_details": _render_details(notification, diagnosis, links, _MOST_ALERTS),
     }
-    page = links.to_alert(notification.alerts[0]) if notification.alerts else links.to_alerts
+    alerts = notification.alerts
+    page = link_page(alerts[0], notification, links) if alerts else links.to_alerts
     if page:
         event["client_url"] = page
     event["links"] = _render_links(notification, diagnosis, links)
