@@ -40,8 +40,8 @@ class AlertingConfig(ConfigModel):
     """Who can be told."""
     route: RouteConfig | None = None
     """The root of the routing tree. Without one, critical alerts go to all channels at once;
-    warnings to chat at once, to mail in the daily digest, and to PagerDuty after 15 minutes
-    without acknowledgement; everything else to mail in the weekly digest."""
+    warnings, and any other severity, to chat at once, to mail in the daily digest, and to PagerDuty
+    after 15 minutes without acknowledgement; info to mail in the weekly digest."""
     time_intervals: list[NamedIntervalConfig] = Field(default_factory=list[NamedIntervalConfig])
     """Recurring stretches of time, in Alertmanager's grammar."""
     escalations: list[EscalationConfig] = Field(default_factory=list[EscalationConfig])
