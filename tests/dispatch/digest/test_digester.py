@@ -114,11 +114,11 @@ async def test_two_at_the_same_moment_make_one(world: World) -> None:
     await world.fire("HighResponseTime")
     world.clock.jump(timedelta(hours=1))
     store = SqlDigests(world.database)
-    last = await store.last("team/daily")
+    last = await store.last("team/daily", until=world.clock.now())
     assert last is not None
 
     await world.digester.make_due()
-    again = await store.last("team/daily")
+    again = await store.last("team/daily", until=world.clock.now())
     assert again is not None
 
     assert not await store.record(again, None, ())
@@ -132,7 +132,7 @@ async def test_nothing_to_say_says_nothing(world: World) -> None:
     await world.digester.make_due()
 
     assert await world.titles() == []
-    last = await SqlDigests(world.database).last("team/daily")
+    last = await SqlDigests(world.database).last("team/daily", until=world.clock.now())
     assert last is not None
     assert last.ends_at == datetime(2026, 1, 6, 8, 0, tzinfo=UTC) + timedelta(days=0)
 
@@ -177,3 +177,31 @@ async def test_old_records_go_and_the_latest_stays(world: World) -> None:
         lambda connection: connection.scalar(select(func.count()).select_from(ALERT_DIGESTS))
     )
     assert count == 2
+
+
+async def test_a_clock_that_was_a_year_ahead_silences_no_digest(world: World) -> None:
+    await world.digester.make_due()
+    world.clock.jump(timedelta(days=365))
+    await world.digester.make_due()
+    world.clock.jump(timedelta(days=-365))
+    await world.fire("HighResponseTime")
+    world.clock.jump(timedelta(hours=1))
+
+    await world.restart().make_due()
+
+    assert len(await world.titles()) == 1
+
+
+async def test_an_event_that_was_reported_late_is_in_the_next_digest(world: World) -> None:
+    await world.digester.make_due()
+    happened = make_alert(
+        "NewIssue", severity="warning", is_event=True, starts_at=world.clock.now()
+    )
+    world.clock.jump(timedelta(hours=1))
+    await world.digester.make_due()
+    await world.alerts.put([happened], at=world.clock.now())
+    world.clock.jump(timedelta(days=1))
+
+    await world.digester.make_due()
+
+    assert len(await world.titles()) == 1

@@ -95,7 +95,7 @@ class Digester:
 
     async def _follow(self, plan: DigestPlan) -> None:
         now = self._clock.now()
-        last = await self._store.last(plan.name)
+        last = await self._store.last(plan.name, until=now)
         if last is None:
             # The first digest tells what happens from now on.
             await self._store.record(DigestRecord(plan.name, now, now, now), None, ())

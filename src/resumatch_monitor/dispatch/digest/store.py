@@ -30,14 +30,20 @@ class DigestRecord:
 class DigestStore(Protocol):
     """Keeps what digests have said."""
 
-    async def last(self, name: str) -> DigestRecord | None:
-        """Return the latest record of a plan."""
+    async def last(self, name: str, *, until: datetime) -> DigestRecord | None:
+        """Return the latest record of a plan that does not end after `until`.
+
+        Later ones were made while the clock was wrong.
+        """
         ...
 
     async def list_occurrences(
         self, starts_at: datetime, ends_at: datetime, *, limit: int
     ) -> list[Occurrence]:
-        """Return what held at some time between the two or happened then, the newest first."""
+        """Return what held at some time between the two, the newest first.
+
+        An event belongs to the time at which it was reported: it may have waited on its way.
+        """
         ...
 
     async def record(

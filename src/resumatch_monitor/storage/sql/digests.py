@@ -23,11 +23,11 @@ class SqlDigests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def last(self, name: str) -> DigestRecord | None:
-        """Return the latest record of a plan."""
+    async def last(self, name: str, *, until: datetime) -> DigestRecord | None:
+        """Return the latest record of a plan that does not end after `until`."""
         query = (
             select(ALERT_DIGESTS)
-            .where(ALERT_DIGESTS.c.name == name)
+            .where(ALERT_DIGESTS.c.name == name, ALERT_DIGESTS.c.ends_at <= until)
             .order_by(ALERT_DIGESTS.c.ends_at.desc())
             .limit(1)
         )
@@ -50,15 +50,18 @@ class SqlDigests:
     async def list_occurrences(
         self, starts_at: datetime, ends_at: datetime, *, limit: int
     ) -> list[Occurrence]:
-        """Return what held at some time between the two or happened then, the newest first."""
+        """Return what held, or was reported as an event, between the two, the newest first."""
         is_event, column = ALERTS.c.is_event, ALERTS.c
         query = (
             select(ALERTS)
             .where(
-                column.starts_at < ends_at,
                 or_(
-                    column.starts_at >= starts_at,
-                    and_(~is_event, or_(column.ends_at.is_(None), column.ends_at >= starts_at)),
+                    and_(is_event, column.received_at >= starts_at, column.received_at < ends_at),
+                    and_(
+                        ~is_event,
+                        column.starts_at < ends_at,
+                        or_(column.ends_at.is_(None), column.ends_at >= starts_at),
+                    ),
                 ),
             )
             .order_by(column.starts_at.desc())
