@@ -56,3 +56,15 @@ def test_regular_expressions_are_anchored() -> None:
 
 def test_renders_in_order_and_escaped() -> None:
     assert render_matchers(parse_matchers('b=~"x", a="q\\"q"')) == '{a="q\\"q",b=~"x"}'
+
+
+def test_a_text_of_blanks_takes_no_time_to_refuse() -> None:
+    # It was cubic: this took hours, and nothing else ran meanwhile.
+    with pytest.raises(ValueError, match="is not a matcher"):
+        parse_matchers("a=" + " " * 60_000 + '"')
+
+
+def test_the_number_of_matchers_is_bounded() -> None:
+    assert len(parse_matchers("a!=b," * 64)) == 64
+    with pytest.raises(ValueError, match="more than 64 matchers"):
+        parse_matchers("a!=b," * 65)

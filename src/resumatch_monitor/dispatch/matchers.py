@@ -10,10 +10,13 @@ from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 _MATCHER = re.compile(
     r"""\s*(?P<name>"(?:\\.|[^"\\])*"|[^\s{}!=~,"'`\\]+)
         \s*(?P<op>=~|!=|!~|=)
-        \s*(?P<value>"(?:\\.|[^"\\])*"|(?![=~])[^",]*?)
+        \s*+(?P<value>"(?:\\.|[^"\\])*"|(?![=~])[^",]*+)
         \s*(?:,|$)""",
     re.DOTALL | re.VERBOSE,
 )
+MOST_MATCHERS = 64
+"""More in one text are an error: each is tested on every alert."""
+
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
 
@@ -33,6 +36,8 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     matchers: list[Matcher] = []
     position = 0
     while inner[position:].strip():
+        if len(matchers) == MOST_MATCHERS:
+            raise ValueError(f"{text[:80]!r}… holds more than {MOST_MATCHERS} matchers")
         match = _MATCHER.match(inner, position)
         if match is None:
             raise ValueError(
@@ -40,7 +45,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
                 ' write for example severity="critical" or team=~"a|b"'
             )
         matchers.append(
-            Matcher(_unquote(match["name"]), MatchOp(match["op"]), _unquote(match["value"]))
+            Matcher(_unquote(match["name"]), MatchOp(match["op"]), _unquote(match["value"].strip()))
         )
         position = match.end()
     return tuple(matchers)
