@@ -174,12 +174,16 @@ class _Trial:
         threshold = find_threshold(node)
         expr = self.rule.expr if threshold is None else threshold.expr
         pieces: list[Matrix] = []
-        size = 0
+        seen: set[Labels] = set()
+        columns = 0
 
         def take(matrix: Matrix) -> None:
-            nonlocal size
-            size += matrix.values.size
-            if size <= _MOST_VALUES:
+            # Joined, every series has a place at every moment, also those that come and go.
+            nonlocal columns
+            columns += len(matrix.timestamps)
+            if len(seen) * columns <= _MOST_VALUES:
+                seen.update(matrix.labels)
+            if len(seen) * columns <= _MOST_VALUES:
                 pieces.append(matrix)
 
         sampler = Sampler(self.queries, self.clock, expr=expr, node=parse(expr, features=FEATURES))
