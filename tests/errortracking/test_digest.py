@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from resumatch_monitor.errortracking.issues import IssueQuery
-from resumatch_monitor.errortracking.record import EventRecord, encode_record
 from resumatch_monitor.kit.clock import SystemClock
+from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
 from tests.support.errors import ENVELOPE_URL, build_stack, make_envelope, make_event
@@ -45,7 +45,14 @@ async def test_kill_9_while_digesting_counts_every_event_once(tmp_path: Path) ->
     async with build_stack(tmp_path / "spool", database=database, clock=clock) as stack:
         records = [
             encode_record(
-                EventRecord(1, f"{number:032x}", clock.now(), None, orjson.dumps(make_event()))
+                ItemRecord(
+                    ItemKind.EVENT,
+                    1,
+                    f"{number:032x}",
+                    clock.now(),
+                    orjson.dumps(make_event()),
+                    f"{number:032x}",
+                )
             )
             for number in range(1, _EVENTS + 1)
         ]

@@ -17,15 +17,16 @@ from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
 from resumatch_monitor.api.guard import Guard, Principal, Role
-from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
+from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.errortracking.projects import Projects
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits

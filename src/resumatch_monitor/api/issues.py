@@ -25,9 +25,9 @@ from resumatch_monitor.errortracking.issues import (
     StoredEvent,
 )
 from resumatch_monitor.errortracking.present import present_detail, present_event, present_issue
-from resumatch_monitor.errortracking.projects import Projects, render_dsn
 from resumatch_monitor.errortracking.store import IssueEditor, IssueReader
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
+from resumatch_monitor.sentry.projects import Projects, render_dsn
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
-from resumatch_monitor.errortracking.config import ProjectConfig
 from resumatch_monitor.errortracking.intake import (
     EventTooLargeError,
     Intake,
@@ -20,8 +19,9 @@ from resumatch_monitor.errortracking.intake import (
     WrongKeyError,
 )
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.errortracking.projects import parse_auth_header
 from resumatch_monitor.kit.spool import SpoolFullError
+from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.projects import parse_auth_header
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.errortracking.projects import Projects
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.retention import ErrorRetention
+from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 

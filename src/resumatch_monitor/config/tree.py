@@ -11,13 +11,14 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from resumatch_monitor.collectors.config import CollectorsConfig
 from resumatch_monitor.collectors.manager import build_collectors
 from resumatch_monitor.dispatch.config import AlertingConfig
-from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
+from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
 from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids
 from resumatch_monitor.rules.config import RulesConfig
+from resumatch_monitor.sentry.config import ProjectConfig
 
 
 class TokenConfig(ConfigModel):

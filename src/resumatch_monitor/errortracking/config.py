@@ -1,22 +1,10 @@
-"""`projects` and `errors`: who may send events, how many are kept, what is scrubbed."""
+"""`errors`: how many events are kept, what is scrubbed."""
 
 from datetime import timedelta
 
 from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel, Duration
-
-
-class ProjectConfig(ConfigModel):
-    """A project of an application: its DSN is `http://<key>@<host>/<id>`."""
-
-    id: int = Field(gt=0)
-    """The number at the end of the DSN."""
-    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")
-    """Begins the short ids of its issues."""
-    key: str = Field(pattern=r"^[0-9a-f]{32}$", description="The public key of the DSN.")
-    name: str = ""
-    """For people; the slug if empty."""
 
 
 class ErrorsConfig(ConfigModel):

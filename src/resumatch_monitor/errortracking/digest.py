@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.prepare import prepare
-from resumatch_monitor.errortracking.projects import Projects
-from resumatch_monitor.errortracking.scrub import Scrubber
 from resumatch_monitor.errortracking.store import (
     DeadLetter,
     DigestedEvent,
@@ -17,7 +17,17 @@ from resumatch_monitor.errortracking.store import (
     StoreUnavailableError,
 )
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.kit.spool import SpoolBatch, SpoolReader
+from resumatch_monitor.sentry.items import (
+    ItemKind,
+    ItemProcessor,
+    ItemRecord,
+    decode_record,
+    encode_record,
+)
+from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.scrub import Scrubber
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +39,21 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _EVENTS_BETWEEN_TRIMS = 2_000
 
 
+@dataclass(slots=True)
+class _Prepared:
+    """What a batch of the spool holds."""
+
+    events: list[DigestedEvent] = field(default_factory=list[DigestedEvent])
+    items: list[ItemRecord] = field(default_factory=list[ItemRecord])
+    letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+
+
 class Digest:
     """Takes batches off the spool, stores each in one transaction, and then commits it.
 
     A crash in between means that a batch is stored again: the store counts an event once. A
-    record that cannot be read, or that the store refuses, is set aside; the others go on.
+    record that cannot be read, or that the store refuses, is set aside; the others go on. What
+    is no event goes to the processor of its kind.
     """
 
     def __init__(
@@ -46,6 +66,7 @@ class Digest:
         metrics: ErrorMetrics,
         clock: Clock,
         on_alerts: Callable[[], None],
+        processors: Mapping[ItemKind, ItemProcessor] | None = None,
     ) -> None:
         self._spool = spool
         self._store = store
@@ -54,6 +75,7 @@ class Digest:
         self._metrics = metrics
         self._clock = clock
         self._on_alerts = on_alerts
+        self._processors = dict(processors or {})
         self._scrubber = Scrubber(config.scrub_keys)
         self._untrimmed = 0
 
@@ -73,11 +95,14 @@ class Digest:
     async def digest_batch(self) -> int:
         """Digest one batch; return how many records it had."""
         batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES)
-        events, letters = await asyncio.to_thread(self._prepare_all, batch.records)
+        prepared = await asyncio.to_thread(self._prepare_all, batch.records)
+        events = prepared.events
         if events:
-            await self._store_patiently(events)
-        if letters:
-            await self._set_aside(letters)
+            await self._patiently(lambda: self._store_all(events))
+        for kind, records in groupby(prepared.items, key=lambda record: record.kind):
+            await self._process(kind, list(records))
+        if prepared.letters:
+            await self._set_aside(prepared.letters)
         await self._commit(batch)
         if events:
             lag = self._clock.now() - events[-1].received_at
@@ -89,31 +114,43 @@ class Digest:
             await self._trim()
         return batch.count
 
-    def _prepare_all(
-        self, records: Sequence[bytes]
-    ) -> tuple[list[DigestedEvent], list[DeadLetter]]:
-        events: list[DigestedEvent] = []
-        letters: list[DeadLetter] = []
-        for record in records:
+    def _prepare_all(self, records: Sequence[bytes]) -> _Prepared:
+        prepared = _Prepared()
+        for data in records:
             try:
-                events.append(
-                    prepare(
-                        record,
-                        scrubber=self._scrubber,
-                        projects=self._projects,
-                        retention=self._config.retention,
+                record = decode_record(data)
+                if record.kind is ItemKind.EVENT:
+                    prepared.events.append(
+                        prepare(
+                            record,
+                            scrubber=self._scrubber,
+                            projects=self._projects,
+                            retention=self._config.retention,
+                        )
                     )
-                )
+                else:
+                    prepared.items.append(record)
             except Exception as error:  # noqa: BLE001 - one bad event must not stop the others
-                letters.append(self._make_letter(record, error))
-        return events, letters
+                prepared.letters.append(self._make_letter(data, error))
+        return prepared
 
-    async def _store_patiently(self, events: Sequence[DigestedEvent]) -> None:
+    async def _process(self, kind: ItemKind, records: Sequence[ItemRecord]) -> None:
+        processor = self._processors.get(kind)
+        if processor is None:
+            letters = [
+                DeadLetter(self._clock.now(), f"nobody digests {kind}", encode_record(each))
+                for each in records
+            ]
+            await self._set_aside(letters)
+            return
+        await self._patiently(lambda: processor.process(records))
+
+    async def _patiently(self, store: Callable[[], Awaitable[None]]) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._store_all(events)
-            except StoreUnavailableError as error:
+                await store()
+            except StorageUnavailableError as error:
                 logger.warning("Events wait in the spool: %s", error)
                 await self._clock.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)

@@ -9,17 +9,18 @@ from typing import Any
 
 import orjson
 
-from resumatch_monitor.errortracking.config import ErrorsConfig, ProjectConfig
-from resumatch_monitor.errortracking.envelope import Envelope, EnvelopeError, Item, parse_envelope
-from resumatch_monitor.errortracking.lenient import parse_json
+from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.errortracking.projects import Projects, is_key_of, parse_dsn
-from resumatch_monitor.errortracking.record import EventRecord, encode_record
-from resumatch_monitor.errortracking.timestamps import parse_timestamp
-from resumatch_monitor.errortracking.values import as_dict, as_int, as_list, as_text, is_dict
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.spool import SpoolFullError, SpoolWriter
+from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
+from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
+from resumatch_monitor.sentry.lenient import parse_json
+from resumatch_monitor.sentry.projects import Projects, is_key_of, parse_dsn
+from resumatch_monitor.sentry.timestamps import parse_timestamp
+from resumatch_monitor.sentry.values import as_dict, as_int, as_list, as_text, is_dict
 
 _EVENT_TYPES = frozenset({"", "error", "default", "csp", "event"})
 
@@ -145,7 +146,7 @@ class Intake:
 
     async def _take_items(self, project: ProjectConfig, envelope: Envelope) -> Receipt:
         header_id = parse_event_id(envelope.headers.get("event_id"))
-        records: list[EventRecord] = []
+        records: list[ItemRecord] = []
         refusal: IntakeError | None = None
         for item in envelope.items:
             if item.type != "event":
@@ -167,7 +168,7 @@ class Intake:
 
     def _read_event(
         self, project: ProjectConfig, envelope: Envelope, item: Item, header_id: str | None
-    ) -> EventRecord | None:
+    ) -> ItemRecord | None:
         limit = self._config.event_max_bytes
         if len(item.payload) > limit:
             raise EventTooLargeError(
@@ -179,15 +180,17 @@ class Intake:
             self._metrics.count_item(kind, "not_stored")
             return None
         event_id = header_id or parse_event_id(event.get("event_id")) or self._ids.uuid()
-        return EventRecord(
+        return ItemRecord(
+            kind=ItemKind.EVENT,
             project_id=project.id,
+            item_id=event_id,
             event_id=event_id,
             received_at=self._clock.now(),
             sent_at=parse_timestamp(envelope.headers.get("sent_at")),
             payload=payload,
         )
 
-    async def _spool_all(self, records: list[EventRecord]) -> None:
+    async def _spool_all(self, records: list[ItemRecord]) -> None:
         appends = [self._spool.append(encode_record(record)) for record in records]
         outcomes = await asyncio.gather(*appends, return_exceptions=True)
         for outcome in outcomes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from resumatch_monitor.errortracking.values import as_dict, as_list, as_text
+from resumatch_monitor.sentry.values import as_dict, as_list, as_text
 
 
 @dataclass(frozen=True, slots=True)

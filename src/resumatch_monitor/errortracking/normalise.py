@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from resumatch_monitor.errortracking.model import Event, ExceptionInfo, Frame
-from resumatch_monitor.errortracking.values import (
+from resumatch_monitor.sentry.values import (
     as_bool,
     as_dict,
     as_int,

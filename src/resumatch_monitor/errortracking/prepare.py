@@ -9,12 +9,12 @@ import orjson
 from resumatch_monitor.errortracking.grouping.registry import CURRENT_VERSION, GROUPERS
 from resumatch_monitor.errortracking.model import Event, ExceptionInfo
 from resumatch_monitor.errortracking.normalise import normalise
-from resumatch_monitor.errortracking.projects import Projects
-from resumatch_monitor.errortracking.record import EventRecord, RecordError, decode_record
-from resumatch_monitor.errortracking.scrub import Scrubber
 from resumatch_monitor.errortracking.store import DigestedEvent
-from resumatch_monitor.errortracking.timestamps import correct_clock, parse_timestamp
-from resumatch_monitor.errortracking.values import as_dict, as_text
+from resumatch_monitor.sentry.items import ItemRecord, RecordError
+from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
+from resumatch_monitor.sentry.values import as_dict, as_text
 
 _TITLE_MAX = 200
 _VALUE_MAX = 500
@@ -22,15 +22,14 @@ _LABEL_MAX = 120
 
 
 def prepare(
-    data: bytes, *, scrubber: Scrubber, projects: Projects, retention: timedelta
+    record: ItemRecord, *, scrubber: Scrubber, projects: Projects, retention: timedelta
 ) -> DigestedEvent:
     """Read, scrub, normalise and group the event in a record.
 
     Raises:
-        RecordError: If the record cannot be read.
-        orjson.JSONDecodeError: If the event in it cannot.
+        RecordError: If there is no event in it.
+        orjson.JSONDecodeError: If it cannot be read.
     """
-    record = decode_record(data)
     raw = as_dict(orjson.loads(record.payload))
     if not raw:
         raise RecordError("the record's event is empty or not an object")
@@ -58,7 +57,7 @@ def hash_user(project_id: int, user: dict[str, Any]) -> bytes | None:
 
 
 def _digest(
-    record: EventRecord,
+    record: ItemRecord,
     event: Event,
     *,
     slug: str,

@@ -5,15 +5,15 @@ from typing import Any
 from resumatch_monitor.errortracking.issues import Issue, IssueDetail, StoredEvent
 from resumatch_monitor.errortracking.model import ExceptionInfo, Frame
 from resumatch_monitor.errortracking.normalise import normalise
-from resumatch_monitor.errortracking.timestamps import parse_timestamp
-from resumatch_monitor.errortracking.values import (
+from resumatch_monitor.kit.clock import isoformat, isoformat_or_none, to_milliseconds
+from resumatch_monitor.sentry.timestamps import parse_timestamp
+from resumatch_monitor.sentry.values import (
     as_dict,
     as_list,
     as_text,
     list_of_pairs,
     list_of_values,
 )
-from resumatch_monitor.kit.clock import isoformat, isoformat_or_none, to_milliseconds
 
 
 def present_issue(issue: Issue) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.issues import Issue, IssueQuery, IssueSort, IssueStatus
-from resumatch_monitor.errortracking.record import EventRecord, encode_record
 from resumatch_monitor.errortracking.retention import ErrorRetention
+from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
 from tests.support.errors import (
@@ -95,7 +95,14 @@ async def test_counts_a_replayed_batch_once(
 def make_records(count: int) -> list[bytes]:
     return [
         encode_record(
-            EventRecord(1, f"{number:032x}", _NOW, None, orjson.dumps(make_event(number)))
+            ItemRecord(
+                ItemKind.EVENT,
+                1,
+                f"{number:032x}",
+                _NOW,
+                orjson.dumps(make_event(number)),
+                f"{number:032x}",
+            )
         )
         for number in range(1, count + 1)
     ]

@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from resumatch_monitor.errortracking.patterns import (
+from resumatch_monitor.sentry.patterns import (
     FILTERED,
     PATTERNS,
     Pattern,
     Test,
     is_card_number,
 )
-from resumatch_monitor.errortracking.values import as_dict, as_list, as_text, is_dict, list_of_pairs
+from resumatch_monitor.sentry.values import as_dict, as_list, as_text, is_dict, list_of_pairs
 
 _TEXT_MAX = 8_192
 _VARIABLE_MAX = 1_024

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from resumatch_monitor.errortracking.config import ProjectConfig
+from resumatch_monitor.sentry.config import ProjectConfig
 
 
 class Projects:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumatch_monitor.errortracking.lenient import parse_json
+from resumatch_monitor.sentry.lenient import parse_json
 
 _ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumatch_monitor.errortracking.timestamps import correct_clock, parse_timestamp
+from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
 
 _MOMENT = datetime(2026, 11, 23, 12, 35, 24, tzinfo=UTC)
 _SECONDS = _MOMENT.timestamp()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope as SdkEnvelope
 from sentry_sdk.envelope import Item as SdkItem
 
-from resumatch_monitor.errortracking.envelope import EnvelopeError, parse_envelope
+from resumatch_monitor.sentry.envelope import EnvelopeError, parse_envelope
 
 
 def test_reads_items_with_and_without_length() -> None:

@@ -1,0 +1,1 @@
+"""Scheduled jobs that check in: what was missed, late, failed or over time."""

@@ -1,0 +1,1 @@
+"""Releases, their deploys, and how many sessions crashed in them."""

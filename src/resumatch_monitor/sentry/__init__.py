@@ -1,0 +1,1 @@
+"""What Sentry's SDKs send: envelopes, their items, and the habits of their JSON."""

@@ -1,0 +1,1 @@
+"""Source maps: taken in from build tools, looked up for stack traces."""

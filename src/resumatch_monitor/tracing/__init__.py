@@ -1,0 +1,1 @@
+"""Transactions and spans: traces, and how fast each endpoint is."""
