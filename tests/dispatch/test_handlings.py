@@ -35,6 +35,7 @@ class World:
         self.alerts = SqlAlerts(database)
         self.changes = 0
         self.closed: list[tuple[OccurrenceId, str, datetime]] = []
+        self.failures = 0
         self.handlings = Handlings(
             store=SqlHandlings(database), clock=clock, on_change=self._change, close=self._close
         )
@@ -45,6 +46,9 @@ class World:
     async def _close(
         self, occurrence_ids: Sequence[OccurrenceId], by: str, until: datetime
     ) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the disk is full")
         self.closed.extend((each, by, until) for each in occurrence_ids)
 
     async def act(self, *actions: Action, fingerprint: str = ALERT.fingerprint) -> list[Result]:
@@ -143,6 +147,27 @@ async def test_a_resolution_that_a_sudden_end_cut_off_is_finished_at_the_start(
     await restarted.handlings.finish()
 
     assert restarted.closed == [(ID, ADA.name, START + DEFAULT_CLOSING)]
+
+
+async def test_a_resolution_that_cannot_be_carried_out_is_finished_within_a_minute(
+    world: World, clock: FakeClock
+) -> None:
+    world.failures = 2
+    loop = asyncio.create_task(world.handlings.run())
+
+    with pytest.raises(OSError, match="disk"):
+        await world.act(Action(ActionKind.RESOLVE))
+    assert world.changes == 1
+    await clock.advance(60)
+    assert world.closed == []
+    await clock.advance(60)
+
+    assert world.closed == [(ID, ADA.name, START + DEFAULT_CLOSING)]
+    assert world.changes == 2
+    assert world.handlings.find(ID) is None
+    await clock.advance(60)
+    assert len(world.closed) == 1
+    loop.cancel()
 
 
 async def test_a_thousand_alerts_are_handled_in_one_transaction(world: World) -> None:

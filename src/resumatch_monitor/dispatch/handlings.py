@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 MOST_REQUESTS = 1000
 """Things that can be done in one transaction."""
 
+_FINISH_SECONDS = 60.0
+
 DEFAULT_CLOSING = timedelta(hours=1)
 """For how long what a person resolved is not heard of, if the condition holds on and on."""
 
@@ -125,14 +127,26 @@ class Handlings:
             self._known = {each.occurrence_id: each for each in await self._store.load()}
 
     async def finish(self) -> None:
-        """End what a person resolved and a sudden end of the process left as it was.
+        """End what a person resolved and a failure, or a sudden end of the process, left as it was.
 
         Call it once the dispatcher is loaded.
         """
-        for handling in list(self._known.values()):
-            if handling.resolved_at is not None:
-                until = handling.resolved_at + self._closing
-                await self._end([handling.occurrence_id], handling.resolved_by, until)
+        unfinished = [each for each in self._known.values() if each.resolved_at is not None]
+        for handling in unfinished:
+            assert handling.resolved_at is not None
+            until = handling.resolved_at + self._closing
+            await self._end([handling.occurrence_id], handling.resolved_by, until)
+        if unfinished:
+            self._on_change()
+
+    async def run(self) -> None:
+        """Finish what was left unfinished, once a minute, for ever."""
+        while True:
+            await self._clock.sleep(_FINISH_SECONDS)
+            try:
+                await self.finish()
+            except Exception:
+                logger.exception("What people resolved could not be ended; it is tried again")
 
     async def act(self, requests: Sequence[Request], *, once: str = "") -> list[Result]:
         """Do what is requested; when this returns, it is durable.
@@ -152,9 +166,12 @@ class Handlings:
                 handling = result.handling
                 if handling is not None and result.is_changed and not result.is_over:
                     self._known[handling.occurrence_id] = handling
-        await self._end_resolved(requests, results, now + self._closing)
-        if any(result.is_changed for result in results):
-            self._on_change()
+        try:
+            await self._end_resolved(requests, results, now + self._closing)
+        finally:
+            # What was changed is changed, also if something of it cannot be ended for now.
+            if any(result.is_changed for result in results):
+                self._on_change()
         return results
 
     async def prune(self, before: datetime, *, limit: int) -> int:
