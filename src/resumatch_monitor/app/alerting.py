@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from resumatch_monitor.alerts.alert import AlertStatus
+from resumatch_monitor.alerts.alert import Alert, AlertStatus
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.app.handling import build_handling
 from resumatch_monitor.app.releases import build_release_loops
+from resumatch_monitor.config.dependencies import find_dependencies
 from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
 from resumatch_monitor.dispatch.config import choose_root_receiver
 from resumatch_monitor.dispatch.dependencies import Dependencies
@@ -45,11 +46,15 @@ class AlertingParts:
     """Everything between the sources of alerts and the channels, channels included."""
 
     def __init__(
-        self, base: Base, *, diagnose: Callable[[Notification], Awaitable[Diagnosis]]
+        self,
+        base: Base,
+        *,
+        diagnose: Callable[[Notification], Awaitable[Diagnosis]],
+        list_pending: Callable[[], Sequence[Alert]],
     ) -> None:
         self._base = base
         self._config = base.config.alerting
-        self._build_muting()
+        self._build_muting(list_pending)
         self._build_channels(diagnose)
         self._build_dispatch()
         self._build_digests()
@@ -75,6 +80,7 @@ class AlertingParts:
             "dispatch": self.dispatcher.run,
             **self.outbox.loops(),
             "dispatch: digests": self.digester.run,
+            "dispatch: what people resolved": self.handlings.run,
             "dispatch: retention": self._retention.run,
             "dispatch: pushed alerts": self.pushed.run,
             "dispatch: silences": self.silences.run,
@@ -94,7 +100,7 @@ class AlertingParts:
             return None
         return record.alert.starts_at
 
-    def _build_muting(self) -> None:
+    def _build_muting(self, list_pending: Callable[[], Sequence[Alert]]) -> None:
         base, config = self._base, self._config
         self.firing = FiringAlerts()
         self._silence_store = SqlSilences(base.stores.database)
@@ -106,7 +112,8 @@ class AlertingParts:
             telemetry=base.telemetry,
         )
         self.inhibition = Inhibition(config.inhibit_rules, self.firing)
-        self.dependencies = Dependencies(config.dependencies, self.firing)
+        dependencies = find_dependencies(base.config)
+        self.dependencies = Dependencies(dependencies, self.firing, list_pending=list_pending)
         interval_clock = IntervalClock(build_intervals(config.time_intervals))
         self._route_times = RouteTimes(interval_clock)
         quiet_hours = QuietHours(config.quiet_hours, interval_clock)
@@ -164,7 +171,7 @@ class AlertingParts:
             handlings=self.handlings,
             route_times=self._route_times,
             flapping=Flapping(window=config.flapping.window, changes=config.flapping.changes),
-            dependents=self.dependencies.dependents_of if config.dependencies else None,
+            dependents=self.dependencies.dependents_of,
             max_messages_per_hour=config.max_messages_per_hour,
         )
         self.pushed = PushedAlerts(

@@ -133,7 +133,11 @@ class Monitor:
                 for each in auth.tokens
             ],
         )
-        self.alerting = AlertingParts(base, diagnose=self._diagnose)
+        self.alerting = AlertingParts(
+            base,
+            diagnose=self._diagnose,
+            list_pending=lambda: self.rules.manager.pending_alerts(),
+        )
         self.metrics = MetricParts(base)
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)

@@ -1,6 +1,6 @@
 """Dependencies: one outage is one notification, which lists what it drags along."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ MOST_DEPENDENTS = 50
 """Alerts that are listed as dragged along by one."""
 
 _MOST_ENDED = 1000
+_LOOK_AGAIN_AFTER = timedelta(seconds=1)
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -28,11 +29,13 @@ _RANKS = {"critical": 0, "warning": 1, "info": 2}
 class _Dependency:
     """A dependency, the firing alerts that others depend on, and those others."""
 
+    number: int
     name: str
     on: Selector
     affects: Selector
     equal: tuple[str, ...]
     linger: timedelta
+    wait: timedelta
     roots: AlertsByKey = field(default_factory=AlertsByKey)
     dependents: AlertsByKey = field(default_factory=AlertsByKey)
     ended: dict[Key, dict[str, "_Ended"]] = field(default_factory=dict[Key, dict[str, "_Ended"]])
@@ -64,6 +67,11 @@ class _Dependency:
                 return Mute(MuteKind.DEPENDENT, ended.root.fingerprint, text, until)
         return None
 
+    def waits(self, alert: Alert, now: datetime) -> bool:
+        """Tell whether `alert` waits for a root that is pending."""
+        # An event is over once it has happened: whatever holds it back must be certain.
+        return not alert.is_event and timedelta(0) <= now - alert.starts_at < self.wait
+
     def _forget_old(self, key: Key, now: datetime) -> None:
         some = self.ended.get(key, {})
         for fingerprint, each in list(some.items()):
@@ -85,6 +93,41 @@ class _Ended:
         return abs(now - self.at) < linger
 
 
+class _PendingRoots:
+    """What may soon fire that others depend on; looked up once for all that asks at a moment."""
+
+    def __init__(
+        self, dependencies: Sequence[_Dependency], list_pending: Callable[[], Sequence[Alert]]
+    ) -> None:
+        self._waited_for = [each for each in dependencies if each.wait]
+        self._list_pending = list_pending
+        self._roots: dict[int, AlertsByKey] = {}
+        self._looked_at: datetime | None = None
+
+    def find(self, dependency: _Dependency, alert: Alert, now: datetime) -> Mute | None:
+        """Return for what `alert` waits: a root on which it would depend if that fired."""
+        if not dependency.waits(alert, now):
+            return None
+        if self._looked_at is None or abs(now - self._looked_at) >= _LOOK_AGAIN_AFTER:
+            self._looked_at = now
+            self._look()
+        roots = self._roots.get(dependency.number)
+        for root in () if roots is None else roots.get(key_of(alert.labels, dependency.equal)):
+            if _rank(alert) >= _rank(root):
+                text = f"may depend on {dependency.name}: {describe(root)} is pending"
+                until = alert.starts_at + dependency.wait
+                return Mute(MuteKind.WAITING, root.fingerprint, text, until)
+        return None
+
+    def _look(self) -> None:
+        self._roots = {}
+        for alert in self._list_pending():
+            for each in self._waited_for:
+                if each.on.selects(alert.labels):
+                    roots = self._roots.setdefault(each.number, AlertsByKey())
+                    roots.add(key_of(alert.labels, each.equal), alert)
+
+
 class Dependencies:
     """The `Muter` of alerts whose cause is told.
 
@@ -93,20 +136,37 @@ class Dependencies:
     another that is graver: people may hear of the less grave one much later, or elsewhere.
 
     What has ended holds others back for a while longer: rules look back over minutes, and what an
-    outage caused would be told as something new when it is over.
+    outage caused would be told as something new when it is over. What is pending holds them back
+    for a while, too: otherwise the quickest of the effects would be told first, and then the cause.
     """
 
-    def __init__(self, configs: Sequence[DependencyConfig], firing: FiringAlerts) -> None:
+    def __init__(
+        self,
+        configs: Sequence[DependencyConfig],
+        firing: FiringAlerts,
+        *,
+        list_pending: Callable[[], Sequence[Alert]] = tuple,
+    ) -> None:
+        """Begin with nothing that fires.
+
+        Args:
+            configs: From the ground up.
+            firing: What fires.
+            list_pending: Returns the alerts whose condition has not held for long enough.
+        """
         self._dependencies = [
             _Dependency(
+                number,
                 config.name,
                 parse_selector(config.on),
                 parse_selector(config.affects),
                 tuple(config.equal),
                 config.linger,
+                config.wait,
             )
-            for config in configs
+            for number, config in enumerate(configs)
         ]
+        self._pending = _PendingRoots(self._dependencies, list_pending)
         firing.watch(self)
 
     def add(self, alert: Alert) -> None:
@@ -137,6 +197,7 @@ class Dependencies:
             if not each.affects.selects(alert.labels):
                 continue
             mute = each.find_root(key_of(alert.labels, each.equal), alert, now)
+            mute = mute or self._pending.find(each, alert, now)
             if mute is not None:
                 return mute
         return None

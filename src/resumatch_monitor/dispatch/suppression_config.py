@@ -61,6 +61,15 @@ class DependencyConfig(ConfigModel):
         le=timedelta(hours=1),
         description="How long after its end it still holds them back, as rules look back over it.",
     )
+    wait: Duration = Field(
+        default=timedelta(minutes=2),
+        ge=timedelta(0),
+        le=timedelta(hours=1),
+        description=(
+            "How long, from when they begin to fire, they wait for an alert of `on` that is"
+            " pending: what notices a cause is often slower than what notices its effects."
+        ),
+    )
 
     @field_validator("on", "affects")
     @classmethod
