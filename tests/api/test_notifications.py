@@ -83,6 +83,7 @@ async def test_lists_newest_first_and_by_status(scene: Scene) -> None:
         "detail": None,
         "fallback_of": None,
         "fell_back_to": [],
+        "drill_id": None,
         "next_attempt_at": None,
         "alerts": item["alerts"],
     }

@@ -123,3 +123,10 @@ async def test_leaves_no_trace_among_the_alerts_and_groups(desk: Desk, database:
 
     snapshot = await SqlAlerts(database).load()
     assert (list(snapshot.occurrences), dict(snapshot.groups), dict(snapshot.told)) == ([], {}, {})
+
+
+async def test_the_log_tells_which_drill_a_message_belongs_to(desk: Desk) -> None:
+    await desk.send()
+
+    (record,) = await desk.outbox.list_deliveries(limit=10)
+    assert (record.drill_id, record.title) == ("d1", "[DRILL] [FIRING:1] Slow (critical)")

@@ -140,6 +140,7 @@ def render_delivery(record: DeliveryRecord) -> dict[str, Any]:
         "detail": record.detail or None,
         "fallback_of": None if record.origin_id is None else str(record.origin_id),
         "fell_back_to": [str(each) for each in record.heir_ids],
+        "drill_id": record.drill_id or None,
         "next_attempt_at": isoformat_or_none(record.next_attempt_at),
         "alerts": [
             {"fingerprint": each.fingerprint, "name": each.name, "status": each.status}

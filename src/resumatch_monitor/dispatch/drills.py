@@ -24,6 +24,13 @@ DRILL_PREFIX = "drill/"
 """What the keys of a drill's groups begin with; the drill's id and a slash follow."""
 
 
+def find_drill_id(group_key: str) -> str:
+    """Return the drill that a group's key names; empty if it is a real group's."""
+    if not group_key.startswith(DRILL_PREFIX):
+        return ""
+    return group_key.removeprefix(DRILL_PREFIX).partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class SentDrill:
     """What was put into the outbox for one group.

@@ -93,6 +93,7 @@ class DeliveryRecord:
         detail: What the destination said when it accepted it.
         origin_id: The delivery that failed and in whose place this one goes to a fallback.
         heir_ids: The deliveries that went to a fallback in place of this one.
+        drill_id: The drill that it belongs to, whose alerts are nowhere else; else empty.
     """
 
     id: int
@@ -111,6 +112,7 @@ class DeliveryRecord:
     detail: str = ""
     origin_id: int | None = None
     heir_ids: Sequence[int] = ()
+    drill_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

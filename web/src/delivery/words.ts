@@ -19,4 +19,8 @@ export const STEPS: Record<string, [label: string, tone: string, icon: string]> 
   superseded: ['Superseded', '', 'layers'],
 };
 
+/** Where an alert that a message is about is shown; a drill's alerts are only in its report. */
+export const alertHref = ({ drill_id }: Notification, fingerprint: string): string =>
+  drill_id ? `/drills/${encodeURIComponent(drill_id)}` : `/alerts/${encodeURIComponent(fingerprint)}`;
+
 export const STATUSES = ['failed', 'retrying', 'queued', 'sent', 'superseded'] as const;

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
+from resumatch_monitor.dispatch.drills import find_drill_id
 from resumatch_monitor.dispatch.reading import (
     DeliveryDetail,
     DeliveryQuery,
@@ -250,4 +251,5 @@ def _to_record(
         detail=row.detail,
         origin_id=row.origin_id,
         heir_ids=heir_ids,
+        drill_id=find_drill_id(row.group_key),
     )
