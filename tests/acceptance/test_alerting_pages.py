@@ -272,8 +272,41 @@ def test_a_drill_is_run_reported_and_kept(desk: Visit, place: Place) -> None:
     desk.settle()
     expect(desk.page.get_by_label("The message")).to_contain_text("DRILL")
     expect(_main(desk)).to_contain_text("Accepted")
+    # Its alert is nowhere but in the drill's report.
+    desk.page.get_by_role("region", name="Alerts").get_by_role("link").click()
+    expect(_main(desk)).to_contain_text("How its condition was made true")
     desk.open(f"{place.monitor.url}/notifications?text=MonitorGone&integration=slack")
-    expect(desk.page.get_by_role("row").filter(has_text="MonitorGone")).to_have_count(2)
+    rows = desk.page.get_by_role("row").filter(has_text="MonitorGone")
+    expect(rows).to_have_count(2)
+    rows.first.get_by_role("link", name="The drill of MonitorGone").click()
+    expect(_main(desk)).to_contain_text("How its condition was made true")
+
+
+def test_the_log_of_notifications_is_narrowed_to_a_stretch_of_time(
+    desk: Visit, place: Place
+) -> None:
+    _find_drill(place)
+    desk.open(f"{place.monitor.url}/notifications?integration=slack")
+    rows = desk.page.locator("main tbody tr")
+    expect(rows.first).to_be_visible()
+    opener = desk.page.get_by_title("Time range")
+    expect(opener).to_contain_text("Any time")
+
+    opener.click()
+    chooser = desk.page.get_by_role("dialog", name="Time range")
+    chooser.get_by_label("From").fill("now-2h")
+    chooser.get_by_label("To").fill("now-1h")
+    chooser.get_by_role("button", name="Apply").click()
+
+    expect(_main(desk)).to_contain_text("No notification matches")
+    assert "from=now-2h" in desk.page.url
+    opener.click()
+    chooser.get_by_role("button", name="Last 1 hour").click()
+    expect(rows.first).to_be_visible()
+    opener.click()
+    chooser.get_by_role("button", name="Any time").click()
+    expect(opener).to_contain_text("Any time")
+    assert "from=" not in desk.page.url
 
 
 @pytest.mark.parametrize("variant", _VARIANTS, ids=str)

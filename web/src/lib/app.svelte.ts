@@ -12,9 +12,13 @@ class AppState {
   title = $state('');
   crumbs = $state<Crumb[]>([]);
   usesTime = $state(false);
+  /** Without a range the page shows all times. */
+  isTimeOptional = $state(false);
   dialog = $state<'palette' | 'help' | null>(null);
   isTimeOpen = $state(false);
   isDrawerOpen = $state(false);
+  /** Asks anew for the numbers of the navigation, after one of them has changed. */
+  renewNav: () => void = () => undefined;
   toast = $state<{ text: string; isError: boolean; id: number } | null>(null);
 
   get canEdit(): boolean {
@@ -29,12 +33,13 @@ class AppState {
 export const app = new AppState();
 
 /** Names the page in the top bar and in the browser's title. Call it while a page is set up. */
-export function usePage(describe: () => { title: string; crumbs?: Crumb[]; usesTime?: boolean }): void {
+export function usePage(describe: () => { title: string; crumbs?: Crumb[]; usesTime?: boolean; isTimeOptional?: boolean }): void {
   $effect.pre(() => {
-    const { title, crumbs = [], usesTime = false } = describe();
+    const { title, crumbs = [], usesTime = false, isTimeOptional = false } = describe();
     app.title = title;
     app.crumbs = crumbs;
     app.usesTime = usesTime;
+    app.isTimeOptional = isTimeOptional;
     document.title = `${title} · ResuMatch Monitor`;
   });
 }

@@ -30,6 +30,8 @@ class TimeRange {
   to = $derived(here.get('to', 'now'));
   refresh = $derived(here.get('refresh', DEFAULT_REFRESH));
   refreshMs = $derived((REFRESHES.find((r) => r.value === this.refresh) ?? REFRESHES[2]!).ms);
+  /** The URL names a range, or a part of one. */
+  isSet = $derived(!!here.get('from') || !!here.get('to'));
   isRelative = $derived(this.to === 'now' && this.from.startsWith('now-'));
   label = $derived(describe(this.from, this.to));
 }
@@ -41,7 +43,13 @@ const zoomedFrom: { from: string; to: string }[] = [];
 
 export function setRange(from: string, to: string): void {
   zoomedFrom.length = 0;
-  setQuery({ from, to: to === 'now' ? null : to });
+  setQuery({ from, to: to === 'now' ? null : to, cursor: null });
+}
+
+/** Goes back to what the page shows where the URL names no range. */
+export function clearRange(): void {
+  zoomedFrom.length = 0;
+  setQuery({ from: null, to: null, cursor: null });
 }
 
 export function zoomTo(fromMs: number, toMs: number): void {
