@@ -1,5 +1,6 @@
 """The pages of alerts and silences: found, handled together, silenced, judged."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,13 +48,16 @@ groups:
 _LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
-def _push(monitor: MonitorProcess, ends_at: datetime, *label_sets: dict[str, str]) -> None:
+def _push(
+    monitor: MonitorProcess, ends_at: datetime, *label_sets: dict[str, str], source: str = ""
+) -> None:
     monitor.api.post(
         "/api/v2/alerts",
         [
             {
                 "labels": labels,
                 "annotations": {"summary": f"{labels['alertname']} is up to something"},
+                "generatorURL": source,
                 "startsAt": (datetime.now(UTC) - timedelta(minutes=5)).isoformat(),
                 "endsAt": ends_at.isoformat(),
             }
@@ -86,6 +90,9 @@ def monitor() -> Iterator[MonitorProcess]:
             _push(monitor, _LATER, *_queues("Backlog"), *_queues("Lag"), *_queues("Drift"))
             _push(monitor, _LATER, {"alertname": "Hush", "severity": "info", "team": "hush"})
             _push(monitor, _LATER, {"alertname": "Mended", "severity": "warning", "team": "mend"})
+            sourced = {"alertname": "Sourced", "severity": "info", "team": "far"}
+            _push(monitor, _LATER, sourced, source="http://elsewhere.test/graph?g0.expr=up")
+            _push(monitor, _LATER, {"alertname": "Counted", "severity": "info", "team": "count"})
             over = {"alertname": "Over", "severity": "critical", "team": "over"}
             _push(monitor, _LATER, over, *_queues("Past"))
             _push(monitor, datetime.now(UTC), over, *_queues("Past"))
@@ -219,6 +226,48 @@ def test_alerts_are_acknowledged_together_with_a_result_for_each(
         "matcher": ['team="backlog"'],
         "state": ["acknowledged"],
     }
+
+
+def test_the_navigation_counts_what_needs_somebody(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/alerts")
+    link = desk.page.get_by_role("navigation", name="Main").get_by_role("link", name="Alerts")
+    needing = monitor.api.get("/api/monitor/alerts", state="firing", limit=1)["counts"]["firing"]
+    expect(link.locator(".pill")).to_contain_text(f"{needing} need somebody")
+    desk.open(_page_of(monitor, "Counted"))
+
+    desk.page.get_by_role("button", name="Acknowledge").click()
+
+    expect(link.locator(".pill")).to_contain_text(f"{needing - 1} need somebody")
+    expect(link).to_have_attribute("title", re.compile("more fire and are in hand or held back"))
+
+
+def test_what_is_pending_says_why_it_cannot_be_acknowledged(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(_page_of(monitor, "DiskFillsUp"))
+    main = desk.page.locator("main")
+    expect(main).to_contain_text("There is nothing to acknowledge before it fires")
+    expect(main.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    expect(main.get_by_role("link", name="Silence")).to_be_visible()
+
+    desk.open(f"{monitor.url}/alerts?state=pending")
+    desk.page.get_by_role("checkbox", name="Select DiskFillsUp").check()
+
+    bar = desk.page.get_by_role("region", name="Selected alerts")
+    expect(bar).to_contain_text("nothing to acknowledge before it fires")
+    expect(bar.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    desk.page.locator("main").get_by_role("link", name="DiskFillsUp").focus()
+    desk.page.keyboard.press("a")
+    expect(desk.page.locator(".toast")).to_contain_text("nothing to handle before it fires")
+
+
+def test_a_pushed_alert_leads_to_its_source(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(_page_of(monitor, "Sourced"))
+
+    source = desk.page.locator("main header").get_by_role("link", name="Open source")
+
+    expect(source).to_have_attribute("href", "http://elsewhere.test/graph?g0.expr=up")
+    expect(desk.page.locator("main header")).to_contain_text("pushed by another system")
 
 
 def test_the_keyboard_chooses_and_a_group_is_snoozed(desk: Visit, monitor: MonitorProcess) -> None:

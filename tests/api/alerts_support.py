@@ -23,6 +23,27 @@ from tests.support.web import make_guard
 EXPR = "up == 0"
 
 
+def build_standings(
+    *,
+    handlings: Handlings,
+    clock: FakeClock,
+    pending: Sequence[Alert] = (),
+    firing: Iterable[Alert] = (),
+    mute_of: Callable[[Alert, datetime], Mute | None] = lambda _alert, _now: None,
+    mutes: Sequence[Mute] = (),
+) -> Standings:
+    """Return where alerts stand; all go to `default`."""
+    return Standings(
+        firing=firing,
+        find_handling=handlings.find,
+        pending=lambda: pending,
+        mute_of=mute_of,
+        mutes_of=lambda _alert, _now: mutes,
+        receivers=lambda _labels: ["default"],
+        clock=clock,
+    )
+
+
 def build_alerts_router(
     database: Database,
     *,
@@ -32,6 +53,7 @@ def build_alerts_router(
     handlings: Handlings | None = None,
     mute_of: Callable[[Alert, datetime], Mute | None] = lambda _alert, _now: None,
     mutes: Sequence[Mute] = (),
+    standings: Standings | None = None,
     expr: str = EXPR,
 ) -> APIRouter:
     """Return the routes; the alert that `make_alert` makes has the expression `expr`."""
@@ -41,13 +63,13 @@ def build_alerts_router(
     return build_router(
         sources=AlertSources(
             reader=SqlHandledAlerts(database),
-            standings=Standings(
+            standings=standings
+            or build_standings(
                 firing=firing,
-                find_handling=handlings.find,
-                pending=lambda: pending,
+                handlings=handlings,
+                pending=pending,
                 mute_of=mute_of,
-                mutes_of=lambda _alert, _now: mutes,
-                receivers=lambda _labels: ["default"],
+                mutes=mutes,
                 clock=clock,
             ),
             handlings=handlings,

@@ -268,3 +268,30 @@ async def test_what_a_person_resolves_ends_and_stays_quiet_for_a_while(
     assert (shown["state"], shown["ends_at"]) == ("resolved", "2026-01-05T12:00:00.000Z")
     assert {each["action"] for each in shown["timeline"]} == {"fired", "resolved", "ended"}
     assert (again.status_code, again.json()["error"]["code"]) == (409, "over")
+
+
+async def test_what_is_pending_cannot_be_handled_and_the_answer_says_why(
+    database: Database,
+) -> None:
+    await SqlAlerts(database).put([resolve(ALERT, START)], at=START)
+    waiting = make_alert("Waits")
+    router = build_alerts_router(database, pending=[ALERT, waiting])
+    acknowledge = {"action": "acknowledge"}
+    async with serve(router, token=BOB) as client:
+        never_fired = await client.post(
+            f"/api/monitor/alerts/{waiting.fingerprint}/actions", json=acknowledge
+        )
+        fired_before = await client.post(f"{ONE}/actions", json=acknowledge)
+        past = await client.post(
+            f"{ONE}/actions", json={**acknowledge, "starts_at": "2026-01-05T12:00:00Z"}
+        )
+        many = await client.post(
+            ALL,
+            json={**acknowledge, "fingerprints": [waiting.fingerprint, "0" * 16]},
+        )
+
+    assert [each.status_code for each in (never_fired, fired_before, past)] == [409] * 3
+    codes = [each.json()["error"]["code"] for each in (never_fired, fired_before, past)]
+    assert codes == ["pending", "pending", "over"]
+    assert "before it fires" in never_fired.json()["error"]["message"]
+    assert [each["code"] for each in many.json()["results"]] == ["pending", "not_found"]

@@ -7,6 +7,7 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
 from resumatch_monitor.dispatch.handlings import Handlings, Request
@@ -14,7 +15,7 @@ from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handling import SqlHandlings
-from tests.api.alerts_support import build_alerts_router
+from tests.api.alerts_support import build_alerts_router, build_standings
 from tests.dispatch.builders import START, make_alert, resolve
 from tests.support.clock import FakeClock
 from tests.support.web import CHARLIE, serve
@@ -31,6 +32,7 @@ class World:
     """Alerts in every state, each called as its state."""
 
     router: APIRouter
+    standings: Standings
     clock: FakeClock
 
     async def names(self, query: str) -> list[str]:
@@ -55,14 +57,10 @@ async def build_world(
     firing = FiringAlerts()
     firing.update(await SqlAlerts(database).put(alerts, at=START))
     handlings = Handlings(store=SqlHandlings(database), clock=clock)
-    router = build_alerts_router(
-        database,
-        clock=clock,
-        firing=firing,
-        pending=pending,
-        handlings=handlings,
-        mute_of=find_mute,
+    standings = build_standings(
+        clock=clock, firing=firing, pending=pending, handlings=handlings, mute_of=find_mute
     )
+    router = build_alerts_router(database, handlings=handlings, standings=standings)
     by_name = {each.name: each.fingerprint for each in alerts}
     actions = {
         "acknowledged": [Action(ActionKind.ACKNOWLEDGE), Action(ActionKind.ASSIGN, "bob")],
@@ -76,7 +74,7 @@ async def build_world(
             for action in wanted
         ]
     )
-    return World(router, clock)
+    return World(router, standings, clock)
 
 
 @pytest.fixture
@@ -242,3 +240,13 @@ async def test_what_cannot_be_understood_is_refused(world: World, query: str) ->
         answer = await client.get(f"{URL}{query}")
 
     assert answer.status_code in (400, 422)
+
+
+async def test_what_is_in_hand_or_held_back_needs_nobody(
+    database: Database, clock: FakeClock
+) -> None:
+    alerts = [make_alert(name) for name in STATES[1:-1]]
+    alerts.append(make_alert("other", severity="info"))
+    world = await build_world(database, clock, alerts, [make_alert("pending")])
+
+    assert await world.standings.count_open() == {"critical": 1, "info": 1}

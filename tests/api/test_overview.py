@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -48,16 +48,22 @@ async def overview(
     clock: FakeClock,
     *,
     pending: Sequence[Alert] = (),
+    still_open: Mapping[str, int] | None = None,
     targets_down: int = 0,
     token: str | None = CHARLIE,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """Yield a client of the overview over what the database holds."""
     probes = SqlProbeStore(database)
+
+    async def count_open() -> Mapping[str, int]:
+        return still_open or {}
+
     sources = OverviewSources(
         alerts=SqlAlerts(database),
         deliveries=SqlOutbox(database),
         issues=SqlIssueReader(database),
         probes=ProbeReader(configs=PROBES, tools=ProbeTools(clock=clock), history=probes),
+        count_open=count_open,
         pending=lambda: pending,
         receivers=lambda _labels: ["default"],
         has_channel=lambda: False,
@@ -128,7 +134,13 @@ async def test_shows_an_alert_an_issue_and_an_outage(
     critical = make_alert()
     await SqlAlerts(database).put([warning, critical], at=START)
 
-    async with overview(database, clock, pending=[make_alert("Waits")], targets_down=1) as client:
+    async with overview(
+        database,
+        clock,
+        pending=[make_alert("Waits")],
+        still_open={"critical": 2, "warning": 1},
+        targets_down=1,
+    ) as client:
         shown = await read(client)
         nav = (await client.get("/api/monitor/nav")).json()
 
@@ -165,6 +177,8 @@ async def test_shows_an_alert_an_issue_and_an_outage(
         "unresolved_issues": 1,
         "firing_alerts": 2,
         "firing_critical": 1,
+        "open_alerts": 3,
+        "open_critical": 2,
         "probes_down": 1,
     }
 

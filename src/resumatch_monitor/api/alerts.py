@@ -55,6 +55,7 @@ def build_router(*, sources: AlertSources, guard: Guard) -> APIRouter:
         router,
         handlings=sources.handlings,
         firing=sources.standings.firing,
+        pending=sources.standings.pending,
         clock=sources.standings.clock,
         guard=guard,
     )

@@ -1,6 +1,7 @@
 """What people do about alerts: one, many at once, or all that match."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -30,6 +31,7 @@ from resumatch_monitor.metrics.labels import Matcher
 
 _MOST_MATCHERS = 20
 _LONGEST_MATCHER = 1_000
+_PENDING = "It is pending: nobody was told of it, and there is nothing to handle before it fires."
 
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Moment = Annotated[str, Field(max_length=64)]
@@ -98,10 +100,14 @@ def add_action_routes(
     *,
     handlings: Handlings,
     firing: Iterable[Alert],
+    pending: Callable[[], Iterable[Alert]],
     clock: Clock,
     guard: Guard,
 ) -> None:
     """Add the routes with which editors act on alerts."""
+
+    async def act(requests: Sequence[Request]) -> list[Result]:
+        return _tell_pending(requests, await handlings.act(requests), pending)
 
     @router.post("/actions")
     async def act_on_many(
@@ -110,7 +116,7 @@ def add_action_routes(
         action, actor = _to_action(body, clock), _to_actor(principal)
         fingerprints = _find_targets(body, firing)
         requests = [Request(each, action, actor) for each in dict.fromkeys(fingerprints)]
-        return _render_results(await handlings.act(requests))
+        return _render_results(await act(requests))
 
     @router.put("/outcomes")
     async def judge_many(
@@ -135,7 +141,7 @@ def add_action_routes(
         action = _to_action(body, clock)
         starts_at = _parse_moment(body.starts_at, clock, "starts_at")
         request = Request(fingerprint, action, _to_actor(principal), starts_at)
-        return _answer(await handlings.act([request]))
+        return _answer(await act([request]))
 
     @router.put("/{fingerprint}/outcome")
     async def judge(
@@ -216,6 +222,24 @@ def _find_targets(body: BulkBody, firing: Iterable[Alert]) -> Sequence[str]:
             code="too_many",
         )
     return found
+
+
+def _tell_pending(
+    requests: Sequence[Request], results: Sequence[Result], pending: Callable[[], Iterable[Alert]]
+) -> list[Result]:
+    """Say of what is not there, or over, that it is about to fire if that is so."""
+    refused = {
+        request.fingerprint
+        for request, result in zip(requests, results, strict=True)
+        if request.starts_at is None and result.code in ("not_found", "over")
+    }
+    waiting = refused and refused & {each.fingerprint for each in pending()}
+    return [
+        replace(each, code="pending", message=_PENDING)
+        if each.fingerprint in waiting and each.code in ("not_found", "over")
+        else each
+        for each in results
+    ]
 
 
 def _answer(results: Sequence[Result]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """How alerts, and what people made of them, look in answers."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +16,8 @@ from resumatch_monitor.dispatch.reading import AlertRecord
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.metrics.labels import Labels
 
+_TURN_SIZE = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class StandingAlert:
@@ -24,6 +28,11 @@ class StandingAlert:
     mute: Mute | None = None
     handling: Handling | None = None
     notified_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has to look at it."""
+        return self.state is AlertState.FIRING
 
     def render(self, receivers: Sequence[str]) -> dict[str, Any]:
         """Render ALERT."""
@@ -79,6 +88,17 @@ class Standings:
         for alert in alerts:
             handling = self.find_handling(OccurrenceId(alert.fingerprint, alert.starts_at))
             yield self._judge(alert, handling, now)
+
+    async def count_open(self) -> Counter[str]:
+        """Return, by severity, how many fire and are neither in hand nor held back."""
+        counts: Counter[str] = Counter()
+        # A copy, in parts: others have their turn while a storm is counted.
+        firing = list(self.firing)
+        for start in range(0, len(firing), _TURN_SIZE):
+            standing = self.judge_firing(firing[start : start + _TURN_SIZE])
+            counts.update(each.alert.severity for each in standing if each.is_open)
+            await asyncio.sleep(0)
+        return counts
 
     def list_pending(self) -> list[StandingAlert]:
         """Return the pending alerts, most recent first."""

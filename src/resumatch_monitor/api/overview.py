@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -58,6 +58,7 @@ class OverviewSources:
     """Where the overview gets what it shows.
 
     Attributes:
+        count_open: How many alerts, by severity, fire and are neither in hand nor held back.
         pending: Alerts whose condition has not held for long enough.
         receivers: Who hears of an alert with these labels.
         has_channel: Whether any alert can reach anybody outside the monitor's pages.
@@ -69,6 +70,7 @@ class OverviewSources:
     deliveries: DeliveryReader
     issues: IssueOverview
     probes: ProbeReader
+    count_open: Callable[[], Awaitable[Mapping[str, int]]]
     pending: Callable[[], Sequence[Alert]]
     receivers: Callable[[Labels], Sequence[str]]
     has_channel: Callable[[], bool]
@@ -93,15 +95,18 @@ def build_router(*, sources: OverviewSources, clock: Clock, guard: Guard) -> API
 
     @router.get("/nav")
     async def read_nav() -> dict[str, int]:
-        unresolved, firing, down = await asyncio.gather(
+        unresolved, firing, still_open, down = await asyncio.gather(
             sources.issues.count_unresolved(),
             sources.alerts.count_firing(),
+            sources.count_open(),
             sources.probes.count_down(),
         )
         return {
             "unresolved_issues": unresolved,
             "firing_alerts": sum(firing.values()),
             "firing_critical": firing.get("critical", 0),
+            "open_alerts": sum(still_open.values()),
+            "open_critical": still_open.get("critical", 0),
             "probes_down": down,
         }
 

@@ -72,20 +72,24 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
     )
 
 
+def _build_standings(monitor: Monitor) -> Standings:
+    return Standings(
+        firing=monitor.alerting.firing,
+        find_handling=monitor.alerting.handlings.find,
+        pending=monitor.rules.manager.pending_alerts,
+        mute_of=monitor.alerting.dispatcher.mute_of,
+        mutes_of=monitor.alerting.muters.find_all,
+        receivers=monitor.alerting.dispatcher.receivers_of,
+        clock=monitor.clock,
+    )
+
+
 def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         alerts.build_router(
             sources=alerts.AlertSources(
                 reader=monitor.alerting.handling.reader,
-                standings=Standings(
-                    firing=monitor.alerting.firing,
-                    find_handling=monitor.alerting.handlings.find,
-                    pending=monitor.rules.manager.pending_alerts,
-                    mute_of=monitor.alerting.dispatcher.mute_of,
-                    mutes_of=monitor.alerting.muters.find_all,
-                    receivers=monitor.alerting.dispatcher.receivers_of,
-                    clock=monitor.clock,
-                ),
+                standings=_build_standings(monitor),
                 handlings=monitor.alerting.handlings,
                 quality=monitor.alerting.handling.quality,
                 deliveries=monitor.alerting.outbox_store,
@@ -179,6 +183,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         deliveries=monitor.alerting.outbox_store,
         issues=monitor.errors.reader,
         probes=monitor.probes.reader,
+        count_open=_build_standings(monitor).count_open,
         pending=monitor.rules.manager.pending_alerts,
         receivers=monitor.alerting.dispatcher.receivers_of,
         has_channel=lambda: monitor.alerting.dispatcher.has_channel,

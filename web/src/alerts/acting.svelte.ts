@@ -72,6 +72,7 @@ export class Acting {
       this.#tell(done, chosen, await send(chosen));
       this.asked = null;
       this.#onDone();
+      app.renewNav();
       return true;
     } catch (error) {
       say(messageOf(error), { isError: true });
@@ -86,7 +87,7 @@ export class Acting {
     const byFingerprint = new Map(results.map((result) => [result.fingerprint, result]));
     const lines = subjects.flatMap((subject, i) => {
       const result = results.length === subjects.length ? results[i] : byFingerprint.get(subject.fingerprint);
-      return result ? [{ subject, result: explained(subject, result) }] : [];
+      return result ? [{ subject, result }] : [];
     });
     const [only] = lines;
     if (lines.length === 1 && only) {
@@ -100,7 +101,3 @@ export class Acting {
     say(`${plural(counts.changed, 'alert')} ${done}${counts.refused ? `, ${counts.refused} refused` : ''}.`, { isError: counts.refused > 0 });
   }
 }
-
-/** Nothing is kept of what is pending: to the server it is no alert yet. */
-const explained = ({ state }: Subject, result: ActionResult): ActionResult =>
-  state === 'pending' && result.code === 'not_found' ? { ...result, message: 'It is pending: nobody was told, and there is nothing to handle yet.' } : result;

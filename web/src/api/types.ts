@@ -49,6 +49,9 @@ export interface Nav {
   unresolved_issues: number;
   firing_alerts: number;
   firing_critical: number;
+  /** What fires and is neither in hand nor held back. */
+  open_alerts: number;
+  open_critical: number;
   probes_down: number;
 }
 
@@ -279,6 +282,8 @@ export interface Notification {
   detail: string | null;
   fallback_of: string | null;
   fell_back_to: string[];
+  /** The drill that it belongs to. */
+  drill_id: string | null;
   next_attempt_at: Iso | null;
   alerts: { fingerprint: string; name: string; status: AlertStatus }[];
 }
