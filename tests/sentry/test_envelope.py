@@ -40,7 +40,7 @@ def test_refuses_what_has_no_headers(data: bytes) -> None:
         (b'{"type":"event","length":-1}\n', "not a whole number"),
         (b'{"type":"event","length":true}\n', "not a whole number"),
         (b"not json\n{}", "no JSON object"),
-        (b'{"type":"x"}\n{}\n' * 200, "more than 100"),
+        (b'{"type":"x"}\n{}\n' * 1_200, "more than 1000"),
     ],
 )
 def test_says_where_it_stopped(rest: bytes, problem: str) -> None:

@@ -1,6 +1,6 @@
 """Events as SDKs send them, and error tracking put together as the monitor does it."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,13 +19,16 @@ from resumatch_monitor.api.errors import install_error_handlers
 from resumatch_monitor.api.guard import Guard, Principal, Role
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
-from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.intake import Intake
+from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
+from resumatch_monitor.sentry.limits import ItemLimits
+from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
@@ -101,6 +104,7 @@ async def build_stack(
     limits: SpoolLimits | None = None,
     bodies: BodyReader | None = None,
     free_bytes: Callable[[Path], int] | None = None,
+    processors: Mapping[ItemKind, ItemProcessor] | None = None,
 ) -> AsyncGenerator[ErrorStack]:
     """Build error tracking around `database`, with its spool in `folder`."""
     config = config or ErrorsConfig()
@@ -124,14 +128,21 @@ async def build_stack(
         metrics=metrics,
         clock=clock,
         on_alerts=relay.wake,
+        processors=processors,
     )
+    door = DoorMetrics(telemetry)
     intake = Intake(
-        projects=projects, spool=spool, config=config, metrics=metrics, clock=clock, ids=RandomIds()
+        projects=projects,
+        sinks=dict.fromkeys((ItemKind.EVENT, *(processors or {})), spool),
+        limits=ItemLimits(event_max_bytes=config.event_max_bytes),
+        metrics=door,
+        clock=clock,
+        ids=RandomIds(),
     )
     app = FastAPI()
     install_error_handlers(app)
     bodies = bodies or BodyReader(max_bytes=config.envelope_max_bytes)
-    app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=metrics))
+    app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=door))
     guard = Guard(TokenAuthenticator(), is_secure=False)
     app.include_router(
         issues_api.build_router(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -9,19 +10,19 @@ from fastapi.responses import JSONResponse
 
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
-from resumatch_monitor.errortracking.intake import (
-    EventTooLargeError,
-    Intake,
+from resumatch_monitor.kit.spool import SpoolFullError
+from resumatch_monitor.sentry.addresses import anonymise_address
+from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.intake import Intake, Receipt
+from resumatch_monitor.sentry.metrics import DoorMetrics
+from resumatch_monitor.sentry.projects import parse_auth_header
+from resumatch_monitor.sentry.refusals import (
     IntakeError,
+    ItemTooLargeError,
     MalformedError,
-    Receipt,
     UnknownProjectError,
     WrongKeyError,
 )
-from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.kit.spool import SpoolFullError
-from resumatch_monitor.sentry.config import ProjectConfig
-from resumatch_monitor.sentry.projects import parse_auth_header
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +42,24 @@ _STATUS_OF: Mapping[type[IntakeError], HTTPStatus] = {
     MalformedError: HTTPStatus.BAD_REQUEST,
     WrongKeyError: HTTPStatus.FORBIDDEN,
     UnknownProjectError: HTTPStatus.NOT_FOUND,
-    EventTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ItemTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 
-_Take = Callable[[ProjectConfig, bytes, bool], Awaitable[Receipt]]
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came for a project."""
+
+    project: ProjectConfig
+    body: bytes
+    is_authenticated: bool
+    client_address: str
 
 
-def build_router(*, intake: Intake, bodies: BodyReader, metrics: ErrorMetrics) -> APIRouter:
+_Take = Callable[[_Sent], Awaitable[Receipt]]
+
+
+def build_router(*, intake: Intake, bodies: BodyReader, metrics: DoorMetrics) -> APIRouter:
     """Return the routes under `/api/{project}/`, each with and without its trailing slash.
 
     No SDK sends again what was refused, so overload is answered as Sentry answers it: 200 with
@@ -80,22 +92,25 @@ def build_router(*, intake: Intake, bodies: BodyReader, metrics: ErrorMetrics) -
 class _Door:
     """Turns what the intake says into the answers that SDKs understand."""
 
-    def __init__(self, intake: Intake, bodies: BodyReader, metrics: ErrorMetrics) -> None:
+    def __init__(self, intake: Intake, bodies: BodyReader, metrics: DoorMetrics) -> None:
         self._intake = intake
         self._bodies = bodies
         self._rejected = metrics.rejected
 
-    async def take_envelope(
-        self, project: ProjectConfig, body: bytes, is_authenticated: bool
-    ) -> Receipt:
-        return await self._intake.take_envelope(project, body, is_authenticated=is_authenticated)
+    async def take_envelope(self, sent: _Sent) -> Receipt:
+        return await self._intake.take_envelope(
+            sent.project,
+            sent.body,
+            is_authenticated=sent.is_authenticated,
+            client_address=sent.client_address,
+        )
 
-    async def take_event(
-        self, project: ProjectConfig, body: bytes, is_authenticated: bool
-    ) -> Receipt:
-        if not is_authenticated:
-            self._intake.check_key(project, None)
-        return await self._intake.take_event(project, body)
+    async def take_event(self, sent: _Sent) -> Receipt:
+        if not sent.is_authenticated:
+            self._intake.check_key(sent.project, None)
+        return await self._intake.take_event(
+            sent.project, sent.body, client_address=sent.client_address
+        )
 
     async def answer(self, request: Request, project_id: str, take: _Take) -> Response:
         try:
@@ -123,7 +138,8 @@ class _Door:
         if key is not None:
             self._intake.check_key(project, key)
         async with self._bodies.read(request) as body:
-            return await take(project, body, key is not None)
+            address = request.client.host if request.client is not None else ""
+            return await take(_Sent(project, body, key is not None, anonymise_address(address)))
 
 
 def _find_key(request: Request) -> str | None:

@@ -13,6 +13,7 @@ from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.sentry.projects import Projects
 
 Loops = Mapping[str, Callable[[], Awaitable[None]]]
 """What runs until it is cancelled, by name."""
@@ -25,6 +26,7 @@ class Base:
     Attributes:
         folder: Where everything is kept.
         external_url: Where people reach the monitor.
+        projects: The applications that may send.
         client: For everything that goes out; it knows which hosts may be reached.
     """
 
@@ -35,6 +37,7 @@ class Base:
     ids: Ids
     telemetry: Telemetry
     supervisor: Supervisor
+    projects: Projects
     client: httpx.AsyncClient
     stores: Stores
 

@@ -10,6 +10,7 @@ from resumatch_monitor.app.alerting import AlertingParts
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.intake import IntakeParts
 from resumatch_monitor.app.metering import MetricParts
 from resumatch_monitor.app.probing import ProbeParts
 from resumatch_monitor.app.process import observe_process
@@ -26,6 +27,7 @@ from resumatch_monitor.kit.memory import keep_giving_back
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.notify.diagnosis import Diagnosis
 from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 
 
@@ -70,6 +72,7 @@ class Monitor:
             ids=ids,
             telemetry=self.telemetry,
             supervisor=Supervisor(clock=clock, telemetry=self.telemetry),
+            projects=Projects(config.projects),
             client=client,
             stores=self.stores,
         )
@@ -96,6 +99,7 @@ class Monitor:
         loops: Loops = {
             **self.alerting.loops(),
             **self.errors.loops(),
+            **self.intake.loops(),
             **self.metrics.loops(),
             "drills": self.rules.drills.run,
             "disk": self._disk_watch.run,
@@ -141,6 +145,7 @@ class Monitor:
         self.metrics = MetricParts(base)
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)
+        self.intake = IntakeParts(base, sinks=self.errors.sinks)
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self._diagnoser = build_diagnoser(
             queries=self.metrics.queries, database=self.stores.database, probes=self.probes.reader

@@ -1,13 +1,15 @@
-"""Errors: from an envelope to issues and their alerts."""
+"""Errors: from the spool to issues and their alerts."""
+
+from collections.abc import Mapping
 
 from resumatch_monitor.alerts.alert import AlertSink
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.errortracking.digest import Digest
-from resumatch_monitor.errortracking.intake import Intake
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.retention import ErrorRetention
-from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.kit.spool import SpoolWriter
+from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 
@@ -15,10 +17,26 @@ from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 class ErrorParts:
     """Everything about errors."""
 
-    def __init__(self, base: Base, *, alerts: AlertSink) -> None:
+    def __init__(
+        self,
+        base: Base,
+        *,
+        alerts: AlertSink,
+        processors: Mapping[ItemKind, ItemProcessor] | None = None,
+    ) -> None:
+        """Build the parts.
+
+        Args:
+            base: What everything is built on.
+            alerts: Where alerts about issues go.
+            processors: Who digests what comes through the errors' spool beside events.
+        """
         config = base.config.errors
         self.metrics = ErrorMetrics(base.telemetry)
-        self.projects = Projects(base.config.projects)
+        self.projects = base.projects
+        self.sinks: Mapping[ItemKind, SpoolWriter] = dict.fromkeys(
+            (ItemKind.EVENT, *(processors or {})), base.stores.errors_spool
+        )
         self.reader = SqlIssueReader(base.stores.database)
         self.store = SqlIssueStore(base.stores.database)
         self._relay = IssueAlertRelay(
@@ -35,17 +53,10 @@ class ErrorParts:
             metrics=self.metrics,
             clock=base.clock,
             on_alerts=self._relay.wake,
+            processors=processors,
         )
         self._retention = ErrorRetention(
             store=self.store, retention=config.retention, clock=base.clock
-        )
-        self.intake = Intake(
-            projects=self.projects,
-            spool=base.stores.errors_spool,
-            config=config,
-            metrics=self.metrics,
-            clock=base.clock,
-            ids=base.ids,
         )
 
     def loops(self) -> Loops:

@@ -54,9 +54,9 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
         routers=[
             _build_health(monitor, folder),
             sentry.build_router(
-                intake=monitor.errors.intake,
+                intake=monitor.intake.intake,
                 bodies=BodyReader(max_bytes=monitor.config.errors.envelope_max_bytes),
-                metrics=monitor.errors.metrics,
+                metrics=monitor.intake.metrics,
             ),
             # Among the first that are asked: what comes most often.
             *_build_push(monitor, guard),

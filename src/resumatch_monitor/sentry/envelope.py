@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import orjson
 
-_ITEMS_MAX = 100
+_ITEMS_MAX = 1_000
 _HEADER_LINE_MAX_BYTES = 64 * 1024
 
 

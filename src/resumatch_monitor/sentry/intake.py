@@ -1,56 +1,35 @@
-"""The door: who sends, what is in the envelope, and what of it goes into the spool.
+"""The door: who sends, what is in the envelope, and into which spool each item goes.
 
-Envelopes are read only as far as needed to answer truthfully; the work is the digest's.
+Envelopes are read only as far as needed to answer truthfully; the work is the digests'.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from resumatch_monitor.errortracking.config import ErrorsConfig
-from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.spool import SpoolFullError, SpoolWriter
 from resumatch_monitor.sentry.config import ProjectConfig
 from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
-from resumatch_monitor.sentry.lenient import parse_json
+from resumatch_monitor.sentry.limits import SESSIONS_MAX, ItemLimits
+from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.projects import Projects, is_key_of, parse_dsn
-from resumatch_monitor.sentry.timestamps import parse_timestamp
-from resumatch_monitor.sentry.values import as_dict, as_int, as_list, as_text, is_dict
+from resumatch_monitor.sentry.reading import EnvelopeReader, find_kind
+from resumatch_monitor.sentry.refusals import (
+    IntakeError,
+    MalformedError,
+    UnknownProjectError,
+    WrongKeyError,
+)
+from resumatch_monitor.sentry.values import as_dict, as_int, as_list
 
-_EVENT_TYPES = frozenset({"", "error", "default", "csp", "event"})
-
-
-class IntakeError(Exception):
-    """The request is refused; `reason` is its label in the metrics."""
-
-    reason = "malformed"
-
-
-class MalformedError(IntakeError):
-    """What was sent cannot be read."""
-
-
-class UnknownProjectError(IntakeError):
-    """There is no such project."""
-
-    reason = "unknown_project"
-
-
-class WrongKeyError(IntakeError):
-    """The key is missing or belongs to another project."""
-
-    reason = "wrong_key"
-
-
-class EventTooLargeError(IntakeError):
-    """An event is larger than events may be."""
-
-    reason = "too_large"
+_IN_ORDER = {ItemKind.EVENT: 0, ItemKind.TRANSACTION: 1}
+"""What is read first: everything else in an envelope may belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +40,31 @@ class Receipt:
 
 
 class Intake:
-    """Takes envelopes and single events of the projects that are configured."""
+    """Takes envelopes and single events of the projects that there are."""
 
     def __init__(
         self,
         *,
         projects: Projects,
-        spool: SpoolWriter,
-        config: ErrorsConfig,
-        metrics: ErrorMetrics,
+        sinks: Mapping[ItemKind, SpoolWriter],
+        limits: ItemLimits,
+        metrics: DoorMetrics,
         clock: Clock,
         ids: Ids,
     ) -> None:
+        """Build the door.
+
+        Args:
+            projects: Who may send.
+            sinks: Where items of each kind go; of others it is only counted that they came.
+            limits: How large items may be.
+            metrics: What became of them.
+            clock: When they came.
+            ids: For items that have no id of their own.
+        """
         self._projects = projects
-        self._spool = spool
-        self._config = config
+        self._sinks = sinks
+        self._limits = limits
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
@@ -106,9 +95,14 @@ class Intake:
             raise WrongKeyError(f"The DSN's key is not a key of project {project.id}.")
 
     async def take_envelope(
-        self, project: ProjectConfig, body: bytes, *, is_authenticated: bool
+        self,
+        project: ProjectConfig,
+        body: bytes,
+        *,
+        is_authenticated: bool,
+        client_address: str = "",
     ) -> Receipt:
-        """Spool the events of an envelope.
+        """Spool the items of an envelope.
 
         Of an envelope that is cut off, the items that are whole are taken.
 
@@ -126,9 +120,11 @@ class Intake:
             if not envelope.items:
                 raise MalformedError(f"The envelope is not whole: {envelope.problem}.")
             self._metrics.rejected.labels("errors", "cut_off").inc()
-        return await self._take_items(project, envelope)
+        return await self._take_items(project, envelope, client_address)
 
-    async def take_event(self, project: ProjectConfig, body: bytes) -> Receipt:
+    async def take_event(
+        self, project: ProjectConfig, body: bytes, *, client_address: str = ""
+    ) -> Receipt:
         """Spool a single event, as the old `/store/` endpoint takes it.
 
         Raises:
@@ -136,7 +132,7 @@ class Intake:
             SpoolFullError: If there is no room.
         """
         item = Item("event", {}, body)
-        return await self._take_items(project, Envelope({}, (item,)))
+        return await self._take_items(project, Envelope({}, (item,)), client_address)
 
     def _check_envelope_dsn(self, project: ProjectConfig, envelope: Envelope) -> None:
         parsed = parse_dsn(envelope.headers.get("dsn"))
@@ -144,57 +140,68 @@ class Intake:
             raise WrongKeyError("The envelope's DSN is for another project than the path.")
         self.check_key(project, parsed[0] if parsed else None)
 
-    async def _take_items(self, project: ProjectConfig, envelope: Envelope) -> Receipt:
-        header_id = parse_event_id(envelope.headers.get("event_id"))
+    async def _take_items(
+        self, project: ProjectConfig, envelope: Envelope, client_address: str
+    ) -> Receipt:
+        reader = EnvelopeReader(
+            envelope,
+            project_id=project.id,
+            received_at=self._clock.now(),
+            client_address=client_address,
+            limits=self._limits,
+            ids=self._ids,
+        )
         records: list[ItemRecord] = []
         refusal: IntakeError | None = None
-        for item in envelope.items:
-            if item.type != "event":
-                self._count_other(item)
+        seen: Counter[ItemKind] = Counter()
+        for kind, item in self._sort(envelope.items):
+            seen[kind] += 1
+            if kind is ItemKind.SESSION and seen[kind] > SESSIONS_MAX:
+                self._metrics.count_item(item.type, "too_many")
                 continue
             try:
-                # The header's id belongs to the envelope's one event, not to a second one.
-                record = self._read_event(project, envelope, item, None if records else header_id)
+                record = self._read(reader, kind, item)
             except IntakeError as error:
                 refusal = error
-                self._metrics.count_item("event", error.reason)
+                self._metrics.count_item(item.type, error.reason)
                 continue
             if record is not None:
                 records.append(record)
         if refusal is not None and not records:
             raise refusal
         await self._spool_all(records)
-        return Receipt(records[0].event_id if records else header_id)
+        return Receipt(reader.event_id)
 
-    def _read_event(
-        self, project: ProjectConfig, envelope: Envelope, item: Item, header_id: str | None
-    ) -> ItemRecord | None:
-        limit = self._config.event_max_bytes
-        if len(item.payload) > limit:
-            raise EventTooLargeError(
-                f"The event has {len(item.payload)} bytes; at most {limit} are accepted."
-            )
-        event, payload = _parse_event(item.payload)
-        kind = as_text(event.get("type"))
-        if kind not in _EVENT_TYPES:
-            self._metrics.count_item(kind, "not_stored")
+    def _sort(self, items: Iterable[Item]) -> list[tuple[ItemKind, Item]]:
+        """Return what has a kind, in the order in which to read it; count what has none."""
+        known: list[tuple[ItemKind, Item]] = []
+        for item in items:
+            kind = find_kind(item)
+            if kind is None:
+                self._count_other(item)
+            else:
+                known.append((kind, item))
+        return sorted(known, key=lambda each: _IN_ORDER.get(each[0], len(_IN_ORDER)))
+
+    def _read(self, reader: EnvelopeReader, kind: ItemKind, item: Item) -> ItemRecord | None:
+        if kind is ItemKind.EVENT:
+            record = reader.read_event(item)
+        elif kind not in self._sinks:
+            record = None
+        elif kind is ItemKind.TRANSACTION:
+            record = reader.read_transaction(item)
+        else:
+            record = reader.read_other(kind, item)
+        if record is None or record.kind not in self._sinks:
+            self._metrics.count_item(record.kind if record else item.type, "not_stored")
             return None
-        event_id = header_id or parse_event_id(event.get("event_id")) or self._ids.uuid()
-        return ItemRecord(
-            kind=ItemKind.EVENT,
-            project_id=project.id,
-            item_id=event_id,
-            event_id=event_id,
-            received_at=self._clock.now(),
-            sent_at=parse_timestamp(envelope.headers.get("sent_at")),
-            payload=payload,
-        )
+        return record
 
     async def _spool_all(self, records: list[ItemRecord]) -> None:
-        appends = [self._spool.append(encode_record(record)) for record in records]
+        appends = [self._sinks[record.kind].append(encode_record(record)) for record in records]
         outcomes = await asyncio.gather(*appends, return_exceptions=True)
-        for outcome in outcomes:
-            self._metrics.count_item("event", "refused" if outcome else "accepted")
+        for record, outcome in zip(records, outcomes, strict=True):
+            self._metrics.count_item(record.kind, "refused" if outcome else "accepted")
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             if isinstance(failures[0], SpoolFullError):
@@ -211,23 +218,3 @@ class Intake:
             for entry in as_list(report.get("discarded_events"))[:100]:
                 quantity = as_int(as_dict(entry).get("quantity")) or 0
                 self._metrics.sdk_discarded.inc(max(0, min(quantity, 1_000_000)))
-
-
-def parse_event_id(value: object) -> str | None:
-    """Return an event id as 32 lower-case hexadecimal digits; it may come with dashes."""
-    if not isinstance(value, str):
-        return None
-    text = value.replace("-", "").lower()
-    if len(text) != 32 or not all(character in "0123456789abcdef" for character in text):
-        return None
-    return text
-
-
-def _parse_event(payload: bytes) -> tuple[dict[str, Any], bytes]:
-    try:
-        event, payload = parse_json(payload)
-    except orjson.JSONDecodeError as error:
-        raise MalformedError(f"The event is not JSON: {error}.") from error
-    if not is_dict(event) or not event:
-        raise MalformedError("The event is not a JSON object with anything in it.")
-    return as_dict(event), payload

@@ -1,0 +1,29 @@
+"""Why the door lets somebody, or something of what they sent, not in."""
+
+
+class IntakeError(Exception):
+    """The request is refused; `reason` is its label in the metrics."""
+
+    reason = "malformed"
+
+
+class MalformedError(IntakeError):
+    """What was sent cannot be read."""
+
+
+class UnknownProjectError(IntakeError):
+    """There is no such project."""
+
+    reason = "unknown_project"
+
+
+class WrongKeyError(IntakeError):
+    """The key is missing or belongs to another project."""
+
+    reason = "wrong_key"
+
+
+class ItemTooLargeError(IntakeError):
+    """An item is larger than items of its kind may be."""
+
+    reason = "too_large"
