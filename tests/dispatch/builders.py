@@ -126,8 +126,6 @@ def make_dispatcher(
     firing: FiringAlerts | None = None,
 ) -> Dispatcher:
     alerting = AlertingConfig.model_validate(config or {})
-    interval_clock = IntervalClock(build_intervals(alerting.time_intervals))
-    quiet_hours = QuietHours(alerting.quiet_hours, interval_clock)
     return Dispatcher(
         store=store or SqlAlerts(database),
         route=build_route(alerting),
@@ -138,12 +136,17 @@ def make_dispatcher(
         telemetry=telemetry or Telemetry(),
         external_labels=external_labels,
         firing=firing,
-        muter=Muters((*([muter] if muter else []), quiet_hours)),
+        muter=Muters((*([muter] if muter else []), make_quiet_hours(alerting))),
         handlings=handlings,
-        route_times=RouteTimes(interval_clock),
+        route_times=RouteTimes(IntervalClock(build_intervals(alerting.time_intervals))),
         max_messages_per_hour=alerting.max_messages_per_hour,
         flapping=Flapping(window=alerting.flapping.window, changes=alerting.flapping.changes),
     )
+
+
+def make_quiet_hours(alerting: AlertingConfig) -> QuietHours:
+    intervals = IntervalClock(build_intervals(alerting.time_intervals))
+    return QuietHours(alerting.quiet_hours, intervals)
 
 
 class Silencer:

@@ -21,6 +21,7 @@ from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
 from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.steady import SteadyTime
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.notify.notification import Notification, notification_from_json
 from resumatch_monitor.storage.sql.database import Database
@@ -39,8 +40,31 @@ CONFIG: dict[str, Any] = {
     "flapping": {"changes": 0},
     "max_messages_per_hour": 0,
 }
+NIGHT = (22, 24)
+LUNCH = (12, 13)
+TIMES: dict[str, Any] = {
+    "time_intervals": [
+        {
+            "name": name,
+            "time_intervals": [{"times": [{"start_time": f"{begin}:00", "end_time": f"{end}:00"}]}],
+        }
+        for name, (begin, end) in (("night", NIGHT), ("lunch", LUNCH))
+    ],
+    "quiet_hours": [
+        {
+            "name": "nights",
+            "time_intervals": ["night"],
+            "severities": ["critical", "warning"],
+            "even_critical": True,
+        }
+    ],
+    # The root itself tells at any time.
+    "route": {**ROUTE, "routes": [{"mute_time_intervals": ["lunch"]}]},
+}
 LONG_ENOUGH = timedelta(seconds=130)
 """Two ticks of a group, and a little."""
+SET_BACK = timedelta(hours=1)
+"""By more than this, a clock that was set back ends a closing."""
 
 
 @dataclass
@@ -52,7 +76,15 @@ class Truth:
     is_silenced: bool = False
     is_inhibited: bool = False
     snoozed_until: datetime | None = None
-    tellable_since: datetime | None = None
+    closed_at: datetime | None = None
+    closed_until: datetime | None = None
+    tellable_since: float | None = None
+
+    def is_closed(self, now: datetime) -> bool:
+        """Tell whether reports of the stretch that a person closed are not heard at `now`."""
+        if self.closed_at is None or self.closed_until is None:
+            return False
+        return self.closed_at - SET_BACK <= now < self.closed_until
 
 
 @dataclass
@@ -87,7 +119,9 @@ class World:
         self.read_count = 0
         self.lifted_count = 0
         self.longest_delay = LONG_ENOUGH
+        self.is_clock_changed = False
         self.store: CrashingOnDemand
+        self.steady: SteadyTime
         self.dispatcher: Dispatcher
 
     def find(self, alert: Alert, now: datetime) -> Mute | None:
@@ -100,6 +134,7 @@ class World:
 
     async def start(self) -> None:
         self.store = CrashingOnDemand(self.database)
+        self.steady = SteadyTime(self.clock)
         self.dispatcher = make_dispatcher(
             self.database,
             self.clock,
@@ -111,12 +146,16 @@ class World:
             handlings=self.handled,
         )
         await self.dispatcher.load()
+        if self.is_clock_changed:
+            # What was stored in the future counts from now on.
+            self.is_clock_changed = False
+            self.forget_since()
 
     async def do(self, step: str, number: int) -> None:
         truth = self.truths[number % ALERTS]
         match step:
             case "fire" | "resolve" | "repeat" | "close":
-                await self.change(step, number % ALERTS, truth)
+                await self.change(step, number % ALERTS, truth, number)
             case "silence":
                 truth.is_silenced = not truth.is_silenced
                 self.lifted_count += not truth.is_silenced
@@ -129,24 +168,33 @@ class World:
             case "crash":
                 await self.start()
             case "jump":
-                # Snoozes end at a time of the wall clock; without them a jump changes no truth.
-                self.end_snoozes()
-                self.clock.jump(timedelta(seconds=(number - 60) * 3000))
+                self.jump(number)
+            case "jump and restart":
+                self.jump(number)
                 await self.start()
-                self.forget_since()
             case _:
                 await self.crash_in_flush()
         self.dispatcher.reconsider()
         await self.flush()
 
-    async def change(self, step: str, number: int, truth: Truth) -> None:
+    def jump(self, number: int) -> None:
+        if number < 60:
+            # What had ended lies ahead once more.
+            self.lifted_count += sum(each.snoozed_until is not None for each in self.truths)
+        self.clock.jump(timedelta(seconds=(number - 60) * 3000))
+        self.is_clock_changed = True
+
+    async def change(self, step: str, number: int, truth: Truth, choice: int) -> None:
         now = self.clock.now()
         report = truth.report
         if step == "fire":
             if report is None or report.ends_at is not None:
                 severity = "warning" if number == 2 else "critical"
                 truth.report = make_alert(instance=str(number), severity=severity, starts_at=now)
-                truth.is_firing = True
+                is_same = truth.closed_at is not None and now <= truth.closed_at
+                truth.is_firing = not (is_same and truth.is_closed(now))
+                if truth.is_firing:
+                    truth.closed_at = None
                 await self.dispatcher.put([truth.report])
         elif report is None or report.ends_at is not None:
             return
@@ -154,14 +202,20 @@ class World:
             truth.report, truth.is_firing = resolve(report, now), False
             await self.dispatcher.put([truth.report])
         elif step == "repeat":
-            await self.dispatcher.put([replace(report, value=float(number))])
+            await self.repeat(truth, report)
         else:
-            until = now + timedelta(days=9999)
+            until = now + timedelta(minutes=10 * choice)
             occurrence_id = await self.find_occurrence(report)
             if occurrence_id is not None and await self.dispatcher.close(
                 occurrence_id, "ada", until
             ):
                 truth.is_firing = False
+                truth.closed_at, truth.closed_until = max(now, occurrence_id.starts_at), until
+
+    async def repeat(self, truth: Truth, report: Alert) -> None:
+        if not truth.is_closed(self.clock.now()):
+            truth.is_firing, truth.closed_at = True, None
+        await self.dispatcher.put([replace(report, value=self.clock.monotonic())])
 
     async def find_occurrence(self, report: Alert) -> OccurrenceId | None:
         record = await self.store.get_alert(report.fingerprint)
@@ -197,7 +251,7 @@ class World:
             due_at = await self.flush()
             pause = until - now
             if due_at is not None:
-                pause = min(pause, max(due_at - now, timedelta(seconds=1)))
+                pause = min(pause, max(due_at - self.steady.now(), timedelta(seconds=1)))
             snoozes = [each.snoozed_until for each in self.truths if each.snoozed_until]
             pause = min([pause, *(each - now for each in snoozes if each > now)])
             await self.clock.advance(pause.total_seconds())
@@ -220,20 +274,27 @@ class World:
 
     def is_tellable(self, truth: Truth) -> bool:
         is_snoozed = truth.snoozed_until is not None and self.clock.now() < truth.snoozed_until
-        return truth.is_firing and not (truth.is_silenced or truth.is_inhibited or is_snoozed)
+        is_held = truth.is_silenced or truth.is_inhibited or is_snoozed or self.is_quiet()
+        return truth.is_firing and not is_held
+
+    def is_quiet(self) -> bool:
+        hour = self.clock.now().hour
+        spans = (NIGHT, LUNCH) if "quiet_hours" in self.config else ()
+        return any(begin <= hour < end for begin, end in spans)
 
     def forget_since(self) -> None:
         for truth in self.truths:
             truth.tellable_since = None
 
     def check_nothing_is_late(self) -> None:
-        now = self.clock.now()
+        now = self.clock.monotonic()
         for truth in self.truths[:2]:
             if not self.is_tellable(truth) or truth.report is None:
                 truth.tellable_since = None
                 continue
-            truth.tellable_since = truth.tellable_since or now
-            if now - truth.tellable_since >= self.longest_delay:
+            if truth.tellable_since is None:
+                truth.tellable_since = now
+            if now - truth.tellable_since >= self.longest_delay.total_seconds():
                 assert truth.report.fingerprint in self.readers["team"].believed, "lost"
 
     async def come_to_rest(self, hours: float) -> None:
@@ -243,6 +304,11 @@ class World:
         self.end_snoozes()
         for occurrence_id, handling in self.handled.by_id.items():
             self.handled.by_id[occurrence_id] = replace(handling, acknowledged_at=None)
+        # In the afternoon, when nothing is quiet.
+        self.clock.jump(timedelta(hours=(14 - self.clock.now().hour) % 24))
+        for truth in self.truths:
+            if truth.report is not None and truth.report.ends_at is None:
+                await self.repeat(truth, truth.report)
         self.dispatcher.reconsider()
         await self.wait(hours * 3600)
         firing = {
@@ -271,12 +337,13 @@ STEPS = st.lists(
         numbered("acknowledge"),
         numbered("unacknowledge"),
         numbered("snooze", 3, 60),
-        numbered("close"),
+        numbered("close", 0, 30),
         numbered("wait", 1, 60),
         numbered("wait", 1, 200),
         numbered("crash"),
         numbered("crash in flush"),
         numbered("jump", 0, 120),
+        numbered("jump and restart", 0, 120),
     ),
     min_size=4,
     max_size=30,
@@ -299,11 +366,12 @@ def anything(world: World) -> None:
     ("changes", "hours", "delay", "check"),
     [
         ({}, 0.5, LONG_ENOUGH, nothing_was_said_twice),
+        (TIMES, 1, LONG_ENOUGH, nothing_was_said_twice),
         ({"flapping": {"window": "10m", "changes": 4}}, 1, LONG_ENOUGH, anything),
         # Critical news waits for five minutes at most.
         ({"max_messages_per_hour": 2}, 3, LONG_ENOUGH + timedelta(minutes=5), anything),
     ],
-    ids=["plain", "flapping", "few messages"],
+    ids=["plain", "times", "flapping", "few messages"],
 )
 def test_no_order_of_anything_loses_or_repeats_anything(
     database: Database, changes: dict[str, Any], hours: float, delay: timedelta, check: Check

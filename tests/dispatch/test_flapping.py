@@ -91,7 +91,8 @@ def test_a_restart_changes_no_count() -> None:
         [
             Change(A.fingerprint, at(minute), is_firing=minute % 2 == 0)
             for minute in (2, 1, 0, 3, 2)  # Those that still fire are named twice.
-        ]
+        ],
+        at(3),
     )
 
     flap = flapping.find(A.fingerprint, at(3))
@@ -221,3 +222,14 @@ async def test_a_flapping_alert_is_said_to_be_held_back(world: World) -> None:
     assert mute is not None
     assert mute.kind is MuteKind.FLAPPING
     assert world.dispatcher.mute_of(make_alert(instance="b", starts_at=now), now) is None
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_was_set_back_holds_an_end_back_for_no_longer(world: World) -> None:
+    await toggle(world, 14)
+    world.clock.jump(-timedelta(hours=20))
+    await world.restart()
+    await world.wait(1800 + 60, step=60)
+
+    assert sorted(what for _, what in await world.told())[:3] == [["+a"], ["+a"], ["+a"]]
+    assert world.dispatcher.groups() == []

@@ -1,4 +1,4 @@
-"""No order of alerts, silences, inhibitions, outages, restarts and clock jumps misleads anybody."""
+"""No order of alerts, silences, snoozes, outages, restarts and clock jumps misleads anybody."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
+from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.inhibition import Inhibition
 from resumatch_monitor.dispatch.matchers import parse_matchers
 from resumatch_monitor.dispatch.muting import Muters
+from resumatch_monitor.dispatch.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.silence import SilenceDraft
 from resumatch_monitor.dispatch.silences import Silences
 from resumatch_monitor.dispatch.suppression_config import (
@@ -27,7 +29,13 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.silences import SqlSilences
 from resumatch_monitor.storage.sql.tables import alerting, dispatch
-from tests.dispatch.builders import make_alert, make_dispatcher, resolve
+from tests.dispatch.builders import (
+    Handled,
+    make_alert,
+    make_dispatcher,
+    make_quiet_hours,
+    resolve,
+)
 from tests.support.clock import FakeClock
 
 # A cause and what it drags along; a source and what it inhibits; and one that stands alone.
@@ -45,6 +53,13 @@ CONFIG = {
         "group_interval": "1m",
         "repeat_interval": "100d",
     },
+    "time_intervals": [
+        {
+            "name": "afternoon",
+            "time_intervals": [{"times": [{"start_time": "13:00", "end_time": "18:00"}]}],
+        }
+    ],
+    "quiet_hours": [{"name": "siesta", "time_intervals": ["afternoon"]}],
     "flapping": {"changes": 0},
     "max_messages_per_hour": 0,
 }
@@ -57,12 +72,14 @@ _number = st.integers(0, len(ALERTS) - 1)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("fire"), _number),
-        st.tuples(st.just("fire"), _number),
+        st.tuples(st.just("fire snoozed"), _number),
         st.tuples(st.just("resolve"), _number),
         st.tuples(st.just("silence"), _number),
         st.tuples(st.just("expire"), _number),
+        st.tuples(st.just("snooze"), _number),
         st.tuples(st.just("wait"), st.integers(1, 6)),
         st.tuples(st.just("restart"), st.just(0)),
+        st.tuples(st.just("jump"), st.sampled_from([-2, 2])),
         st.tuples(st.just("jump"), st.sampled_from([-2, 2])),
     ),
     max_size=20,
@@ -110,6 +127,7 @@ class Run:
         self.silences: Silences
         self.muters: Muters
         self.reports: dict[int, Alert] = {}
+        self.handled = Handled()
         self.silenced: set[str] = set()
 
     async def restart(self) -> None:
@@ -122,15 +140,15 @@ class Run:
             telemetry=Telemetry(),
         )
         inhibition = Inhibition([RULE], firing)
-        self.muters = Muters(
-            (self.silences, inhibition, Dependencies(default_dependencies(), firing))
-        )
+        muters = (self.silences, inhibition, Dependencies(default_dependencies(), firing))
+        self.muters = Muters((*muters, make_quiet_hours(AlertingConfig.model_validate(CONFIG))))
         self.dispatcher = make_dispatcher(
             self.database,
             self.clock,
             RandomIds(),
             config=CONFIG,
-            muter=self.muters,
+            muter=Muters(muters),
+            handlings=self.handled,
             firing=firing,
         )
         await self.silences.load()
@@ -140,8 +158,10 @@ class Run:
     async def do(self, step: str, number: int) -> None:
         report = self.reports.get(number)
         match step:
-            case "fire" if report is None or report.status is AlertStatus.RESOLVED:
+            case "fire" | "fire snoozed" if report is None or report.ends_at is not None:
                 report = replace(ALERTS[number], starts_at=self.clock.now())
+                if step == "fire snoozed":
+                    self.snooze(report)
                 await self.put(number, report)
             case "resolve" if report is not None and report.status is AlertStatus.FIRING:
                 await self.put(number, resolve(report, max(self.clock.now(), report.starts_at)))
@@ -149,6 +169,8 @@ class Run:
                 await self.silence(number)
             case "expire":
                 await self.end_silences(number)
+            case "snooze" if report is not None:
+                self.snooze(report)
             case "wait":
                 await self.wait(number)
             case "restart":
@@ -170,6 +192,15 @@ class Run:
         matchers = parse_matchers(f'alertname="{name}"')
         ends_at = now + timedelta(minutes=3)
         await self.silences.set(SilenceDraft(matchers, now, ends_at, "ada", "planned"))
+
+    def snooze(self, report: Alert) -> None:
+        self.silenced.add(report.name)
+        self.handled.change(report, snoozed_until=self.clock.now() + timedelta(minutes=3))
+        self.dispatcher.reconsider()
+
+    def is_snoozed(self, report: Alert) -> bool:
+        handling = self.handled.find(OccurrenceId(report.fingerprint, report.starts_at))
+        return handling is not None and handling.is_snoozed(self.clock.now())
 
     async def end_silences(self, number: int | None = None) -> None:
         name = None if number is None else ALERTS[number].name
@@ -199,5 +230,5 @@ class Run:
         for report in self.reports.values():
             if report.status is AlertStatus.RESOLVED:
                 assert report.fingerprint not in believed, "an end was not told"
-            elif self.muters.find(report, now) is None:
+            elif self.muters.find(report, now) is None and not self.is_snoozed(report):
                 assert report.fingerprint in believed, "what fires was not told"

@@ -191,6 +191,24 @@ async def test_a_clock_that_jumps_neither_ends_an_alert_nor_keeps_it(
     await parts.pushed.expire_due()
 
     assert parts.firing == []
+    assert (await parts.latest()).ends_at == max(clock.now(), START)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=3), -timedelta(hours=3)])
+async def test_after_a_jump_and_a_restart_a_pushed_alert_ends_as_it_was_said(
+    parts: Parts, database: Database, clock: FakeClock, jump: timedelta
+) -> None:
+    clock.jump(jump)
+    await parts.pushed.take([push(starts_at=None, ends_at=clock.now() + timedelta(hours=1))])
+
+    after = await Parts(database, clock).load()
+    await clock.advance(3599)
+    await after.pushed.expire_due()
+    assert len(after.firing) == 1
+    await clock.advance(1)
+    await after.pushed.expire_due()
+
+    assert after.firing == []
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,32 @@
 """What bears on an alert at one moment, put together from all who have a say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.escalation import hold_for_turn
-from resumatch_monitor.dispatch.flapping import Flapping
+from resumatch_monitor.dispatch.flapping import Flap, Flapping
 from resumatch_monitor.dispatch.group import Group
 from resumatch_monitor.dispatch.handling import Handling, HandlingSource
 from resumatch_monitor.dispatch.member import Outlook, member_key
 from resumatch_monitor.dispatch.muting import Mute, MuteKind, Muter
 from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.route import GroupId, Route, Target
+from resumatch_monitor.dispatch.steady import SteadyTime
 from resumatch_monitor.dispatch.times import RouteTimes
+from resumatch_monitor.kit.clock import Clock
 
 _ROUTE_IS_GONE = Mute(MuteKind.WAITING, "", "its route is not in the configuration any more")
 
 
 class Circumstances:
-    """Asks people's handling of alerts, the mutes, the routes' times and the escalations."""
+    """Asks people's handling of alerts, the mutes, the routes' times and the escalations.
+
+    What people set holds by the wall clock, in whose terms they set it: silences, snoozes, quiet
+    hours, the times of routes. What the dispatcher counts itself goes by its steady time: turns of
+    an escalation, flapping.
+    """
 
     def __init__(
         self,
@@ -28,56 +36,72 @@ class Circumstances:
         route_times: RouteTimes | None,
         flapping: Flapping,
         find_group: Callable[[GroupId], Group | None],
+        clock: Clock,
+        steady: SteadyTime,
     ) -> None:
         self._muter = muter
         self._handlings = handlings
         self._route_times = route_times
         self._flapping = flapping
         self._find_group = find_group
+        self._clock = clock
+        self._steady = steady
 
     def outlook(self, target: Target | None, now: datetime) -> Outlook:
         """Return what bears on the members of a group at `now`.
 
         Args:
             target: What the group is to the routing tree; None if that knows it no more.
-            now: The time.
+            now: The steady time.
         """
         if target is None:
             return Outlook(mute_of=lambda _: _ROUTE_IS_GONE)
+        wall = self._clock.now()
         of_route = None
         if self._route_times is not None:
-            of_route = self._route_times.find(target.route, now)
+            of_route = self._route_times.find(target.route, wall)
 
         def mute_of(occurrence: Occurrence) -> Mute | None:
-            mute = self._mute_by_anybody(occurrence.id, occurrence.alert, now) or of_route
+            mute = self._mute_by_anybody(occurrence.id, occurrence.alert, wall) or of_route
             if mute is None and target.step is not None:
                 return self._hold_for_turn(target, occurrence, now)
             return mute
 
         return Outlook(
             mute_of=mute_of,
-            flap_of=lambda each: self._flapping.find(each.alert.fingerprint, now),
+            flap_of=lambda each: self._find_flap(each.alert.fingerprint, now),
             is_acknowledged=self.is_acknowledged,
         )
 
-    def mute_everywhere(self, root: Route, alert: Alert, now: datetime) -> Mute | None:
-        """Return what holds `alert` back at all routes that tell it at once; None if nothing."""
-        mute = self._mute_by_anybody(OccurrenceId(alert.fingerprint, alert.starts_at), alert, now)
-        mute = mute or self._hold_flapping(alert, now)
+    def mute_everywhere(self, root: Route, alert: Alert, wall: datetime) -> Mute | None:
+        """Return what holds `alert` back at all routes that tell it at once; None if nothing.
+
+        Args:
+            root: The routing tree.
+            alert: Which.
+            wall: The wall time.
+        """
+        mute = self._mute_by_anybody(OccurrenceId(alert.fingerprint, alert.starts_at), alert, wall)
+        mute = mute or self._hold_flapping(alert)
         if mute is not None or self._route_times is None:
             return mute
         mutes = [
-            self._route_times.find(route, now)
+            self._route_times.find(route, wall)
             for route in root.find(alert.labels)
             if not route.digest
         ]
         return mutes[0] if mutes and all(mutes) else None
 
-    def _hold_flapping(self, alert: Alert, now: datetime) -> Mute | None:
-        flap = self._flapping.find(alert.fingerprint, now)
+    def _hold_flapping(self, alert: Alert) -> Mute | None:
+        flap = self._find_flap(alert.fingerprint, self._steady.now())
         if flap is None:
             return None
         return Mute(MuteKind.FLAPPING, alert.fingerprint, flap.text, flap.until)
+
+    def _find_flap(self, fingerprint: str, now: datetime) -> Flap | None:
+        flap = self._flapping.find(fingerprint, now)
+        # People read it.
+        return flap and replace(flap, until=self._steady.to_wall(flap.until))
 
     def is_acknowledged(self, occurrence: Occurrence) -> bool:
         """Tell whether somebody works on it."""
@@ -91,13 +115,20 @@ class Circumstances:
             return Mute(MuteKind.ACKNOWLEDGED, by, f"acknowledged by {by or 'somebody'}")
         assert target.step is not None
         base = self._find_group(target.base_id)
-        return hold_for_turn(target.step, base, member_key(occurrence), now)
+        mute = hold_for_turn(target.step, base, member_key(occurrence), now)
+        if mute is None or mute.until is None:
+            return mute
+        return replace(mute, until=self._steady.to_wall(mute.until))
 
     def _mute_by_anybody(
-        self, occurrence_id: OccurrenceId, alert: Alert, now: datetime
+        self, occurrence_id: OccurrenceId, alert: Alert, wall: datetime
     ) -> Mute | None:
         handling = self._find_handling(occurrence_id)
-        if handling is not None and handling.snoozed_until is not None and handling.is_snoozed(now):
+        if (
+            handling is not None
+            and handling.snoozed_until is not None
+            and handling.is_snoozed(wall)
+        ):
             until = handling.snoozed_until
             return Mute(
                 MuteKind.SNOOZED,
@@ -105,7 +136,7 @@ class Circumstances:
                 f"snoozed until {until:%Y-%m-%d %H:%M} UTC",
                 until,
             )
-        return None if self._muter is None else self._muter.find(alert, now)
+        return None if self._muter is None else self._muter.find(alert, wall)
 
     def _find_handling(self, occurrence_id: OccurrenceId) -> Handling | None:
         return None if self._handlings is None else self._handlings.find(occurrence_id)

@@ -94,6 +94,8 @@ class Dispatcher:
             route_times=route_times,
             flapping=self._flapping,
             find_group=self._groups.find,
+            clock=clock,
+            steady=self._steady,
         )
         self._is_loaded = False
         self._must_reconsider = False
@@ -114,7 +116,12 @@ class Dispatcher:
         return list(dict.fromkeys(group.receiver for group in find_groups(self._route, labels)))
 
     def mute_of(self, alert: Alert, now: datetime) -> Mute | None:
-        """Return why `alert` is told nowhere for now; None if it is, or would be, told."""
+        """Return why `alert` is told nowhere for now; None if it is, or would be, told.
+
+        Args:
+            alert: Which.
+            now: The wall time.
+        """
         return self._circumstances.mute_everywhere(self._route, alert, now)
 
     def groups(self) -> list[GroupView]:
@@ -131,8 +138,8 @@ class Dispatcher:
         if not alerts:
             return
         async with self._lock:
-            now = self._steady.now()
-            changed = await self._store.put([_to_stored_form(alert) for alert in alerts], at=now)
+            reports = [_to_stored_form(alert) for alert in alerts]
+            changed = await self._store.put(reports, at=self._clock.now())
             if self._is_loaded:
                 self._take_in(changed)
         self._metrics.note_received(alerts)
@@ -150,13 +157,14 @@ class Dispatcher:
         Args:
             occurrence_ids: Which; those that do not fire stay as they are.
             by: Who.
-            until: Until when reports of the same stretches are not heard.
+            until: Until when, by the wall clock, reports of the same stretches are not heard.
 
         Returns:
             How many have ended.
         """
         async with self._lock:
-            at = from_milliseconds(to_milliseconds(self._steady.now()))
+            # As their sources would say it: what begins later is compared with it.
+            at = from_milliseconds(to_milliseconds(self._clock.now()))
             closed = await self._store.close(occurrence_ids, at=at, until=until)
             if self._is_loaded:
                 self._take_in(closed)
@@ -205,9 +213,9 @@ class Dispatcher:
     async def load(self) -> None:
         """Rebuild the groups from the store."""
         async with self._lock:
-            now = self._steady.now()
+            now, wall = self._steady.now(), self._clock.now()
             snapshot = await self._store.load(
-                changed_since=now - self._flapping.horizon, sent_since=now - HOUR
+                changed_since=wall - self._flapping.horizon, sent_since=wall - HOUR
             )
             self._budget.restore(snapshot.messages, now)
             self.firing.clear()
@@ -220,7 +228,8 @@ class Dispatcher:
                         Change(e.alert.fingerprint, e.alert.starts_at, is_firing=True)
                         for e in firing
                     ),
-                ]
+                ],
+                now,
             )
             self._groups.restore(snapshot, now)
             self._is_loaded = True
@@ -281,7 +290,7 @@ class Dispatcher:
             [(each.group, each.decision) for each in batch.speeches]
         )
         await self._store.record(
-            [each.flush for each in batch.speeches],
+            [self._to_stored_flush(each.flush) for each in batch.speeches],
             settled=[occurrence.id for occurrence in settled],
             at=self._clock.now(),
             announcements=batch.announcements,
@@ -307,11 +316,16 @@ class Dispatcher:
             if keys := group.find_hushed(outlook):
                 found.append((group, keys))
         if found:
-            flushes = [_describe_hush(group, keys, now) for group, keys in found]
+            flushes = [
+                self._to_stored_flush(_describe_hush(group, keys, now)) for group, keys in found
+            ]
             await self._store.record(flushes, settled=[], at=self._clock.now())
         for group, keys in found:
             self._groups.hush(group, keys, now)
         self._groups.add_turns()
+
+    def _to_stored_flush(self, flush: Flush) -> Flush:
+        return replace(flush, anchor_at=self._steady.to_wall(flush.anchor_at))
 
     def _take_in(self, changed: Sequence[Occurrence]) -> None:
         now = self._steady.now()

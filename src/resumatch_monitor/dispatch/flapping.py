@@ -69,11 +69,12 @@ class Flapping:
         """How far back changes matter."""
         return 2 * self._window
 
-    def restore(self, changes: Iterable[Change]) -> None:
+    def restore(self, changes: Iterable[Change], now: datetime) -> None:
         """Count anew what was counted before a restart; `changes` may come in any order."""
         self._histories.clear()
         for change in sorted(changes, key=lambda each: each.at):
-            self._note(change.fingerprint, change.is_firing, change.at)
+            # A clock that was set back must not make that an alert flaps until then.
+            self._note(change.fingerprint, change.is_firing, min(change.at, now))
 
     def observe(self, occurrences: Sequence[Occurrence], now: datetime) -> None:
         """Take in the latest states of some alerts, in order."""

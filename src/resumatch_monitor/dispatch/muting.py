@@ -47,7 +47,12 @@ class Muter(Protocol):
     """Tells what mutes an alert; asked often, so it answers from memory."""
 
     def find(self, alert: Alert, now: datetime) -> Mute | None:
-        """Return why `alert` is not told at `now`; None if nothing speaks against it."""
+        """Return why `alert` is not told; None if nothing speaks against it.
+
+        Args:
+            alert: Which.
+            now: The wall time, in whose terms people say when.
+        """
         ...
 
 

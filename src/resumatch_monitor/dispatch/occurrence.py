@@ -23,9 +23,10 @@ class Occurrence:
 
     Attributes:
         alert: With the latest annotations and value.
-        received_at: When it was first reported.
+        received_at: When, by the wall clock, it was first reported.
         source_starts_at: Since when it holds in the words of its source's latest report.
-        closed_until: A person ended it; reports of the same stretch are not heard until then.
+        closed_until: A person ended it; reports of the same stretch are not heard until then, by
+            the wall clock.
     """
 
     alert: Alert

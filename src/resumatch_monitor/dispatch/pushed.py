@@ -187,7 +187,7 @@ class PushedAlerts:
                 if not expired:
                     return self._due[0][0] if self._due else None
                 alerts = [
-                    replace(alert, ends_at=max(at, alert.starts_at))
+                    replace(alert, ends_at=max(self._steady.to_wall(at), alert.starts_at))
                     for fingerprint, at in expired.items()
                     if (alert := self._firing.get(fingerprint)) is not None
                     and alert.source is AlertSource.PUSHED
@@ -221,7 +221,7 @@ class PushedAlerts:
             at = min(ends_at, now + _FARTHEST) + shift
             expiries[alert.fingerprint] = at if known is None else max(at, known)
         # First when it ends: an alert that fires without an end would fire for ever.
-        await self._store.save(expiries)
+        await self._store.save({key: at - shift for key, at in expiries.items()})
         for fingerprint, at in expiries.items():
             if self._expiries.get(fingerprint) != at:
                 self._expiries[fingerprint] = at

@@ -45,6 +45,7 @@ class Flush:
     """Everything that changes because a group speaks: all of it is stored, or nothing.
 
     Attributes:
+        anchor_at: When the group was looked at; stored as wall time.
         told: Keys to add to what people were told: of members, or of marks on them.
         untold: Keys to take away from it, before others are added.
         is_over: The group has no members any more.
@@ -94,7 +95,11 @@ class DispatchStore(Protocol):
     """Keeps alerts and what was said about them."""
 
     async def put(self, alerts: Sequence[Alert], *, at: datetime) -> list[Occurrence]:
-        """Store reports; return the occurrences that changed, in order, once durable."""
+        """Store reports that come in at a wall time.
+
+        Returns:
+            The occurrences that changed, in order, once durable.
+        """
         ...
 
     async def load(
@@ -122,6 +127,6 @@ class DispatchStore(Protocol):
     ) -> list[Occurrence]:
         """End occurrences in the name of a person, all at once; return those that did fire.
 
-        Reports of the same stretches are not heard until `until`.
+        Reports of the same stretches are not heard until `until`. Both times are wall times.
         """
         ...
