@@ -366,6 +366,11 @@ def test_an_alert_is_silenced_with_its_labels_and_the_silence_ended(
 
     expect(row).to_have_count(0)
     wait_until(lambda: _states(monitor, "Hush") == ["firing"], "it is heard again")
+    desk.open(_page_of(monitor, "Hush"))
+    timeline = desk.page.get_by_role("region", name="Timeline")
+    expect(timeline).to_contain_text(f"{_EMAIL} silenced it until")
+    expect(timeline).to_contain_text("Being moved")
+    expect(timeline).to_contain_text(f"{_EMAIL} ended the silence")
 
 
 def test_a_past_firing_is_judged_with_one_click(desk: Visit, monitor: MonitorProcess) -> None:

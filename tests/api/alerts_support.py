@@ -15,6 +15,7 @@ from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from resumatch_monitor.storage.sql.quality import SqlQuality
+from resumatch_monitor.storage.sql.silences import SqlSilences
 from tests.dispatch.builders import make_alert
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
@@ -75,6 +76,7 @@ def build_alerts_router(
             handlings=handlings,
             quality=SqlQuality(database),
             deliveries=SqlOutbox(database),
+            silences=SqlSilences(database),
             expression=lambda asked: expr if asked == fingerprint else None,
             has_channel=lambda: False,
             ids=SequentialIds(),

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,8 +8,11 @@ from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.muting import Mute, MuteKind
+from resumatch_monitor.dispatch.silence import Silence
+from resumatch_monitor.metrics.labels import Matcher, MatchOp
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.silences import SqlSilences
 from tests.api.alerts_support import build_alerts_router
 from tests.dispatch.builders import START, make_alert, make_dispatcher, resolve
 from tests.support.clock import FakeClock
@@ -224,3 +228,31 @@ async def test_an_alert_tells_everything_that_holds_it_back(database: Database) 
 
     assert shown["mute"] == shown["mutes"][0]
     assert [each["kind"] for each in shown["mutes"]] == ["silenced", "inhibited"]
+
+
+async def test_a_silence_made_anywhere_is_in_the_timeline(database: Database) -> None:
+    await SqlAlerts(database).put([ALERT], at=START)
+    clock = FakeClock(start=START + timedelta(hours=2))
+    silence = Silence(
+        id="1",
+        matchers=(Matcher("alertname", MatchOp.EQUAL, ALERT.name),),
+        starts_at=START + timedelta(minutes=5),
+        ends_at=START + timedelta(minutes=30),
+        created_by="ada",
+        comment="planned",
+        created_at=START,
+        updated_at=START,
+        ended_by="bob",
+    )
+    other = replace(silence, id="2", matchers=(Matcher("alertname", MatchOp.EQUAL, "Other"),))
+    await SqlSilences(database).save([silence, other])
+
+    async with serve(build_alerts_router(database, clock=clock), token=CHARLIE) as client:
+        shown = (await client.get(f"/api/monitor/alerts/{ALERT.fingerprint}")).json()
+
+    steps = [(each["action"], each["actor"], each["text"]) for each in shown["timeline"]]
+    assert steps == [
+        ("fired", None, None),
+        ("silenced", "ada", "until 2026-01-05 12:30 UTC: planned"),
+        ("unsilenced", "bob", None),
+    ]

@@ -100,6 +100,7 @@ async def test_a_silence_is_made_shown_and_listed(client: httpx.AsyncClient) -> 
         "comment": "planned",
         "created_at": "2026-01-05T12:00:00.000Z",
         "updated_at": "2026-01-05T12:00:00.000Z",
+        "ended_by": None,
         "warned_at": None,
         "alerts": 1,
     }

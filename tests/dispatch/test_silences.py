@@ -244,6 +244,23 @@ async def test_who_silenced_what_and_who_ended_it_is_logged(
     ]
 
 
+async def test_who_ended_a_silence_is_kept(
+    silences: Silences, database: Database, clock: FakeClock
+) -> None:
+    ended = await silences.set(draft())
+    changed = await silences.set(draft())
+    await clock.advance(60)
+    await silences.expire(ended.id, by="bob")
+    await silences.set(replace(draft('alertname="Other"'), created_by="cy", id=changed.id))
+
+    found = await SqlSilences(database).list_between(START, clock.now(), limit=9)
+    assert {each.id: each.ended_by for each in found if each.id in (ended.id, changed.id)} == {
+        ended.id: "bob",
+        changed.id: "cy",
+    }
+    assert len(found) == 3
+
+
 async def test_silences_outlive_the_process(
     silences: Silences, database: Database, clock: FakeClock, ids: SequentialIds
 ) -> None:
@@ -289,19 +306,27 @@ async def test_a_clock_that_is_set_back_makes_a_silence_hold_again(
     assert silences.find(ALERT, clock.now()) is not None
 
 
-async def test_expired_silences_are_kept_for_five_days(
-    silences: Silences, database: Database, clock: FakeClock
+async def test_expired_silences_are_kept_for_five_days_and_longer_for_the_pages_of_alerts(
+    silences: Silences, database: Database, clock: FakeClock, ids: SequentialIds
 ) -> None:
-    await silences.set(draft())
+    store = SqlSilences(database)
+    silence = await silences.set(draft())
     await clock.advance(5 * 86400)
     await silences.tick()
     assert len(silences.list_silences()) == 1
 
     await clock.advance(3600)
     await silences.tick()
+    after = make_silences(database, clock, ids)
+    await after.load()
 
-    assert silences.list_silences() == []
-    assert await SqlSilences(database).load() == []
+    assert silences.list_silences() == after.list_silences() == []
+    kept = await store.list_between(START, START + HOUR, limit=9)
+    assert [each.id for each in kept] == [silence.id]
+    assert await store.list_between(START + 2 * HOUR, clock.now(), limit=9) == []
+    assert await store.prune(START, limit=9) == 0
+    assert await store.prune(clock.now(), limit=9) == 1
+    assert await store.list_between(START, START + HOUR, limit=9) == []
 
 
 async def test_silences_are_listed_as_alertmanager_lists_them(

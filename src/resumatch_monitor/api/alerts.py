@@ -15,6 +15,7 @@ from resumatch_monitor.dispatch.handled import HandledReader
 from resumatch_monitor.dispatch.handlings import Handlings
 from resumatch_monitor.dispatch.quality import QualityStore
 from resumatch_monitor.dispatch.reading import DeliveryReader
+from resumatch_monitor.dispatch.timeline import SilenceHistory
 from resumatch_monitor.kit.ids import Ids
 
 
@@ -28,6 +29,7 @@ class AlertSources:
         handlings: Takes what people do.
         quality: What people judged, and what they say was missed.
         deliveries: What was sent about them.
+        silences: What silenced them.
         expression: The query behind an alert's fingerprint, if it comes from a rule.
         has_channel: Whether any alert can reach anybody outside the monitor's own pages.
     """
@@ -37,6 +39,7 @@ class AlertSources:
     handlings: Handlings
     quality: QualityStore
     deliveries: DeliveryReader
+    silences: SilenceHistory
     expression: Callable[[str], str | None]
     has_channel: Callable[[], bool]
     ids: Ids
@@ -73,6 +76,7 @@ def build_router(*, sources: AlertSources, guard: Guard) -> APIRouter:
         standings=sources.standings,
         quality=sources.quality,
         deliveries=sources.deliveries,
+        silences=sources.silences,
         expression=sources.expression,
     )
     return router

@@ -34,7 +34,7 @@ from resumatch_monitor.dispatch.past import figure_out
 from resumatch_monitor.dispatch.quality import QualityStore
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
 from resumatch_monitor.dispatch.thresholds import suggest_threshold
-from resumatch_monitor.dispatch.timeline import Step, build_timeline
+from resumatch_monitor.dispatch.timeline import SilenceHistory, Step, build_timeline
 from resumatch_monitor.kit.clock import (
     from_milliseconds,
     isoformat,
@@ -46,6 +46,7 @@ _LONGEST_HISTORY = 200
 _LONGEST_JOURNAL = 500
 _MOST_NOTIFICATIONS = 50
 _MOST_BESIDE = 20
+_MOST_SILENCES = 500
 
 
 def add_detail_route(
@@ -55,6 +56,7 @@ def add_detail_route(
     standings: Standings,
     quality: QualityStore,
     deliveries: DeliveryReader,
+    silences: SilenceHistory,
     expression: Callable[[str], str | None],
 ) -> None:
     """Add the page of one alert, which viewers read."""
@@ -94,7 +96,7 @@ def add_detail_route(
                 "missed": await quality.count_missed(shown["name"]),
             },
             "notifications": [render_delivery(each) for each in sent],
-            **await _describe_present(reader, latest, sent, standings),
+            **await _describe_present(reader, latest, sent, silences, standings),
         }
 
 
@@ -124,18 +126,22 @@ async def _describe_present(
     reader: HandledReader,
     latest: HandledAlert | None,
     sent: Sequence[DeliveryRecord],
+    silences: SilenceHistory,
     standings: Standings,
 ) -> dict[str, Any]:
     if latest is None:
         return {"timeline": [], "beside": [], "mutes": []}
-    alert = latest.record.alert
-    journal, beside = await asyncio.gather(
+    alert, now = latest.record.alert, standings.clock.now()
+    end = alert.starts_at if alert.is_event else alert.ends_at or now
+    journal, beside, held = await asyncio.gather(
         reader.list_journal(alert.fingerprint, alert.starts_at, limit=_LONGEST_JOURNAL),
         reader.list_beside(latest.record, limit=_MOST_BESIDE),
+        silences.list_between(alert.starts_at, end, limit=_MOST_SILENCES),
     )
+    steps = build_timeline(alert, journal=journal, sent=sent, silences=held, now=now)
     return {
         "mutes": [render_mute(mute) for mute in standings.find_mutes(alert)],
-        "timeline": [_render_step(step) for step in build_timeline(alert, journal, sent)],
+        "timeline": [_render_step(step) for step in steps],
         "beside": [
             render_alert(each, receivers=standings.receivers(each.alert.labels)) for each in beside
         ],

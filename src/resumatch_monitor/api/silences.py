@@ -232,6 +232,7 @@ def _render(silence: Silence, held: Counter[str], now: datetime) -> dict[str, An
         "comment": silence.comment,
         "created_at": isoformat(silence.created_at),
         "updated_at": isoformat(silence.updated_at),
+        "ended_by": silence.ended_by or None,
         "warned_at": isoformat_or_none(silence.warned_at),
         "alerts": None if state is SilenceState.EXPIRED else held[silence.id],
     }

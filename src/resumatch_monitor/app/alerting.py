@@ -103,9 +103,9 @@ class AlertingParts:
     def _build_muting(self, list_pending: Callable[[], Sequence[Alert]]) -> None:
         base, config = self._base, self._config
         self.firing = FiringAlerts()
-        self._silence_store = SqlSilences(base.stores.database)
+        self.silence_store = SqlSilences(base.stores.database)
         self.silences = Silences(
-            store=self._silence_store,
+            store=self.silence_store,
             on_change=self._reconsider,
             clock=base.clock,
             ids=base.ids,
@@ -206,7 +206,7 @@ class AlertingParts:
             firing=self.firing,
             receivers_of=self.dispatcher.receivers_of,
             integrations=self.integrations,
-            store=self._silence_store,
+            store=self.silence_store,
             on_outbox_change=self.outbox.wake,
             clock=base.clock,
             ids=base.ids,
@@ -219,6 +219,7 @@ class AlertingParts:
                 self.handlings,
                 self.handling.quality,
                 self.handling.incidents,
+                self.silence_store,
                 SqlDrills(base.stores.database),
             ],
             outbox=self.outbox,

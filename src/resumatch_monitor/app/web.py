@@ -93,6 +93,7 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 handlings=monitor.alerting.handlings,
                 quality=monitor.alerting.handling.quality,
                 deliveries=monitor.alerting.outbox_store,
+                silences=monitor.alerting.silence_store,
                 expression=monitor.rules.manager.find_expr,
                 has_channel=lambda: monitor.alerting.dispatcher.has_channel,
                 ids=monitor.ids,

@@ -170,11 +170,10 @@ class LinkActions:
             comment="by the link in a message",
         )
         try:
-            silence = await self._silences.set(draft)
+            await self._silences.set(draft)
         except ValueError as error:
             return str(error)
-        text = f"silenced until {silence.ends_at:%Y-%m-%d %H:%M} UTC"
-        return await self._act(link, Action(ActionKind.COMMENT, text))
+        return ""
 
     async def _act(self, link: Link, action: Action) -> str:
         occurrence_id = link.occurrence_id

@@ -37,6 +37,7 @@ class Silence:
 
     Attributes:
         warned_at: When people were told that it ends soon.
+        ended_by: Who ended it before its time; empty if nobody did.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Silence:
     created_at: datetime
     updated_at: datetime
     warned_at: datetime | None = None
+    ended_by: str = ""
 
     def state(self, now: datetime) -> SilenceState:
         """Tell what it is at `now`."""

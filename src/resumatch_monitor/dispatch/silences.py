@@ -45,8 +45,8 @@ _YIELD_AFTER = 200
 class SilenceStore(Protocol):
     """Keeps silences."""
 
-    async def load(self) -> list[Silence]:
-        """Return all of them."""
+    async def load(self, *, ended_after: datetime) -> list[Silence]:
+        """Return all that have not ended, or have ended since then."""
         ...
 
     async def save(self, silences: Sequence[Silence]) -> None:
@@ -103,9 +103,11 @@ class Silences:
     async def load(self) -> None:
         """Read them from the store."""
         async with self._lock:
-            self._silences = {each.id: each for each in await self._store.load()}
+            now = self._clock.now()
+            found = await self._store.load(ended_after=now - _KEPT_FOR)
+            self._silences = {each.id: each for each in found}
             self._build_index()
-            self._seen_at = self._clock.now()
+            self._seen_at = now
 
     async def run(self) -> None:
         """Say when silences begin and end, and forget old ones, for ever."""
@@ -206,7 +208,7 @@ class Silences:
                 await self._save([silence])
             else:
                 silence = self._begin(draft, now)
-                ended = [] if previous is None else _end(previous, now)
+                ended = [] if previous is None else _end(previous, now, draft.created_by)
                 await self._save([*ended, silence])
             _log(draft.created_by, f"silences until {isoformat(silence.ends_at)}", silence)
             return silence
@@ -218,7 +220,7 @@ class Silences:
             SilenceNotFoundError: If there is none.
         """
         async with self._lock:
-            ended = _end(self.get(silence_id), _cut(self._clock.now()))
+            ended = _end(self.get(silence_id), _cut(self._clock.now()), by)
             if ended:
                 await self._save(ended)
                 _log(by, "ended the silence", ended[0])
@@ -259,16 +261,15 @@ class Silences:
             key=lambda each: each.ends_at,
         )
         surplus = max(len(self._silences) - _MOST_KEPT, 0)
-        old = [
-            each.id
-            for index, each in enumerate(ended)
-            if index < surplus or each.ends_at + _KEPT_FOR <= now
-        ]
-        if not old:
+        # What is merely old stays in the store for a while: an alert's page tells of it.
+        old = [each.id for each in ended if each.ends_at + _KEPT_FOR <= now]
+        too_many = [each.id for each in ended[:surplus]]
+        if not old and not too_many:
             return
         async with self._lock:
-            await self._store.remove(old)
-            for each in old:
+            if too_many:
+                await self._store.remove(too_many)
+            for each in (*old, *too_many):
                 self._silences.pop(each, None)
 
     def _build_index(self) -> None:
@@ -293,12 +294,12 @@ def _can_become(silence: Silence, draft: SilenceDraft, now: datetime) -> bool:
             return False
 
 
-def _end(silence: Silence, now: datetime) -> list[Silence]:
-    """Return `silence` with its end at `now`; nothing if it has ended."""
+def _end(silence: Silence, now: datetime, by: str) -> list[Silence]:
+    """Return `silence` with its end at `now`, by somebody; nothing if it has ended."""
     if silence.state(now) is SilenceState.EXPIRED:
         return []
     starts_at = min(silence.starts_at, now)
-    return [replace(silence, starts_at=starts_at, ends_at=now, updated_at=now)]
+    return [replace(silence, starts_at=starts_at, ends_at=now, updated_at=now, ended_by=by)]
 
 
 def _cut(moment: datetime) -> datetime:

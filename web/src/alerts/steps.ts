@@ -30,20 +30,25 @@ const WORDS: Record<string, [icon: string, text: string, tone: string]> = {
   unassigned: ['user', 'assigned it to nobody', ''],
   snoozed: ['clock', 'snoozed it', ''],
   unsnoozed: ['bell', 'woke it', ''],
+  silenced: ['bell-off', 'silenced it', ''],
+  unsilenced: ['bell', 'ended the silence', ''],
   commented: ['comment', 'said', ''],
   resolved: ['flag', 'resolved it', 'is-ok'],
   judged: ['flag', 'judged it', ''],
 };
 /** Texts that go on with the sentence; the others are what somebody said. */
-const GOES_ON = new Set(['assigned', 'snoozed', 'judged']);
+const GOES_ON = new Set(['assigned', 'snoozed', 'silenced', 'judged']);
+
+const NOBODY: Told = { icon: '', tone: '', actor: '', text: '', quote: '', via: '', delivery: null, error: '' };
 
 export function tell(step: TimelineStep, notification: Notification | undefined, now: number): Told {
   if (step.action === 'notified') return tellNotification(step, notification);
+  if (step.action === 'unsilenced' && !step.actor) return { ...NOBODY, icon: 'bell', text: 'The silence ended by itself' };
   const [icon, words, tone] = WORDS[step.action] ?? ['info', step.action, ''];
   const goesOn = GOES_ON.has(step.action);
   // "until 14:00 UTC: why" goes on, and then quotes.
   const [head, ...rest] = goesOn ? splitReason(step.action, inOwnTime(step.text ?? '', now)) : ['', step.text ?? ''];
-  return { icon, tone, actor: step.actor ?? '', text: head ? `${words} ${head}` : words, quote: rest.join(''), via: WAYS[step.via ?? ''] ?? '', delivery: null, error: '' };
+  return { ...NOBODY, icon, tone, actor: step.actor ?? '', text: head ? `${words} ${head}` : words, quote: rest.join(''), via: WAYS[step.via ?? ''] ?? '' };
 }
 
 function splitReason(action: string, text: string): string[] {
@@ -66,12 +71,10 @@ function tellNotification(step: TimelineStep, notification: Notification | undef
     superseded: `Did not tell ${whom} ${what}: a later message took its place`,
   };
   return {
+    ...NOBODY,
     icon: 'send',
     tone: status === 'failed' ? 'is-critical' : status === 'retrying' ? 'is-warning' : '',
-    actor: '',
     text: SENTENCES[status ?? 'sent'],
-    quote: '',
-    via: '',
     delivery: status,
     error: notification?.last_error && (status === 'failed' || status === 'retrying') ? notification.last_error : '',
   };

@@ -179,6 +179,8 @@ export interface Silence {
   comment: string;
   created_at: Iso;
   updated_at: Iso;
+  /** Who ended it before its time. */
+  ended_by: string | null;
   warned_at: Iso | null;
   /** How many fire and match; null once it has expired. */
   alerts: number | null;

@@ -14,25 +14,43 @@ from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import insert_deliveries
-from resumatch_monitor.storage.sql.statements import AnyRow
+from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
 from resumatch_monitor.storage.sql.tables.alerting import ALERT_SILENCES
 
 _COLUMNS = ALERT_SILENCES.c
 
 
 class SqlSilences:
-    """The `SilenceStore` and `WarningStore` of the relational database."""
+    """The `SilenceStore`, `WarningStore` and `SilenceHistory` of the relational database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self) -> list[Silence]:
-        """Return all of them."""
+    async def load(self, *, ended_after: datetime) -> list[Silence]:
+        """Return all that have not ended, or have ended since then."""
+        return await self._fetch(select(ALERT_SILENCES).where(_COLUMNS.ends_at > ended_after))
 
-        def work(connection: Connection) -> list[Silence]:
-            return [_to_silence(row) for row in connection.execute(select(ALERT_SILENCES))]
+    async def list_between(
+        self, start: datetime, end: datetime, *, limit: int
+    ) -> Sequence[Silence]:
+        """Return the silences that held at some time from `start` to `end`, the latest first."""
+        query = (
+            select(ALERT_SILENCES)
+            .where(
+                _COLUMNS.ends_at >= start,
+                _COLUMNS.starts_at <= end,
+                _COLUMNS.starts_at < _COLUMNS.ends_at,
+            )
+            .order_by(_COLUMNS.starts_at.desc(), _COLUMNS.id)
+            .limit(limit)
+        )
+        return await self._fetch(query)
 
-        return await self._database.read(work)
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete at most `limit` silences that ended before then; return how many."""
+        old = select(_COLUMNS.id).where(_COLUMNS.ends_at < before).limit(limit)
+        query = delete(ALERT_SILENCES).where(_COLUMNS.id.in_(old))
+        return await self._database.write(lambda connection: connection.execute(query).rowcount)
 
     async def save(self, silences: Sequence[Silence]) -> None:
         """Store new and changed ones, all or none."""
@@ -84,6 +102,10 @@ class SqlSilences:
 
         return await self._database.write(work)
 
+    async def _fetch(self, query: AnySelect) -> list[Silence]:
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [_to_silence(row) for row in rows]
+
 
 def _to_row(silence: Silence) -> dict[str, Any]:
     return {
@@ -96,6 +118,7 @@ def _to_row(silence: Silence) -> dict[str, Any]:
         "created_at": silence.created_at,
         "updated_at": silence.updated_at,
         "warned_at": silence.warned_at,
+        "ended_by": silence.ended_by or None,
     }
 
 
@@ -110,4 +133,5 @@ def _to_silence(row: AnyRow) -> Silence:
         created_at=row.created_at,
         updated_at=row.updated_at,
         warned_at=row.warned_at,
+        ended_by=row.ended_by or "",
     )

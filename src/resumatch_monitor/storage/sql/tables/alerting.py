@@ -18,6 +18,8 @@ ALERT_SILENCES = Table(
     Column("updated_at", Moment, nullable=False),
     # When people were told that it ends soon.
     Column("warned_at", Moment),
+    # Who ended it before its time.
+    Column("ended_by", String),
 )
 Index("ix_alert_silences_ends_at", ALERT_SILENCES.c.ends_at)
 
