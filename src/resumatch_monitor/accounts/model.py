@@ -6,8 +6,13 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """What a principal may do; each role includes the ones below it."""
+    """What a principal may do; from viewer on, each role includes the ones below it.
 
+    `UPLOAD` is for the tokens of builds: they announce releases and upload source maps, and can
+    read nothing of what the monitor knows.
+    """
+
+    UPLOAD = 0
     VIEWER = 1
     EDITOR = 2
     ADMIN = 3

@@ -16,6 +16,7 @@ from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 
 Id = Annotated[int, Path(ge=0, lt=2**63)]
 RoleName = Literal["viewer", "editor", "admin"]
+TokenRoleName = Literal["upload", "viewer", "editor", "admin"]
 
 
 class _Body(BaseModel):
@@ -46,7 +47,7 @@ class NewToken(_Body):
     """An API token to make."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$")
-    role: RoleName
+    role: TokenRoleName
 
 
 def build_router(*, accounts: Accounts, guard: Guard) -> APIRouter:

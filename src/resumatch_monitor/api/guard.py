@@ -48,6 +48,13 @@ class Guard:
         """Let through editors and admins."""
         return await self._demand(request, Role.EDITOR)
 
+    async def uploader(self, request: Request) -> Principal:
+        """Let through editors, admins, and the tokens of builds."""
+        principal = await self._demand(request, Role.UPLOAD)
+        if principal.role is not Role.UPLOAD and principal.role < Role.EDITOR:
+            raise _not_allowed("upload or editor", principal)
+        return principal
+
     async def admin(self, request: Request) -> Principal:
         """Let through admins."""
         return await self._demand(request, Role.ADMIN)
@@ -94,12 +101,16 @@ class Guard:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if principal.role < role:
-            raise ApiError(
-                HTTPStatus.FORBIDDEN,
-                "not_allowed",
-                f"This needs the role {role.label}; {principal.name} has {principal.role.label}.",
-            )
+            raise _not_allowed(role.label, principal)
         return principal
+
+
+def _not_allowed(needed: str, principal: Principal) -> ApiError:
+    return ApiError(
+        HTTPStatus.FORBIDDEN,
+        "not_allowed",
+        f"This needs the role {needed}; {principal.name} has {principal.role.label}.",
+    )
 
 
 def refuse_foreign_origin(request: Request) -> None:

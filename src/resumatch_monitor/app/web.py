@@ -38,6 +38,7 @@ from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.app.web_rules import build_rules
+from resumatch_monitor.app.web_sentry import build_sentry_api
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.link_actions import LinkActions
 from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
@@ -192,6 +193,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         started_at=monitor.started_at,
     )
     return [
+        *build_sentry_api(monitor, guard),
         overview.build_router(sources=sources, clock=monitor.clock, guard=guard),
         issues.build_router(
             reader=monitor.errors.reader,

@@ -28,8 +28,8 @@ class TokenConfig(ConfigModel):
     """Shown in lists and in what the token did."""
     token: SecretStr = Field(min_length=16)
     """At least 16 characters; sent as `Authorization: Bearer …`."""
-    role: Literal["viewer", "editor", "admin"]
-    """What the token may do."""
+    role: Literal["upload", "viewer", "editor", "admin"]
+    """What the token may do; `upload` is for builds: releases and source maps, and nothing else."""
 
 
 class AdminConfig(ConfigModel):

@@ -9,6 +9,8 @@ export * from './rules';
 
 export type Iso = string;
 export type Role = 'viewer' | 'editor' | 'admin';
+/** Of a token: builds upload, and read nothing. */
+export type TokenRole = Role | 'upload';
 
 export interface Page<T> {
   items: T[];
@@ -35,7 +37,7 @@ export interface User {
 export interface Token {
   id: string;
   name: string;
-  role: Role;
+  role: TokenRole;
   created_at: Iso;
   last_used_at: Iso | null;
   created_by: string | null;

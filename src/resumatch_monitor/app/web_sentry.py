@@ -1,0 +1,21 @@
+"""Sentry's web API, for sentry-cli and the bundler plugins."""
+
+from fastapi import APIRouter
+
+from resumatch_monitor.api import sentry_cli, sentry_cli_releases
+from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
+
+
+def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    """Return the routes under `/api/0`."""
+    projects = monitor.errors.projects
+    book = SqlReleaseBook(monitor.stores.database)
+    desk = sentry_cli_releases.ReleaseDesk(
+        releases=book, deploys=book, new_issues=book, projects=projects, clock=monitor.clock
+    )
+    return [
+        sentry_cli.build_info_router(guard=guard, projects=projects),
+        sentry_cli_releases.build_router(desk=desk, guard=guard),
+    ]
