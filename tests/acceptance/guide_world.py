@@ -150,6 +150,16 @@ class GuideWorld:
                 "postgres": [{"name": "resumatch", "dsn": self._dsn, **often}],
                 "redis": [{"name": "resumatch", "url": self._redis_url, **often}],
             },
+            # It notices the same outage as the collector, as quickly.
+            "probes": [
+                {
+                    "name": "PostgreSQL",
+                    "type": "postgres",
+                    "dsn": self._dsn,
+                    **often,
+                    "down_after": "2s",
+                }
+            ],
             "alerting": self._build_alerting(),
         }
 

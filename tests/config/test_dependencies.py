@@ -6,6 +6,9 @@ import pytest
 
 from resumatch_monitor.config.dependencies import find_dependencies
 from resumatch_monitor.config.tree import MonitorConfig
+from resumatch_monitor.dispatch.dependencies import Dependencies
+from resumatch_monitor.dispatch.firing import FiringAlerts
+from tests.dispatch.builders import START, make_alert, make_occurrence
 
 DSN = "postgresql://monitor:secret@db.example:5432/app"
 COLLECTORS = {
@@ -34,7 +37,6 @@ def test_the_probe_of_a_database_depends_on_the_alert_about_the_same_database() 
 
     probe_alerts = 'alertname=~"ProbeDown|ProbeSlow"'
     assert found == [
-        *default,
         (
             ['alertname="DatabaseConnectionFailed"', 'instance="main"'],
             [probe_alerts, 'probe="Database"'],
@@ -43,8 +45,28 @@ def test_the_probe_of_a_database_depends_on_the_alert_about_the_same_database() 
             ['alertname="RedisDown"', 'instance="the \\"cache\\""'],
             [probe_alerts, 'probe="Cache"'],
         ),
+        *default,
     ]
     assert "secret" not in str(found)
+
+
+def test_the_alert_of_such_a_probe_is_held_back() -> None:
+    config = MonitorConfig.model_validate(
+        {
+            "collectors": COLLECTORS,
+            "probes": [{"name": "Database", "type": "postgres", "dsn": DSN}],
+        }
+    )
+    firing = FiringAlerts()
+    dependencies = Dependencies(find_dependencies(config), firing)
+
+    firing.update([make_occurrence(make_alert("DatabaseConnectionFailed", instance="main"))])
+
+    assert dependencies.find(make_alert("ProbeDown", probe="Database"), START) is not None
+    assert dependencies.find(make_alert("ProbeDown", probe="Other"), START) is None
+    firing.clear()
+    firing.update([make_occurrence(make_alert("DatabaseConnectionFailed", instance="reports"))])
+    assert dependencies.find(make_alert("ProbeDown", probe="Database"), START) is None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def find_dependencies(config: MonitorConfig) -> list[DependencyConfig]:
     configured = config.alerting.dependencies
     if "dependencies" in config.alerting.model_fields_set:
         return configured
-    return [*configured, *_relate_probes(config)]
+    # First: what others depend on is held back only by what stands before it.
+    return [*_relate_probes(config), *configured]
 
 
 def _relate_probes(config: MonitorConfig) -> Iterator[DependencyConfig]:

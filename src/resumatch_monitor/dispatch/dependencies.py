@@ -21,7 +21,7 @@ MOST_DEPENDENTS = 50
 """Alerts that are listed as dragged along by one."""
 
 _MOST_ENDED = 1000
-_LOOK_AGAIN_AFTER = timedelta(seconds=1)
+_LOOK_AGAIN_AFTER = timedelta(milliseconds=500)
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
