@@ -49,6 +49,8 @@ def test_an_empty_document_is_none(text: str) -> None:
         ("a: \x00\n", "a character that YAML does not allow", Position(1, 1)),
         ("a: 1\n---\nb: 2\n", "another document", Position(2, 1)),
         ("[" * 200_000 + "]" * 200_000, "nested too deeply", Position(1, 101)),
+        ("a: &a [*a]\n", "nested too deeply", Position(1, 4)),
+        ("a: &a {<<: *a}\n", "nested too deeply", Position(1, 4)),
     ],
 )
 def test_says_what_is_wrong_and_where(text: str, message: str, position: Position) -> None:

@@ -1,12 +1,15 @@
 """What every request passes: a request id, security headers, bounds, the monitor's own counters."""
 
 import asyncio
+import codecs
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
+import orjson
 from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +33,10 @@ _UNBOUNDED_ENDINGS = (
     "/v1/metrics",
 )
 """Of paths whose handlers bound their bodies themselves."""
-_LOADED_PATHS = ("/api/monitor/", "/api/v2/", "/act/")
+_HOOKS_PATH = "/api/monitor/hooks/"
+"""Begins the paths that look at who sends a body before they look into it."""
+_API_PATH = "/api/monitor/"
+_LOADED_PATHS = (_API_PATH, "/api/v2/", "/act/")
 """Begin the paths that answer from, or change, what is loaded at the start."""
 _HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
@@ -58,6 +64,7 @@ def build_app(
     install_error_handlers(app)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(StrictJson)
     app.add_middleware(BodyBounds)
     app.add_middleware(ReadyGate, is_ready=is_ready)
     app.add_middleware(RequestEnvelope, ids=ids, telemetry=telemetry)
@@ -180,6 +187,55 @@ class BodyBounds:
             return message
 
         await self._app(scope, receive_bounded, send)
+
+
+class StrictJson:
+    """ASGI middleware that lets no JSON through that is none by RFC 8259.
+
+    Python's own parser, which FastAPI uses, takes half of a surrogate pair, NaN, other encodings
+    than UTF-8 and any depth; what comes of that can be neither stored nor answered.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_json(scope):
+            await self._app(scope, receive, send)
+            return
+        chunks: list[bytes] = []
+
+        async def receive_strictly() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                chunks.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    _check_json(b"".join(chunks))
+                    chunks.clear()
+            return message
+
+        await self._app(scope, receive_strictly, send)
+
+
+def _is_json(scope: Scope) -> bool:
+    path: str = scope["path"]
+    # Others' protocols refuse in words of their own.
+    if not path.startswith(_API_PATH) or path.startswith(_HOOKS_PATH):
+        return False
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _check_json(body: bytes) -> None:
+    text = body.removeprefix(codecs.BOM_UTF8)
+    if not text:
+        return
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"The body cannot be read as JSON: {error}."
+        ) from None
 
 
 def _method(method: str) -> str:

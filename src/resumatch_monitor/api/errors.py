@@ -14,6 +14,8 @@ from resumatch_monitor.kit.errors import StorageUnavailableError
 
 logger = logging.getLogger(__name__)
 
+_INVALID_REQUEST = "invalid_request"
+
 
 class ApiError(Exception):
     """An error with a status, a stable code for programs and a sentence for people."""
@@ -85,7 +87,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        status = HTTPStatus(error.status_code)
+        if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+            code = _INVALID_REQUEST
+        else:
+            code = status.phrase.lower().replace(" ", "_")
         return render_error(request, error.status_code, code, str(error.detail), error.headers)
 
     async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -94,7 +100,7 @@ def install_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors()
         )
-        return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", problems)
+        return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, _INVALID_REQUEST, problems)
 
     async def on_unavailable(request: Request, error: Exception) -> JSONResponse:
         logger.warning("Request %s %s: %s", request.method, request.url.path, error)

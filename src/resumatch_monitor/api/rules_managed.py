@@ -1,6 +1,6 @@
 """Rules that people make here: created, changed, switched, deleted, exported and imported."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -58,8 +58,19 @@ class RuleTextBody(_Body):
         """
         if (self.rule is None) == (self.yaml is None):
             raise BadRequestError("give either rule or yaml")
-        # JSON is YAML, too.
-        return self.yaml if self.yaml is not None else orjson.dumps(self.rule).decode()
+        return self.yaml if self.yaml is not None else rule_to_text(self.rule)
+
+
+def rule_to_text(rule: Mapping[str, Any] | None) -> str:
+    """Return `rule` as JSON, which is YAML, too.
+
+    Raises:
+        BadRequestError: If it is nested too deeply, or has a number beyond 64 bits.
+    """
+    try:
+        return orjson.dumps(rule).decode()
+    except orjson.JSONEncodeError as error:
+        raise BadRequestError(f"The rule cannot be written down: {error}.") from None
 
 
 class RuleBody(RuleTextBody):

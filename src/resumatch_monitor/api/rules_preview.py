@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from resumatch_monitor.api.charts import matrix_to_columns, to_api_error
 from resumatch_monitor.api.errors import ApiError, BadRequestError
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.api.rules_managed import RuleTextBody
+from resumatch_monitor.api.rules_managed import RuleTextBody, rule_to_text
 from resumatch_monitor.api.rules_managed import to_api_error as to_rule_error
 from resumatch_monitor.api.timerange import parse_time
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, isoformat_or_none
@@ -67,7 +67,7 @@ class PreviewBody(RuleTextBody):
             "labels": self.labels,
             "annotations": self.annotations,
         }
-        return orjson.dumps({key: value for key, value in rule.items() if value}).decode()
+        return rule_to_text({key: value for key, value in rule.items() if value})
 
 
 def build_router(

@@ -136,6 +136,9 @@ class _Builder:
         self._count += 1
         if self._count > _LARGEST_DOCUMENT_NODES:
             raise YamlError("the document is too large, or its aliases unfold too far", position)
+        if len(path) > _DEEPEST_NESTING:
+            # An alias of what it stands in never ends.
+            raise YamlError("the document is nested too deeply", position)
         if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_TAGS:
             raise YamlError(f"the tag {node.tag} has no meaning here", position)
         if isinstance(node, yaml.MappingNode):
