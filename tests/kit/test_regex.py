@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumatch_monitor.kit.regex import Regex, RegexError
+from resumatch_monitor.kit.regex import Regex, RegexError, RegexSet
 
 _CATASTROPHIC = ("(a+)+$", "(a|a)*b", "(.*)*x", "(.*.*.*.*.*.*)*b", "([a-zA-Z]+)*!")
 
@@ -50,3 +50,15 @@ def test_any_text_matches_anything(text: str) -> None:
 
     assert regex.matches(text)
     assert regex.fullmatch(text) is not None
+
+
+def test_a_set_tells_which_expressions_occur_whatever_the_case() -> None:
+    expressions = RegexSet(["secret", "b+c", "never"])
+
+    assert expressions.find(b"bbC and SECRET") == [0, 1]
+    assert expressions.find(b"") == []
+
+
+def test_a_set_refuses_what_is_no_expression() -> None:
+    with pytest.raises(RegexError):
+        RegexSet(["fine", "("])

@@ -4,7 +4,7 @@ RE2 takes time proportional to the text, whatever the expression; Python's own e
 ever, and holds up the whole process meanwhile. It is also the syntax that Prometheus has.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import re2
@@ -81,6 +81,33 @@ class Regex:
             parts += (text[position:begin], fill(match))
             position = end
         return "".join((*parts, text[position:]))
+
+
+class RegexSet:
+    """Several expressions, whatever the case, that are looked for in one pass.
+
+    Raises:
+        RegexError: If one does not compile or all together become too large.
+    """
+
+    __slots__ = ("_match",)
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        options = _re2.Options()
+        options.log_errors = False
+        options.case_sensitive = False
+        try:
+            compiled = _re2.Set.SearchSet(options)
+            for pattern in patterns:
+                compiled.Add(pattern)
+            compiled.Compile()
+        except _re2.error as error:
+            raise RegexError(str(error)) from None
+        self._match: Callable[[bytes], Sequence[int] | None] = compiled.Match
+
+    def find(self, text: bytes) -> list[int]:
+        """Return the indices of those that match any part of `text`, in order."""
+        return sorted(self._match(text) or ())
 
 
 def _clean(text: str) -> str:

@@ -1,13 +1,16 @@
 """Secrets and personal data that are recognised by how they look, wherever they stand."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+
+from resumatch_monitor.kit.regex import RegexSet
 
 FILTERED = "[Filtered]"
+CARD_NUMBER = "card_number"
 
 _CARD = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])")
+_LONG_NUMBER = re.compile(r"[0-9](?:[ -]*[0-9]){12}")
 _CARD_SHAPE = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"
     r"|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
@@ -35,53 +38,7 @@ _SQL_PARAMETERS = re.compile(r"\[parameters: .*?\](?=\s*(?:\(Background|\Z|\n))"
 _SQL_DETAIL = re.compile(r"(DETAIL:\s+[^\n]{0,200}?[=(]\()[^)\n]*\)")
 _SQL_ROW = re.compile(r"(Failing row contains )\([^\n]*\)")
 
-_DIGIT_SHAPE = str.maketrans({**dict.fromkeys("0123456789", "0"), " ": None, "-": None})
-_SHORTEST_CARD = "0" * 13
-
-
 Test = Callable[[str], bool]
-
-
-class Hint(Protocol):
-    """A cheap way of telling that a kind of value is certainly not there."""
-
-    def narrow(self, text: str) -> Test | None:
-        """Return a test for parts of `text`, all lower-case; None if none can pass."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Passes what contains one of some texts."""
-
-    needles: tuple[str, ...]
-
-    def narrow(self, text: str) -> Test | None:
-        found = [needle for needle in self.needles if needle in text]
-        if len(found) == 1:
-            only = found[0]
-            return lambda part: only in part
-        return (lambda part: any(needle in part for needle in found)) if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """Passes what contains all of some texts."""
-
-    needles: tuple[str, ...]
-
-    def narrow(self, text: str) -> Test | None:
-        needles = self.needles
-        if not all(needle in text for needle in needles):
-            return None
-        return lambda part: all(needle in part for needle in needles)
-
-
-class ManyDigits:
-    """Passes what has a run of digits as long as a card's."""
-
-    def narrow(self, text: str) -> Test | None:
-        return may_hold_card if may_hold_card(text) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +46,31 @@ class Pattern:
     """A kind of value that is filtered.
 
     Attributes:
+        signature: Found, whatever the case, in the JSON of everything in which `replace` would
+            find something; an expression of RE2. JSON escapes quotes, backslashes and control
+            characters.
+        may_occur: Tells cheaply that a lower-case text certainly needs no `replace`.
         replace: Returns the text without it.
         holds_in_source: Whether lines of source code are searched for it too.
     """
 
     name: str
-    hint: Hint
+    signature: str
+    may_occur: Test
     replace: Callable[[str], str]
     holds_in_source: bool = True
+
+
+class PatternFinder:
+    """Tells in one pass, in linear time, which patterns may occur in a part of an event."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+        self._set = RegexSet([pattern.signature for pattern in self._patterns])
+
+    def find(self, json: bytes) -> list[Pattern]:
+        """Return the patterns that may occur in `json`, in order."""
+        return [self._patterns[index] for index in self._set.find(json)]
 
 
 def is_card_number(digits: str) -> bool:
@@ -110,61 +84,99 @@ def is_card_number(digits: str) -> bool:
     return total % 10 == 0
 
 
-def may_hold_card(text: str) -> bool:
-    """Tell whether `text` has a run of digits that is long enough."""
-    return _SHORTEST_CARD in text.translate(_DIGIT_SHAPE)
-
-
 def _replace_card(match: re.Match[str]) -> str:
     digits = match[0].replace(" ", "").replace("-", "")
     return "[card number]" if is_card_number(digits) else match[0]
+
+
+def _has_any(*needles: str) -> Test:
+    def has_any(text: str) -> bool:
+        # A loop: on short texts `any` takes most of the time to begin.
+        for needle in needles:  # noqa: SIM110
+            if needle in text:
+                return True
+        return False
+
+    return has_any
+
+
+def _has_all(*needles: str) -> Test:
+    return lambda text: all(needle in text for needle in needles)
 
 
 def _substitute(pattern: re.Pattern[str], replacement: str) -> Callable[[str], str]:
     return lambda text: pattern.sub(replacement, text)
 
 
+def _replace_sql_values(text: str) -> str:
+    text = _SQL_PARAMETERS.sub(f"[parameters: {FILTERED}]", text)
+    return _SQL_ROW.sub(rf"\1({FILTERED})", _SQL_DETAIL.sub(rf"\1{FILTERED})", text))
+
+
+# White space of any script, as JSON shows it.
+_GAP = r"(?:[^\x21-\x7e]|\\[a-z0-9]{1,5})"
+
 PATTERNS = (
-    Pattern("private_key", AnyOf(("private key",)), _substitute(_PRIVATE_KEY, FILTERED)),
-    Pattern("json_web_token", AnyOf(("eyj",)), _substitute(_JWT, FILTERED)),
+    Pattern(
+        "private_key",
+        "private key-----",
+        _has_any("private key"),
+        _substitute(_PRIVATE_KEY, FILTERED),
+    ),
+    Pattern("json_web_token", "eyj[a-z0-9_-]{5}", _has_any("eyj"), _substitute(_JWT, FILTERED)),
     Pattern(
         "authorization",
-        AnyOf(("bearer ", "basic ", "digest ", "negotiate ")),
+        rf"(?:bearer|basic|digest|negotiate){_GAP}+[a-z0-9+/=._~-]{{6}}",
+        _has_any("bearer", "basic", "digest", "negotiate"),
         _substitute(_AUTHORIZATION, rf"\1 {FILTERED}"),
         holds_in_source=False,
     ),
     Pattern(
         "vendor_key",
-        AnyOf(
-            (
-                *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
-                *("k_live_", "k_test_", "sk-", "aiza", "glpat-"),
-            )
+        "(?:akia|asia)[0-9a-z]{16}|gh[pousr]_[a-z0-9]{20}|github_pat_|xox[abeprs]-"
+        "|[sr]k_(?:live|test)_|sk-[a-z0-9_-]{20}|aiza[a-z0-9_-]{30}|glpat-",
+        _has_any(
+            *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
+            *("k_live_", "k_test_", "sk-", "aiza", "glpat-"),
         ),
         _substitute(_VENDOR_KEY, FILTERED),
     ),
-    Pattern("url_password", AllOf(("://", "@")), _substitute(_URL_PASSWORD, rf"\1{FILTERED}@")),
+    Pattern(
+        "url_password",
+        r'://(?:[^/:@" ]|\\")*:(?:[^/@" ]|\\")+@',
+        _has_all("://", "@"),
+        _substitute(_URL_PASSWORD, rf"\1{FILTERED}@"),
+    ),
     Pattern(
         "sql_values",
-        AnyOf(("[parameters:", "detail:", "failing row")),
-        lambda text: _SQL_ROW.sub(
-            rf"\1({FILTERED})",
-            _SQL_DETAIL.sub(
-                rf"\1{FILTERED})", _SQL_PARAMETERS.sub(f"[parameters: {FILTERED}]", text)
-            ),
-        ),
+        r"\[parameters: |detail:|failing row contains \(",
+        _has_any("[parameters:", "detail:", "failing row"),
+        _replace_sql_values,
         holds_in_source=False,
     ),
     Pattern(
         "assignment",
-        # Stems rather than words: each one costs a pass over the event.
-        AnyOf(
-            ("passw", "passp", "pwd", "secret", "token", "key", "session", "cred", "auth", "cookie")
+        r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key"
+        r"|session[_-]?id|credentials?|authorization|cookie)"
+        rf"(?:[\\\"']|{_GAP})*[=:]",
+        _has_any(
+            *("passw", "passp", "pwd", "secret", "token", "key", "session", "cred", "auth"),
+            "cookie",
         ),
         _substitute(_ASSIGNMENT, rf"\1{FILTERED}"),
         holds_in_source=False,
     ),
-    Pattern("email", AnyOf(("@",)), _substitute(_EMAIL, "[email]")),
-    Pattern("card_number", ManyDigits(), lambda text: _CARD.sub(_replace_card, text)),
+    Pattern(
+        "email",
+        r"[a-z0-9._%+'-]@(?:[a-z0-9-]+\.)+[a-z]{2}",
+        _has_any("@"),
+        _substitute(_EMAIL, "[email]"),
+    ),
+    Pattern(
+        CARD_NUMBER,
+        "[0-9](?:[ -]*[0-9]){12}",
+        lambda text: _LONG_NUMBER.search(text) is not None,
+        lambda text: _CARD.sub(_replace_card, text),
+    ),
 )
 """In the order in which they are applied."""

@@ -17,9 +17,10 @@ from resumatch_monitor.sentry.patterns import (
     FILTERED,
     PATTERNS,
     Pattern,
-    Test,
+    PatternFinder,
     is_card_number,
 )
+from resumatch_monitor.sentry.plain import PlainParts, are_short_lines
 from resumatch_monitor.sentry.values import as_dict, as_list, as_text, is_dict, list_of_pairs
 
 _TEXT_MAX = 8_192
@@ -79,26 +80,32 @@ class Cleaned:
 
 
 class Scrubber:
-    """Cleans events; `extra_keys` are filtered beside the built-in ones."""
+    """Cleans events; `extra_keys` are filtered beside the built-in ones.
 
-    def __init__(self, extra_keys: Iterable[str] = ()) -> None:
+    With `is_thorough` every text is looked at, however harmless the whole is: the same result,
+    many times as slowly, for comparison.
+    """
+
+    def __init__(self, extra_keys: Iterable[str] = (), *, is_thorough: bool = False) -> None:
         self._extra_keys = frozenset(_squeeze(key) for key in extra_keys)
         self.is_sensitive = lru_cache(maxsize=8_192)(self._decide_sensitive)
+        self.plain = PlainParts(self.is_sensitive)
+        self.is_thorough = is_thorough
+        self._finder = PatternFinder(PATTERNS)
 
     def clean(self, event: dict[str, Any]) -> Cleaned:
         """Return a copy of `event` without what must not be stored."""
         try:
-            text = orjson.dumps(event).decode().lower()
+            json = orjson.dumps(event)
         except TypeError:
             # Nested more deeply than can be written; what lies so deep would be left out anyway.
             event = _cut_depth(event)
-            text = orjson.dumps(event).decode().lower()
-        active = [
-            _Active(pattern, test)
-            for pattern in PATTERNS
-            if (test := pattern.hint.narrow(text)) is not None
-        ]
-        return _Pass(self, active).run(event)
+            json = orjson.dumps(event)
+        return _Pass(self, self.find_patterns(json)).run(event)
+
+    def find_patterns(self, json: bytes) -> Sequence[Pattern]:
+        """Return the patterns that may occur in a part of an event."""
+        return PATTERNS if self.is_thorough else self._finder.find(json)
 
     def _decide_sensitive(self, key: str) -> bool:
         if len(key) > 200 or key in _HARMLESS_KEYS:
@@ -113,22 +120,14 @@ class Scrubber:
         return not _SENSITIVE_WORDS.isdisjoint([*words, *pairs])
 
 
-@dataclass(frozen=True, slots=True)
-class _Active:
-    """A pattern that occurs somewhere in an event, and a quick test of where it does not."""
-
-    pattern: Pattern
-    may_occur: Test
-
-
 class _Pass:
     """One walk over one event."""
 
-    def __init__(self, scrubber: Scrubber, active: Sequence[_Active]) -> None:
+    def __init__(self, scrubber: Scrubber, active: Sequence[Pattern]) -> None:
         self._is_sensitive = scrubber.is_sensitive
+        self._plain = scrubber.plain
+        self._find_patterns = scrubber.find_patterns
         self._active = active
-        self._source_active = [each for each in active if each.pattern.holds_in_source]
-        self._finds_cards = any(each.pattern.name == "card_number" for each in active)
         self._path: list[str] = []
         self._scrubbed: list[str] = []
 
@@ -136,9 +135,18 @@ class _Pass:
         cleaned: dict[str, Any] = {}
         for key, value in list(event.items())[:_KEYS_MAX]:
             self._path.append(key)
+            outer = self._narrow(value)
             cleaned[key] = self._clean_field(key, value)
+            self._active = outer
             self._path.pop()
         return Cleaned(cleaned, tuple(dict.fromkeys(self._scrubbed)))
+
+    def _narrow(self, value: Any) -> Sequence[Pattern]:
+        """Leave only those patterns active that may occur in `value`; return those before."""
+        outer = self._active
+        if outer and isinstance(value, dict | list):
+            self._active = self._find_patterns(orjson.dumps(value))
+        return outer
 
     def _clean_field(self, key: str, value: Any) -> Any:
         match key:
@@ -165,15 +173,26 @@ class _Pass:
         if isinstance(value, dict):
             if depth > _DEPTH_MAX:
                 return _OMITTED
+            if not self._active and self._plain.is_plain(cast("object", value), depth):
+                return cast("object", value)
             return self._walk_dict(as_dict(cast("object", value)), depth, is_free, limit)
         if isinstance(value, list):
             if depth > _DEPTH_MAX:
                 return _OMITTED
-            items = as_list(cast("object", value))[:_LIST_MAX]
-            return [self._walk(item, depth + 1, is_free=is_free, limit=limit) for item in items]
-        if self._finds_cards and isinstance(value, int) and is_card_number(str(value)):
+            if not self._active and self._plain.is_plain(cast("object", value), depth):
+                return cast("object", value)
+            return self._walk_list(as_list(cast("object", value)), depth, is_free, limit)
+        if self._active and isinstance(value, int) and is_card_number(str(value)):
             return self._filter()
         return value
+
+    def _walk_list(self, value: list[Any], depth: int, is_free: bool, limit: int) -> list[Any]:
+        cleaned: list[Any] = []
+        for item in value[:_LIST_MAX]:
+            outer = self._narrow(item) if isinstance(item, dict) else self._active
+            cleaned.append(self._walk(item, depth + 1, is_free=is_free, limit=limit))
+            self._active = outer
+        return cleaned
 
     def _walk_dict(
         self, value: dict[str, Any], depth: int, is_free: bool, limit: int
@@ -214,11 +233,11 @@ class _Pass:
         cleaned = self._apply(text[: 2 * limit], self._active)
         return cleaned if len(text) <= limit >= len(cleaned) else _mark_cut(cleaned, limit, text)
 
-    def _apply(self, text: str, active: Sequence[_Active]) -> str:
+    def _apply(self, text: str, active: Sequence[Pattern]) -> str:
         lower = text.lower()
         for each in active:
             if each.may_occur(lower):
-                replaced = each.pattern.replace(text)
+                replaced = each.replace(text)
                 if replaced != text:
                     self._note()
                     text = replaced
@@ -230,42 +249,49 @@ class _Pass:
             frames = frames[: _FRAMES_MAX // 4] + frames[-_FRAMES_MAX * 3 // 4 :]
         cleaned: list[Any] = []
         for index, frame in enumerate(frames):
-            if is_dict(frame):
+            if not is_dict(frame):
+                continue
+            outer = self._narrow(frame)
+            if self._active or not self._plain.is_plain_frame(frame):
                 self._path.append(str(index))
                 cleaned.append(self._clean_frame(as_dict(frame)))
                 self._path.pop()
+            else:
+                cleaned.append(frame)
+            self._active = outer
         return cleaned
 
     def _clean_frame(self, frame: dict[str, Any]) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
+        source = [each for each in self._active if each.holds_in_source]
         for key, value in _first(frame, _KEYS_MAX):
             if key == "vars":
                 self._path.append(key)
                 cleaned[key] = self._walk(value, 3, is_free=True, limit=_VARIABLE_MAX)
                 self._path.pop()
             elif key in ("pre_context", "post_context"):
-                cleaned[key] = self._clean_lines(as_list(value)[:20])
+                cleaned[key] = self._clean_lines(as_list(value)[:20], source)
             elif key == "context_line":
-                cleaned[key] = self._clean_source(value)
+                cleaned[key] = self._clean_source(value, source)
             elif isinstance(value, str):
                 cleaned[key] = _cut(value, _VARIABLE_MAX)
             else:
                 cleaned[key] = self._copy(value, 3)
         return cleaned
 
-    def _clean_lines(self, lines: list[Any]) -> list[Any]:
+    def _clean_lines(self, lines: list[Any], active: Sequence[Pattern]) -> list[Any]:
         # Most of an event is source code, and most source code needs nothing done to it.
-        if all(isinstance(line, str) and len(line) <= _SOURCE_LINE_MAX for line in lines):
-            text = "\n".join(lines).lower() if self._source_active else ""
-            if not any(each.may_occur(text) for each in self._source_active):
+        if are_short_lines(lines):
+            text = "\n".join(lines).lower() if active else ""
+            if not any(each.may_occur(text) for each in active):
                 return lines
-        return [self._clean_source(line) for line in lines]
+        return [self._clean_source(line, active) for line in lines]
 
-    def _clean_source(self, line: Any) -> str | None:
+    def _clean_source(self, line: Any, active: Sequence[Pattern]) -> str | None:
         if line is None:
             return None
         text = as_text(line)[: 2 * _SOURCE_LINE_MAX]
-        return _cut(self._apply(text, self._source_active), _SOURCE_LINE_MAX)
+        return _cut(self._apply(text, active), _SOURCE_LINE_MAX)
 
     def _clean_breadcrumbs(self, value: Any) -> Any:
         values = as_list(value) or as_list(as_dict(value).get("values"))
@@ -310,6 +336,13 @@ class _Pass:
         return cleaned
 
     def _clean_query(self, value: Any) -> Any:
+        # What is decoded here was looked at in no other form.
+        outer, self._active = self._active, PATTERNS
+        cleaned = self._clean_parameters(value)
+        self._active = outer
+        return cleaned
+
+    def _clean_parameters(self, value: Any) -> Any:
         if isinstance(value, str):
             pairs: list[tuple[str, Any]] = list(
                 parse_qsl(value[:_TEXT_MAX].lstrip("?"), keep_blank_values=True)
