@@ -11,7 +11,7 @@ import yaml
 
 from resumatch.demo.databases import Postgres, redis_command
 from resumatch.demo.processes import Processes, python
-from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from tests.acceptance.guide_rules import shorten_rules
 from tests.acceptance.messages import Catcher
 from tests.acceptance.monitor import TOKEN, MonitorProcess, base_environment

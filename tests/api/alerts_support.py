@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alerts import AlertSources, build_router
 from resumatch_monitor.api.alerts_render import Standings
-from resumatch_monitor.dispatch.handlings import Handlings
-from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.handling.handlings import Handlings
+from resumatch_monitor.dispatch.muting.mute import Mute
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
 from resumatch_monitor.storage.sql.handling import SqlHandlings

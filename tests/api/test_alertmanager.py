@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alertmanager import AlertmanagerSources, build_router
 from resumatch_monitor.api.bodies import BodyReader
-from resumatch_monitor.dispatch.alertmanager_yaml import render_alertmanager_config
-from resumatch_monitor.dispatch.config import AlertingConfig
-from resumatch_monitor.dispatch.dependencies import Dependencies
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.inhibition import Inhibition
-from resumatch_monitor.dispatch.muting import Mute, MuteKind, Muters
-from resumatch_monitor.dispatch.pushed import PushedAlerts
-from resumatch_monitor.dispatch.route_build import build_route
-from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.muting.dependencies import Dependencies
+from resumatch_monitor.dispatch.muting.inhibition import Inhibition
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind, Muters
+from resumatch_monitor.dispatch.muting.silences import Silences
+from resumatch_monitor.dispatch.occurrences.pushed import PushedAlerts
+from resumatch_monitor.dispatch.policy.alertmanager_yaml import render_alertmanager_config
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.notify.wording import Links
 from resumatch_monitor.storage.sql.database import Database

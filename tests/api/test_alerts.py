@@ -7,8 +7,8 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
-from resumatch_monitor.dispatch.silence import Silence
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind
+from resumatch_monitor.dispatch.muting.silence import Silence
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database

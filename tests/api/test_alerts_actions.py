@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resumatch_monitor.dispatch.handlings import Handlings
+from resumatch_monitor.dispatch.handling.handlings import Handlings
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handling import SqlHandlings

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.alerts_render import Standings
-from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
-from resumatch_monitor.dispatch.handlings import Handlings, Request
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
+from resumatch_monitor.dispatch.handling.actions import Action, ActionKind, Actor, Via
+from resumatch_monitor.dispatch.handling.handlings import Handlings, Request
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handling import SqlHandlings

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from resumatch_monitor.dispatch.handling import Outcome
-from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
-from resumatch_monitor.dispatch.handlings import Handlings, Request
+from resumatch_monitor.dispatch.handling.actions import Action, ActionKind, Actor, Via
+from resumatch_monitor.dispatch.handling.handling import Outcome
+from resumatch_monitor.dispatch.handling.handlings import Handlings, Request
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handling import SqlHandlings

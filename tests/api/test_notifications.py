@@ -2,7 +2,7 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.api.notifications import build_router
-from resumatch_monitor.dispatch.outbox_store import Outcome
+from resumatch_monitor.dispatch.outbox.store import Outcome
 from resumatch_monitor.notify.diagnosis import NO_DIAGNOSIS
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.text import render_text

@@ -8,14 +8,14 @@ import orjson
 import pytest
 
 from resumatch_monitor.api.pagerduty import build_router
-from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.drills import DrillSender
-from resumatch_monitor.dispatch.handling import Handling
-from resumatch_monitor.dispatch.handlings import Handlings
-from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.handling.acknowledgements import AcknowledgementComposer
+from resumatch_monitor.dispatch.handling.handling import Handling
+from resumatch_monitor.dispatch.handling.handlings import Handlings
+from resumatch_monitor.dispatch.handling.pagerduty_hook import PagerDutyHook
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.practice.drills import DrillSender
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handled import SqlHandledAlerts
@@ -23,8 +23,8 @@ from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.incidents import SqlIncidents
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from tests.dispatch.builders import START, Recorder, make_alert, make_dispatcher, make_integration
-from tests.dispatch.drill_receipts import DRILL_ID, Drills
-from tests.dispatch.pagerduty_events import INTEGRATION, make_event, make_note, sign
+from tests.dispatch.handling.pagerduty_events import INTEGRATION, make_event, make_note, sign
+from tests.dispatch.practice.drill_receipts import DRILL_ID, Drills
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 from tests.support.web import serve

@@ -6,8 +6,8 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.api.receivers import build_router
-from resumatch_monitor.dispatch.outbox_store import Outcome
-from resumatch_monitor.dispatch.trial import ChannelTester
+from resumatch_monitor.dispatch.outbox.store import Outcome
+from resumatch_monitor.dispatch.practice.trial import ChannelTester
 from resumatch_monitor.notify.config import ReceiverConfig
 from resumatch_monitor.notify.notifier import FailureReason, NotifyError
 from resumatch_monitor.notify.registry import build_integrations

@@ -6,10 +6,10 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.api.routes import build_router
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.digest.plans import build_plans
-from resumatch_monitor.dispatch.muting import Muters
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.muting.mute import Muters
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
 from tests.dispatch.builders import make_integration
 from tests.support.clock import FakeClock
 from tests.support.web import CHARLIE, make_guard, serve

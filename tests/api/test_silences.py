@@ -9,8 +9,8 @@ import pytest
 from fastapi import APIRouter
 
 from resumatch_monitor.api.silences import build_router
-from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.muting.silences import Silences
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.storage.sql.database import Database

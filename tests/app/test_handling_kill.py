@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.dispatch.pagerduty_events import make_event, sign
+from tests.dispatch.handling.pagerduty_events import make_event, sign
 from tests.notify.catchers import HttpCatcher
 from tests.support.monitor import TOKEN, run_monitor
 

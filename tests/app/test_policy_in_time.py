@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.dispatch.pagerduty_events import make_event, sign
+from tests.dispatch.handling.pagerduty_events import make_event, sign
 from tests.notify.catchers import HttpCatcher, MailCatcher, catch_http, catch_mail, json_answer
 from tests.support.clock import FakeClock
 from tests.support.simulation import Simulation, simulate

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from resumatch_monitor.app.releases import build_release_loops
-from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.outbox.outbox import Outbox
 from resumatch_monitor.errortracking.releases import NewRelease, ReleaseTeller
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry

@@ -12,7 +12,7 @@ from resumatch_monitor.config.alertmanager.importer import import_alertmanager
 from resumatch_monitor.config.alertmanager.picture import draw_routes
 from resumatch_monitor.config.alertmanager.section import UnreadableError
 from resumatch_monitor.config.loader import parse_config
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.metrics.labels import Labels
 from tests.support.peers import AMTOOL
 

@@ -6,8 +6,8 @@ import pytest
 
 from resumatch_monitor.config.dependencies import find_dependencies
 from resumatch_monitor.config.tree import MonitorConfig
-from resumatch_monitor.dispatch.dependencies import Dependencies
-from resumatch_monitor.dispatch.firing import FiringAlerts
+from resumatch_monitor.dispatch.muting.dependencies import Dependencies
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
 from tests.dispatch.builders import START, make_alert, make_occurrence
 
 DSN = "postgresql://monitor:secret@db.example:5432/app"

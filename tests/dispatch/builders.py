@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.flapping import Flapping
-from resumatch_monitor.dispatch.group import Group
-from resumatch_monitor.dispatch.handling import Handling, HandlingSource
-from resumatch_monitor.dispatch.intervals import build_intervals
-from resumatch_monitor.dispatch.muting import Mute, MuteKind, Muter, Muters
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
-from resumatch_monitor.dispatch.route import GroupId, Timing
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.grouping.group import Group
+from resumatch_monitor.dispatch.handling.handling import Handling, HandlingSource
+from resumatch_monitor.dispatch.muting.intervals import build_intervals
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind, Muter, Muters
+from resumatch_monitor.dispatch.muting.times import IntervalClock, QuietHours, RouteTimes
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
+from resumatch_monitor.dispatch.occurrences.flapping import Flapping
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
+from resumatch_monitor.dispatch.routing.route import GroupId, Timing
 from resumatch_monitor.dispatch.store import DispatchStore
-from resumatch_monitor.dispatch.times import IntervalClock, QuietHours, RouteTimes
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels

@@ -6,12 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.matchers import parse_matchers
-from resumatch_monitor.dispatch.outbox import Outbox
-from resumatch_monitor.dispatch.route_build import build_route
-from resumatch_monitor.dispatch.silences import SilenceDraft, Silences
+from resumatch_monitor.dispatch.muting.silences import SilenceDraft, Silences
+from resumatch_monitor.dispatch.outbox.outbox import Outbox
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.http import build_client
 from resumatch_monitor.kit.ids import RandomIds

@@ -6,7 +6,7 @@ from resumatch_monitor.notify.notification import Notice, NotificationKind
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.outbox import SqlOutbox
 from tests.dispatch.builders import make_dispatcher, make_integration
-from tests.dispatch.test_muting import notifications
+from tests.dispatch.muting.test_muting import notifications
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, delete
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.steady import SteadyTime
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.notify.notification import Notification, notification_from_json

@@ -7,7 +7,7 @@ import pytest
 from resumatch_monitor.storage.sql.alerts import SqlAlerts
 from resumatch_monitor.storage.sql.database import Database
 from tests.dispatch.builders import START, make_alert, make_integration, resolve
-from tests.dispatch.test_muting import World, notifications
+from tests.dispatch.muting.test_muting import World, notifications
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 

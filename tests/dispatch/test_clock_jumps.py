@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.muting import MuteKind
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.muting.mute import MuteKind
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.dispatch import ALERTS
 from tests.dispatch.builders import START, make_alert, make_integration
-from tests.dispatch.test_muting import World
+from tests.dispatch.muting.test_muting import World
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 

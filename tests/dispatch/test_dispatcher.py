@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
-from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.outbox.outbox import Outbox
 from resumatch_monitor.dispatch.reading import DeliveryRecord
 from resumatch_monitor.dispatch.store import Announcement, Flush
 from resumatch_monitor.kit.ids import RandomIds

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.dispatch.handling.timeline import build_timeline
 from resumatch_monitor.dispatch.matchers import parse_matchers
-from resumatch_monitor.dispatch.silence import Silence
-from resumatch_monitor.dispatch.timeline import build_timeline
+from resumatch_monitor.dispatch.muting.silence import Silence
 from tests.dispatch.builders import START, make_alert, resolve
 
 HOUR = timedelta(hours=1)

@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.handling import Handling
-from resumatch_monitor.dispatch.handlings import Handlings
-from resumatch_monitor.dispatch.link_actions import LinkActions
-from resumatch_monitor.dispatch.links import SignedLinks
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
-from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.handling.handling import Handling
+from resumatch_monitor.dispatch.handling.handlings import Handlings
+from resumatch_monitor.dispatch.handling.link_actions import LinkActions
+from resumatch_monitor.dispatch.handling.links import SignedLinks
+from resumatch_monitor.dispatch.muting.silences import Silences
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.notify.context import ActionUrls
 from resumatch_monitor.notify.wording import Links
@@ -23,7 +23,7 @@ from resumatch_monitor.storage.sql.handling import SqlHandlings
 from resumatch_monitor.storage.sql.silences import SqlSilences
 from resumatch_monitor.ui.action_pages import build_action_router
 from tests.dispatch.builders import START, make_alert, resolve
-from tests.dispatch.drill_receipts import DRILL_ID, Drills
+from tests.dispatch.practice.drill_receipts import DRILL_ID, Drills
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 from tests.support.web import serve

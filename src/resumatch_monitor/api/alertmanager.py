@@ -22,13 +22,13 @@ from resumatch_monitor.api.alertmanager_json import (
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.api.guard import Guard, Principal
-from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.matchers import parse_matchers
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
-from resumatch_monitor.dispatch.pushed import PushedAlert, TooManyAlertsError
-from resumatch_monitor.dispatch.route import Route, find_groups
-from resumatch_monitor.dispatch.silence import InvalidSilenceError, SilenceNotFoundError
-from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind
+from resumatch_monitor.dispatch.muting.silence import InvalidSilenceError, SilenceNotFoundError
+from resumatch_monitor.dispatch.muting.silences import Silences
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
+from resumatch_monitor.dispatch.occurrences.pushed import PushedAlert, TooManyAlertsError
+from resumatch_monitor.dispatch.routing.route import Route, find_groups
 from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.kit.regex import Regex, RegexError
 from resumatch_monitor.metrics.labels import Labels, Matcher

@@ -7,8 +7,8 @@ from typing import Any, cast
 import orjson
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.pushed import PushedAlert
-from resumatch_monitor.dispatch.silence import Silence, SilenceDraft
+from resumatch_monitor.dispatch.muting.silence import Silence, SilenceDraft
+from resumatch_monitor.dispatch.occurrences.pushed import PushedAlert
 from resumatch_monitor.kit.clock import isoformat
 from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 

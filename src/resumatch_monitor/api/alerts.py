@@ -11,11 +11,11 @@ from resumatch_monitor.api.alerts_list import add_list_routes
 from resumatch_monitor.api.alerts_quality import add_quality_routes
 from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.guard import Guard
-from resumatch_monitor.dispatch.handled import HandledReader
-from resumatch_monitor.dispatch.handlings import Handlings
-from resumatch_monitor.dispatch.quality import QualityStore
+from resumatch_monitor.dispatch.handling.handled import HandledReader
+from resumatch_monitor.dispatch.handling.handlings import Handlings
+from resumatch_monitor.dispatch.handling.quality import QualityStore
+from resumatch_monitor.dispatch.handling.timeline import SilenceHistory
 from resumatch_monitor.dispatch.reading import DeliveryReader
-from resumatch_monitor.dispatch.timeline import SilenceHistory
 from resumatch_monitor.kit.ids import Ids
 
 

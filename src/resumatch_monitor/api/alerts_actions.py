@@ -14,8 +14,7 @@ from resumatch_monitor.api.alerts_render import render_handling
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.timerange import parse_time
-from resumatch_monitor.dispatch.handling import Outcome
-from resumatch_monitor.dispatch.handling_actions import (
+from resumatch_monitor.dispatch.handling.actions import (
     LONGEST_NAME,
     LONGEST_TEXT,
     Action,
@@ -23,7 +22,8 @@ from resumatch_monitor.dispatch.handling_actions import (
     Actor,
     Via,
 )
-from resumatch_monitor.dispatch.handlings import MOST_REQUESTS, Handlings, Request, Result
+from resumatch_monitor.dispatch.handling.handling import Outcome
+from resumatch_monitor.dispatch.handling.handlings import MOST_REQUESTS, Handlings, Request, Result
 from resumatch_monitor.dispatch.matchers import match_all, parse_matchers
 from resumatch_monitor.kit.clock import Clock, from_milliseconds
 from resumatch_monitor.kit.durations import parse_duration

@@ -25,16 +25,16 @@ from resumatch_monitor.api.paging import (
     parse_cursor,
 )
 from resumatch_monitor.api.timerange import parse_time
-from resumatch_monitor.dispatch.handled import (
+from resumatch_monitor.dispatch.handling.handled import (
     HandledAlert,
     HandledReader,
     PastOccurrence,
 )
-from resumatch_monitor.dispatch.past import figure_out
-from resumatch_monitor.dispatch.quality import QualityStore
+from resumatch_monitor.dispatch.handling.past import figure_out
+from resumatch_monitor.dispatch.handling.quality import QualityStore
+from resumatch_monitor.dispatch.handling.thresholds import suggest_threshold
+from resumatch_monitor.dispatch.handling.timeline import SilenceHistory, Step, build_timeline
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
-from resumatch_monitor.dispatch.thresholds import suggest_threshold
-from resumatch_monitor.dispatch.timeline import SilenceHistory, Step, build_timeline
 from resumatch_monitor.kit.clock import (
     from_milliseconds,
     isoformat,

@@ -23,12 +23,12 @@ from resumatch_monitor.api.paging import (
     Limit,
     parse_number,
 )
-from resumatch_monitor.dispatch.handled import (
+from resumatch_monitor.dispatch.handling.handled import (
     AlertFilter,
     AlertState,
     HandledReader,
 )
-from resumatch_monitor.dispatch.handling import Handling
+from resumatch_monitor.dispatch.handling.handling import Handling
 from resumatch_monitor.dispatch.matchers import match_all
 from resumatch_monitor.dispatch.reading import PageMark
 from resumatch_monitor.kit.clock import from_milliseconds, isoformat, to_milliseconds

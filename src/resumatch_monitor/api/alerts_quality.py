@@ -11,8 +11,8 @@ from resumatch_monitor.api.errors import BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, BadCursorError, Cursor, Limit, parse_number
 from resumatch_monitor.api.timerange import parse_time
-from resumatch_monitor.dispatch.handling_actions import LONGEST_NAME, LONGEST_TEXT
-from resumatch_monitor.dispatch.quality import MissedIncident, Quality, QualityStore
+from resumatch_monitor.dispatch.handling.actions import LONGEST_NAME, LONGEST_TEXT
+from resumatch_monitor.dispatch.handling.quality import MissedIncident, Quality, QualityStore
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, to_milliseconds
 from resumatch_monitor.kit.ids import Ids
 

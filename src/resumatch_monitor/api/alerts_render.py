@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
-from resumatch_monitor.dispatch.handled import AlertState, HandledAlert, find_state
-from resumatch_monitor.dispatch.handling import Handling
-from resumatch_monitor.dispatch.muting import Mute
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.handling.handled import AlertState, HandledAlert, find_state
+from resumatch_monitor.dispatch.handling.handling import Handling
+from resumatch_monitor.dispatch.muting.mute import Mute
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.reading import AlertRecord
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.metrics.labels import Labels

@@ -7,8 +7,8 @@ import orjson
 from fastapi import APIRouter, Header, Request
 
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
-from resumatch_monitor.dispatch.pagerduty_event import BadEventError, parse_event
-from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
+from resumatch_monitor.dispatch.handling.pagerduty_event import BadEventError, parse_event
+from resumatch_monitor.dispatch.handling.pagerduty_hook import PagerDutyHook
 
 
 def build_router(*, hook: PagerDutyHook) -> APIRouter:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from resumatch_monitor.accounts.model import Principal
 from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.dispatch.practice.trial import ChannelTester, TooManyTrialsError, Trial
 from resumatch_monitor.dispatch.reading import DeliveryLog, LastFailure
-from resumatch_monitor.dispatch.trial import ChannelTester, TooManyTrialsError, Trial
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
 from resumatch_monitor.notify.config import ReceiverConfig
 from resumatch_monitor.notify.notifier import Integration, IntegrationId

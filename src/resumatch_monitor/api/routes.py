@@ -12,8 +12,8 @@ from resumatch_monitor.api.errors import BadRequestError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.dispatch.digest.digester import DigestPlan
 from resumatch_monitor.dispatch.matchers import render_matchers
-from resumatch_monitor.dispatch.muting import Mute, Muter
-from resumatch_monitor.dispatch.route import Escalation, Route, Target, find_targets
+from resumatch_monitor.dispatch.muting.mute import Mute, Muter
+from resumatch_monitor.dispatch.routing.route import Escalation, Route, Target, find_targets
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.metrics.labels import Labels

@@ -17,9 +17,8 @@ from resumatch_monitor.api.errors import BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cursor
 from resumatch_monitor.api.timerange import parse_time
-from resumatch_monitor.dispatch.firing import FiringAlerts
 from resumatch_monitor.dispatch.matchers import match_all, render_matchers
-from resumatch_monitor.dispatch.silence import (
+from resumatch_monitor.dispatch.muting.silence import (
     MOST_MATCHERS,
     InvalidSilenceError,
     Silence,
@@ -28,7 +27,8 @@ from resumatch_monitor.dispatch.silence import (
     SilenceState,
     check_matchers,
 )
-from resumatch_monitor.dispatch.silences import Silences
+from resumatch_monitor.dispatch.muting.silences import Silences
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat, isoformat_or_none
 from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.metrics.labels import Labels

@@ -4,7 +4,7 @@ from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, AlertSource
 from resumatch_monitor.app.alerting import AlertingParts
 from resumatch_monitor.app.base import Base
 from resumatch_monitor.config.tree import MonitorConfig
-from resumatch_monitor.dispatch.drills import DrillSender
+from resumatch_monitor.dispatch.practice.drills import DrillSender
 from resumatch_monitor.probes.alerts import build_alert_labels
 from resumatch_monitor.rules.drill.model import DirectTarget
 from resumatch_monitor.rules.drill.run import ShadowRunner

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resumatch_monitor.app.secret import read_secret
-from resumatch_monitor.dispatch.config import AlertingConfig
-from resumatch_monitor.dispatch.link_actions import DrillReceipt
-from resumatch_monitor.dispatch.links import SignedLinks
+from resumatch_monitor.dispatch.handling.link_actions import DrillReceipt
+from resumatch_monitor.dispatch.handling.links import SignedLinks
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.notify.wording import Links

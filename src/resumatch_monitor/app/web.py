@@ -40,9 +40,9 @@ from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.app.web_rules import build_rules
 from resumatch_monitor.app.web_sentry import build_sentry_api
 from resumatch_monitor.config.defaults import DASHBOARD_FILES
-from resumatch_monitor.dispatch.link_actions import LinkActions
-from resumatch_monitor.dispatch.pagerduty_hook import PagerDutyHook
-from resumatch_monitor.dispatch.trial import ChannelTester
+from resumatch_monitor.dispatch.handling.link_actions import LinkActions
+from resumatch_monitor.dispatch.handling.pagerduty_hook import PagerDutyHook
+from resumatch_monitor.dispatch.practice.trial import ChannelTester
 from resumatch_monitor.ui import action_pages, pages
 from resumatch_monitor.ui.bundle import Bundle
 

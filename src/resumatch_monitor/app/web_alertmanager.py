@@ -7,8 +7,8 @@ from resumatch_monitor.api.alertmanager import AlertmanagerSources
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
-from resumatch_monitor.dispatch.alertmanager_yaml import render_alertmanager_config
-from resumatch_monitor.dispatch.config import DEFAULT_RECEIVER
+from resumatch_monitor.dispatch.policy.alertmanager_yaml import render_alertmanager_config
+from resumatch_monitor.dispatch.policy.config import DEFAULT_RECEIVER
 from resumatch_monitor.notify.wording import Links
 
 _BODY_MAX_BYTES = 16 * 1024 * 1024

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from resumatch_monitor.config.tree import MonitorConfig
-from resumatch_monitor.dispatch.suppression_config import DependencyConfig
+from resumatch_monitor.dispatch.policy.suppression_config import DependencyConfig
 from resumatch_monitor.kit.network import mask_dsn
 from resumatch_monitor.kit.postgres import normalise_dsn
 from resumatch_monitor.metrics.labels import Matcher, MatchOp

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from resumatch_monitor.collectors.config import CollectorsConfig
 from resumatch_monitor.collectors.manager import build_collectors
-from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig

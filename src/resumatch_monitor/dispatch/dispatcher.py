@@ -12,23 +12,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.allotment import Allotter, Batch, Speech
-from resumatch_monitor.dispatch.budget import HOUR, Budget
-from resumatch_monitor.dispatch.circumstances import Circumstances
-from resumatch_monitor.dispatch.compose import Composer, Dependents
-from resumatch_monitor.dispatch.firing import FiringAlerts
-from resumatch_monitor.dispatch.flapping import Change, Flapping
-from resumatch_monitor.dispatch.group import Group, gravity
-from resumatch_monitor.dispatch.handling import HandlingSource
-from resumatch_monitor.dispatch.member import HUSHED
-from resumatch_monitor.dispatch.muting import Mute, Muter
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
-from resumatch_monitor.dispatch.registry import GroupView, Registry
-from resumatch_monitor.dispatch.route import Route, find_groups
+from resumatch_monitor.dispatch.grouping.allotment import Allotter, Batch, Speech
+from resumatch_monitor.dispatch.grouping.budget import HOUR, Budget
+from resumatch_monitor.dispatch.grouping.circumstances import Circumstances
+from resumatch_monitor.dispatch.grouping.compose import Composer, Dependents
+from resumatch_monitor.dispatch.grouping.group import Group, gravity
+from resumatch_monitor.dispatch.grouping.member import HUSHED
+from resumatch_monitor.dispatch.grouping.registry import GroupView, Registry
+from resumatch_monitor.dispatch.handling.handling import HandlingSource
+from resumatch_monitor.dispatch.muting.mute import Mute, Muter
+from resumatch_monitor.dispatch.muting.times import RouteTimes
+from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
+from resumatch_monitor.dispatch.occurrences.flapping import Change, Flapping
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
+from resumatch_monitor.dispatch.routing.route import Route, find_groups
 from resumatch_monitor.dispatch.steady import SteadyTime
 from resumatch_monitor.dispatch.store import DispatchStore, Flush
 from resumatch_monitor.dispatch.telemetry import DispatchMetrics
-from resumatch_monitor.dispatch.times import RouteTimes
 from resumatch_monitor.dispatch.waiting import wait_for_signal
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, to_milliseconds
 from resumatch_monitor.kit.ids import Ids

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.budget import PastMessage
-from resumatch_monitor.dispatch.flapping import Change
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
-from resumatch_monitor.dispatch.route import GroupId
+from resumatch_monitor.dispatch.occurrences.flapping import Change
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
+from resumatch_monitor.dispatch.routing.route import GroupId
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.notifier import IntegrationId
 
@@ -69,6 +68,15 @@ class Announcement:
 
     notification: Notification
     deliveries: Sequence[NewDelivery]
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """A message to a receiver that was sent before a restart."""
+
+    receiver: str
+    at: datetime
+    is_summary: bool
 
 
 @dataclass(frozen=True, slots=True)

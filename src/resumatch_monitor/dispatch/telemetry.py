@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from prometheus_client import Counter, Gauge
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource, AlertStatus
-from resumatch_monitor.dispatch.group import Decision
-from resumatch_monitor.dispatch.muting import MuteKind
+from resumatch_monitor.dispatch.grouping.group import Decision
+from resumatch_monitor.dispatch.muting.mute import MuteKind
 from resumatch_monitor.kit.telemetry import Telemetry
 
 

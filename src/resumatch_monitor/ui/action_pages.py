@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
-from resumatch_monitor.dispatch.link_actions import DrillReceipt, LinkActions, LinkView
-from resumatch_monitor.dispatch.links import ExpiredLinkError, InvalidLinkError, LinkAction
+from resumatch_monitor.dispatch.handling.link_actions import DrillReceipt, LinkActions, LinkView
+from resumatch_monitor.dispatch.handling.links import ExpiredLinkError, InvalidLinkError, LinkAction
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.ui.pages import find_theme
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from resumatch_monitor.dispatch.digest.content import MOST_LINES, Period, compose, tally
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence
 from resumatch_monitor.notify.notification import Notice
 from tests.dispatch.builders import make_alert, make_occurrence, resolve
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.digest.digester import DigestPlan
 from resumatch_monitor.dispatch.digest.plans import build_plans
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.metrics.labels import Labels
 from tests.dispatch.builders import make_integration
 

@@ -10,11 +10,11 @@ import pytest
 
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api.drills import build_router
-from resumatch_monitor.dispatch.config import AlertingConfig
-from resumatch_monitor.dispatch.drills import DrillSender
-from resumatch_monitor.dispatch.muting import Mute, MuteKind
-from resumatch_monitor.dispatch.outbox import Outbox
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.muting.mute import Mute, MuteKind
+from resumatch_monitor.dispatch.outbox.outbox import Outbox
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.practice.drills import DrillSender
+from resumatch_monitor.dispatch.routing.build import build_route
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry

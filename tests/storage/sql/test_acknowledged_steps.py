@@ -1,9 +1,9 @@
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
-from resumatch_monitor.dispatch.handlings import Request
-from resumatch_monitor.dispatch.outbox import Outbox
+from resumatch_monitor.dispatch.handling.actions import Action, ActionKind, Actor, Via
+from resumatch_monitor.dispatch.handling.handlings import Request
+from resumatch_monitor.dispatch.outbox.outbox import Outbox
 from resumatch_monitor.dispatch.reading import DeliveryQuery
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.sql.database import Database

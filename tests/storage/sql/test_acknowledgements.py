@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
-from resumatch_monitor.dispatch.handling_actions import Action, ActionKind, Actor, Via
-from resumatch_monitor.dispatch.handlings import Handlings, Request
+from resumatch_monitor.dispatch.handling.acknowledgements import AcknowledgementComposer
+from resumatch_monitor.dispatch.handling.actions import Action, ActionKind, Actor, Via
+from resumatch_monitor.dispatch.handling.handlings import Handlings, Request
 from resumatch_monitor.dispatch.reading import DeliveryRecord
 from resumatch_monitor.notify.notifier import Integration, IntegrationId
 from resumatch_monitor.storage.sql.database import Database

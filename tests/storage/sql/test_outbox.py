@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from resumatch_monitor.dispatch.outbox_store import Outcome
+from resumatch_monitor.dispatch.outbox.store import Outcome
 from resumatch_monitor.dispatch.reading import DeliveryQuery, DeliveryStatus, LastFailure
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import Notification

@@ -16,7 +16,7 @@ from resumatch_monitor.config.alertmanager.section import (
     UnreadableError,
     keep_dollars,
 )
-from resumatch_monitor.dispatch.config import AlertingConfig
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from resumatch_monitor.kit.yamltree import YamlError, parse_yaml
 from resumatch_monitor.metrics.labels import escape_label_value
 

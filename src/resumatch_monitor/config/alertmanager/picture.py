@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from resumatch_monitor.dispatch.config import AlertingConfig
 from resumatch_monitor.dispatch.matchers import render_matchers
-from resumatch_monitor.dispatch.route import Route
-from resumatch_monitor.dispatch.route_build import build_route
+from resumatch_monitor.dispatch.policy.config import AlertingConfig
+from resumatch_monitor.dispatch.routing.build import build_route
+from resumatch_monitor.dispatch.routing.route import Route
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.notify.config import ReceiverConfig
 

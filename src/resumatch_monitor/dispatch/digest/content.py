@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.notify.notification import Notice, NoticeSection
 from resumatch_monitor.notify.wording import clip, one_line

@@ -10,7 +10,7 @@ from typing import Protocol
 from resumatch_monitor.dispatch.digest.calendar import Calendar
 from resumatch_monitor.dispatch.digest.content import Period, compose, tally
 from resumatch_monitor.dispatch.digest.store import DigestRecord, DigestStore
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids

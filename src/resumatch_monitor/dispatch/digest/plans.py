@@ -5,8 +5,8 @@ from datetime import time
 
 from resumatch_monitor.dispatch.digest.calendar import Calendar
 from resumatch_monitor.dispatch.digest.digester import DigestPlan
-from resumatch_monitor.dispatch.policy_config import DigestsConfig
-from resumatch_monitor.dispatch.route import Route, find_digests
+from resumatch_monitor.dispatch.policy.policy_config import DigestsConfig
+from resumatch_monitor.dispatch.routing.route import Route, find_digests
 from resumatch_monitor.kit.zones import find_zone
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.notify.notifier import Integration

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import Notification
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.drills import SentDrill
-from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.muting.mute import Mute
+from resumatch_monitor.dispatch.practice.drills import SentDrill
 from resumatch_monitor.dispatch.reading import DeliveryRecord, DeliveryStatus
 from resumatch_monitor.kit.clock import isoformat_or_none
 from resumatch_monitor.rules.drill.model import DirectTarget, Firing, Target

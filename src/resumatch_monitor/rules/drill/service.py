@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.drills import DrillSender, SentDrill
-from resumatch_monitor.dispatch.muting import Mute
+from resumatch_monitor.dispatch.muting.mute import Mute
+from resumatch_monitor.dispatch.practice.drills import DrillSender, SentDrill
 from resumatch_monitor.dispatch.reading import DeliveryReader, DeliveryRecord
 from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.kit.ids import Ids

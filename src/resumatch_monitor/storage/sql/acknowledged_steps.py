@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from sqlalchemy import Connection, select
 
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.dispatch.reading import DeliveryStatus, StepKind
 from resumatch_monitor.notify.notification import NotificationKind
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks

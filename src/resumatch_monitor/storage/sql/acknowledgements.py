@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from resumatch_monitor.dispatch.acknowledgements import (
+from resumatch_monitor.dispatch.handling.acknowledgements import (
     KINDS,
     AcknowledgedGroup,
     AcknowledgementComposer,
 )
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
-from resumatch_monitor.dispatch.route import GroupId
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.routing.route import GroupId
 from resumatch_monitor.notify.notification import build_dedup_key
 from resumatch_monitor.notify.notifier import IntegrationId
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks, is_firing, to_alert

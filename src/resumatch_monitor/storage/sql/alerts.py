@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, literal, select, tuple_
 
 from resumatch_monitor.alerts.alert import Alert, AlertStatus
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.reading import AlertRecord, PageMark, Period, Transition
 from resumatch_monitor.dispatch.store import Announcement, Flush, Snapshot
 from resumatch_monitor.storage.sql.alerts_load import load

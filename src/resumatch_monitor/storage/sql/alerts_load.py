@@ -4,11 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from resumatch_monitor.dispatch.budget import PastMessage
-from resumatch_monitor.dispatch.compose import SUMMARY
-from resumatch_monitor.dispatch.flapping import Change
-from resumatch_monitor.dispatch.route import GroupId
-from resumatch_monitor.dispatch.store import GroupState, Snapshot
+from resumatch_monitor.dispatch.grouping.compose import SUMMARY
+from resumatch_monitor.dispatch.occurrences.flapping import Change
+from resumatch_monitor.dispatch.routing.route import GroupId
+from resumatch_monitor.dispatch.store import GroupState, PastMessage, Snapshot
 from resumatch_monitor.notify.notification import NotificationKind
 from resumatch_monitor.storage.sql.alerts_rows import to_occurrence
 from resumatch_monitor.storage.sql.tables.dispatch import (

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
 from resumatch_monitor.dispatch.reading import AlertRecord, PageMark
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.storage.sql.statements import AnyRow

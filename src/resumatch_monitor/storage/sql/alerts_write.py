@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.dispatch.member import event_key
-from resumatch_monitor.dispatch.occurrence import Occurrence, OccurrenceId, follow
-from resumatch_monitor.dispatch.route import GroupId
+from resumatch_monitor.dispatch.grouping.member import event_key
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId, follow
+from resumatch_monitor.dispatch.routing.route import GroupId
 from resumatch_monitor.dispatch.store import Flush
 from resumatch_monitor.storage.sql.alerts_rows import (
     has_id,

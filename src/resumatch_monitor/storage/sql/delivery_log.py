@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 
-from resumatch_monitor.dispatch.drills import find_drill_id
+from resumatch_monitor.dispatch.practice.drills import find_drill_id
 from resumatch_monitor.dispatch.reading import (
     DeliveryDetail,
     DeliveryQuery,

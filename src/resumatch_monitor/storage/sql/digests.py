@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from resumatch_monitor.dispatch.digest.store import DigestRecord
-from resumatch_monitor.dispatch.occurrence import Occurrence
+from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.storage.sql.alerts_rows import to_occurrence

@@ -14,8 +14,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from resumatch_monitor.dispatch.handled import AlertFilter, HandledAlert, PastOccurrence
-from resumatch_monitor.dispatch.handling_actions import JournalEntry
+from resumatch_monitor.dispatch.handling.actions import JournalEntry
+from resumatch_monitor.dispatch.handling.handled import AlertFilter, HandledAlert, PastOccurrence
 from resumatch_monitor.dispatch.reading import AlertRecord, PageMark
 from resumatch_monitor.storage.sql.alerts_rows import is_firing, to_record
 from resumatch_monitor.storage.sql.database import Database

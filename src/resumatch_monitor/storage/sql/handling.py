@@ -7,17 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, insert, or_, select, tuple_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from resumatch_monitor.dispatch.acknowledgements import AcknowledgementComposer
-from resumatch_monitor.dispatch.handling import Handling, Outcome
-from resumatch_monitor.dispatch.handling_actions import (
+from resumatch_monitor.dispatch.handling.acknowledgements import AcknowledgementComposer
+from resumatch_monitor.dispatch.handling.actions import (
     ActionRefusedError,
     JournalEntry,
     Subject,
     Via,
     carry_out,
 )
-from resumatch_monitor.dispatch.handlings import Request, Result
-from resumatch_monitor.dispatch.occurrence import OccurrenceId
+from resumatch_monitor.dispatch.handling.handling import Handling, Outcome
+from resumatch_monitor.dispatch.handling.handlings import Request, Result
+from resumatch_monitor.dispatch.occurrences.occurrence import OccurrenceId
 from resumatch_monitor.storage.sql.acknowledged_steps import note_acknowledged
 from resumatch_monitor.storage.sql.acknowledgements import tell_acknowledged
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks, is_firing

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from resumatch_monitor.dispatch.drills import DRILL_PREFIX
+from resumatch_monitor.dispatch.practice.drills import DRILL_PREFIX
 from resumatch_monitor.notify.notification import build_dedup_key
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.alerting import PAGERDUTY_INCIDENTS

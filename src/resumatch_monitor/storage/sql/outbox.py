@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
-from resumatch_monitor.dispatch.outbox_store import (
+from resumatch_monitor.dispatch.outbox.store import (
     LONGEST_RETRY_AFTER,
     DueDelivery,
     Origin,

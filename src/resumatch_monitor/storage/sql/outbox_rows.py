@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from resumatch_monitor.dispatch.outbox_store import Outcome
+from resumatch_monitor.dispatch.outbox.store import Outcome
 from resumatch_monitor.dispatch.reading import DeliveryStatus, StepKind
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.notify.notification import (

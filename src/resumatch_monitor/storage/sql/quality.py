@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select, tuple_
 
-from resumatch_monitor.dispatch.handling import Outcome
-from resumatch_monitor.dispatch.quality import MissedIncident, Quality
+from resumatch_monitor.dispatch.handling.handling import Outcome
+from resumatch_monitor.dispatch.handling.quality import MissedIncident, Quality
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.handling import is_handled
 from resumatch_monitor.storage.sql.statements import AnyRow

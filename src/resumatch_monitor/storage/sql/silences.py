@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from resumatch_monitor.dispatch.silence import Silence
+from resumatch_monitor.dispatch.muting.silence import Silence
 from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
 from resumatch_monitor.notify.notification import Notification

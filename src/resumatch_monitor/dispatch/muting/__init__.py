@@ -1,0 +1,1 @@
+"""What holds alerts back: silences, inhibition, dependencies, quiet hours and times of routes."""

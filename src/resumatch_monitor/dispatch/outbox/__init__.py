@@ -1,0 +1,1 @@
+"""What is to be sent is kept until it is accepted: workers, retries, retention."""
