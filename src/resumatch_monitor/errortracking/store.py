@@ -30,6 +30,8 @@ class DigestedEvent:
 
     Attributes:
         grouping_key: Decides, within the project, to which issue it belongs.
+        previous_key: Where it would have belonged by the version from which the project came; if
+            `grouping_key` leads nowhere, and this one does, it belongs there.
         user_hash: The same for all events of a user; None without one.
         user_label: The user's id or name, for lists.
         payload: The scrubbed event and what was scrubbed, as JSON.
@@ -57,6 +59,7 @@ class DigestedEvent:
     user_label: str
     tags: tuple[tuple[str, str], ...]
     payload: bytes
+    previous_key: tuple[int, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,3 +60,18 @@ INSERT_USER = text(
     "INSERT INTO issue_users (issue_id, user_hash) VALUES (:issue, :user)"
     " ON CONFLICT (issue_id, user_hash) DO NOTHING"
 )
+
+# A project goes on with the way of grouping with which it began.
+PIN_GROUPING = text(
+    "INSERT INTO project_groupings (project_id, version, rules) VALUES (:project, :version, '')"
+    " ON CONFLICT (project_id) DO NOTHING"
+)
+INSERT_GROUPING = text(
+    "INSERT INTO issue_groupings (project_id, version, key, issue_id, event_count)"
+    " VALUES (:project, :version, :key, :issue, 0)"
+)
+COUNT_GROUPING = text(
+    "UPDATE issue_groupings SET event_count = event_count + :count,"
+    " last_seen_at = max(coalesce(last_seen_at, 0), :last)"
+    " WHERE project_id = :project AND version = :version AND key = :key"
+)

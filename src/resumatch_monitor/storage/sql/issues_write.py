@@ -12,8 +12,11 @@ from resumatch_monitor.errortracking.issues import IssueStatus, render_short_id
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_statements import (
+    COUNT_GROUPING,
+    INSERT_GROUPING,
     INSERT_USER,
     NEXT_NUMBER,
+    PIN_GROUPING,
     UPSERT_HOUR,
     UPSERT_ISSUE_RELEASE,
     UPSERT_PROJECT,
@@ -86,9 +89,10 @@ class BatchWriter:
         if not fresh:
             return StoreOutcome(0, len(batch), has_alerts=False)
         self._count_projects([each.event for each in fresh])
-        self._load_issues({_grouping_id(each.event) for each in fresh})
+        self._load_issues({key for each in fresh for key in _keys_of(each.event)})
         rows = [self._apply(each) for each in fresh]
         self._connection.execute(insert(ISSUE_EVENTS), rows)
+        self._count_groupings([each.event for each in fresh])
         self._count_users()
         self._save_issues()
         self._save_counts()
@@ -132,6 +136,10 @@ class BatchWriter:
                 for number, count in counts.items()
             ],
         )
+        self._connection.execute(
+            PIN_GROUPING,
+            [{"project": number, "version": last[number].grouping_version} for number in counts],
+        )
         releases: dict[tuple[int, str], int] = {}
         for event in events:
             if event.release:
@@ -173,7 +181,7 @@ class BatchWriter:
 
     def _apply(self, each: CompressedEvent) -> dict[str, Any]:
         event = each.event
-        state = self._issues.get(_grouping_id(event))
+        state = self._find_issue(event)
         if state is None:
             state = self._create_issue(event)
         else:
@@ -191,9 +199,26 @@ class BatchWriter:
             "environment": event.environment or None,
             "user_label": event.user_label or None,
             "is_synthetic": event.is_synthetic,
+            "grouping_version": event.grouping_version,
+            "grouping_key": event.grouping_key,
+            "user_hash": event.user_hash,
             "dict_id": each.dict_id,
             "payload": each.payload,
         }
+
+    def _find_issue(self, event: DigestedEvent) -> _IssueState | None:
+        """Return the issue to which the event's key leads, or the key that it had before."""
+        key = _grouping_id(event)
+        state = self._issues.get(key)
+        if state is None and event.previous_key is not None:
+            state = self._issues.get((event.project_id, *event.previous_key))
+            if state is not None:
+                self._add_grouping(key, state)
+        return state
+
+    def _add_grouping(self, key: GroupingId, state: _IssueState) -> None:
+        self._issues[key] = state
+        self._connection.execute(INSERT_GROUPING, {**_name_key(key), "issue": state.issue_id})
 
     def _create_issue(self, event: DigestedEvent) -> _IssueState:
         number = self._connection.execute(NEXT_NUMBER, {"project": event.project_id}).scalar_one()
@@ -226,13 +251,8 @@ class BatchWriter:
             insert(ISSUES).values(row).returning(ISSUES.c.id)
         ).scalar_one()
         state = _IssueState(row, issue_id)
-        key = _grouping_id(event)
-        self._issues[key] = self._by_id[issue_id] = state
-        self._connection.execute(
-            insert(ISSUE_GROUPINGS).values(
-                project_id=key[0], version=key[1], key=key[2], issue_id=issue_id
-            )
-        )
+        self._by_id[issue_id] = state
+        self._add_grouping(_grouping_id(event), state)
         self._note(state, event, "created", "First event" + _in_release(event))
         if not event.is_synthetic:
             self._alert(state, event, AlertKind.NEW)
@@ -276,6 +296,20 @@ class BatchWriter:
                 "occurrence": state.row["regression_count"],
                 "environment": event.environment,
             }
+        )
+
+    def _count_groupings(self, events: Sequence[DigestedEvent]) -> None:
+        counts = Counter(_grouping_id(event) for event in events)
+        last: dict[GroupingId, int] = {}
+        for event in events:
+            key, at = _grouping_id(event), to_milliseconds(event.occurred_at)
+            last[key] = max(at, last.get(key, at))
+        self._connection.execute(
+            COUNT_GROUPING,
+            [
+                {**_name_key(key), "count": count, "last": last[key]}
+                for key, count in counts.items()
+            ],
         )
 
     def _count_users(self) -> None:
@@ -368,6 +402,17 @@ def _count_event(state: _IssueState, event: DigestedEvent) -> None:
 
 def _grouping_id(event: DigestedEvent) -> GroupingId:
     return (event.project_id, event.grouping_version, event.grouping_key)
+
+
+def _keys_of(event: DigestedEvent) -> list[GroupingId]:
+    if event.previous_key is None:
+        return [_grouping_id(event)]
+    return [_grouping_id(event), (event.project_id, *event.previous_key)]
+
+
+def _name_key(key: GroupingId) -> dict[str, Any]:
+    project, version, digest = key
+    return {"project": project, "version": version, "key": digest}
 
 
 def _search_text(event: DigestedEvent, number: int) -> str:

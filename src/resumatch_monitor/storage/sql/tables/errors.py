@@ -77,10 +77,13 @@ ISSUE_GROUPINGS = Table(
     Column("version", Integer, primary_key=True),
     Column("key", LargeBinary, primary_key=True),
     _issue_id(),
+    Column("event_count", Integer, nullable=False, server_default="0"),
+    Column("last_seen_at", Moment),
     sqlite_with_rowid=False,
 )
 Index("ix_issue_groupings_issue_id", ISSUE_GROUPINGS.c.issue_id)
 
+# The key that led an event to its issue, and its user's hash, are what a split goes by.
 # `payload` is zstd of JSON; `dict_id` is the dictionary it needs, 0 for none. It is the last
 # column, so that lists read no page of it.
 ISSUE_EVENTS = Table(
@@ -97,6 +100,9 @@ ISSUE_EVENTS = Table(
     Column("environment", String),
     Column("user_label", String),
     Column("is_synthetic", Boolean, nullable=False),
+    Column("grouping_version", Integer),
+    Column("grouping_key", LargeBinary),
+    Column("user_hash", LargeBinary(8)),
     Column("dict_id", Integer, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     UniqueConstraint("project_id", "event_id"),
