@@ -284,6 +284,26 @@ async def test_in_a_storm_most_messages_go_without() -> None:
     assert all(task.result() == NO_DIAGNOSIS for task in done)
 
 
+async def test_whoever_looks_at_notifications_leaves_no_message_without() -> None:
+    world = World(gate=asyncio.Event())
+    diagnoser = world.diagnoser
+    notifications = [make_notification(make_rule_alert(), id=str(n)) for n in range(12)]
+    looking = [asyncio.create_task(diagnoser.diagnose_for_page(each)) for each in notifications]
+    done, waiting = await asyncio.wait(looking, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+
+    sending = [asyncio.create_task(diagnoser.diagnose(each)) for each in notifications[2:6]]
+    sent, _ = await asyncio.wait(sending, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+    assert world.gate is not None
+    world.gate.set()
+    found = await asyncio.gather(*sending)
+    await asyncio.wait(waiting)
+
+    assert (len(done), len(waiting), len(sent)) == (10, 2, 0)
+    assert all(each != NO_DIAGNOSIS for each in found)
+    # What was sent is known to the pages, too.
+    assert await diagnoser.diagnose_for_page(notifications[2]) is found[0]
+
+
 async def test_a_notice_and_the_end_need_none() -> None:
     notice = replace(make_notification(), alerts=(), firing_count=0, notice=Notice("Digest"))
     world = World(release=make_release(-4))

@@ -1,11 +1,13 @@
 """Joins the diagnosis with what it asks and with who reads it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from resumatch_monitor.diagnosis.diagnoser import Diagnoser
 from resumatch_monitor.diagnosis.sources import ProbeFacts
 from resumatch_monitor.notify.context import NotifierContext
+from resumatch_monitor.notify.diagnosis import Diagnosis
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.notify.text import render_text
 from resumatch_monitor.probes.identity import make_probe_id
@@ -27,8 +29,16 @@ def build_diagnoser(*, queries: QueryRunner, database: Database, probes: ProbeRe
     )
 
 
-def build_message_renderer(context: NotifierContext) -> Callable[[Notification], Awaitable[str]]:
-    """Return what renders a notification for the pages, which anybody reads: no link acts."""
+def build_message_renderer(
+    context: NotifierContext, *, diagnose: Callable[[Notification], Awaitable[Diagnosis]]
+) -> Callable[[Notification], Awaitable[str]]:
+    """Return what renders a notification for the pages, which anybody reads: no link acts.
+
+    Args:
+        context: Of those that send it.
+        diagnose: Finds out why, and delays no message.
+    """
+    context = replace(context, diagnose=diagnose)
 
     async def render(notification: Notification) -> str:
         diagnosis = await context.find_diagnosis(notification)

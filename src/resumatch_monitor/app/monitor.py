@@ -147,7 +147,7 @@ class Monitor:
         self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)
         self.intake = IntakeParts(base, sinks=self.errors.sinks)
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
-        self._diagnoser = build_diagnoser(
+        self.diagnoser = build_diagnoser(
             queries=self.metrics.queries, database=self.stores.database, probes=self.probes.reader
         )
 
@@ -170,4 +170,4 @@ class Monitor:
         )
 
     async def _diagnose(self, notification: Notification) -> Diagnosis:
-        return await self._diagnoser.diagnose(notification)
+        return await self.diagnoser.diagnose(notification)

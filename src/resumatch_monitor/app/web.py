@@ -113,7 +113,9 @@ def _build_alerting(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         notifications.build_router(
             deliveries=monitor.alerting.outbox_store,
             log=monitor.alerting.outbox_store,
-            render_message=build_message_renderer(monitor.alerting.notifier_context),
+            render_message=build_message_renderer(
+                monitor.alerting.notifier_context, diagnose=monitor.diagnoser.diagnose_for_page
+            ),
             on_retry=monitor.alerting.outbox.wake,
             clock=monitor.clock,
             guard=guard,

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _MOST_KEPT = 64
 _MOST_AT_ONCE = 4
+_MOST_FOR_PAGES_AT_ONCE = 2
+"""Whoever looks at notifications must not leave messages without a diagnosis."""
 _STEPS = 150
 _SHORTEST_STEP_MS = 5_000
 _FEWEST_POINTS = 2
@@ -48,6 +50,26 @@ class _Drawn:
     chart: Chart | None = None
 
 
+class _Lane:
+    """What is found out on one behalf: so much at once, and the latest results."""
+
+    def __init__(self, most_at_once: int) -> None:
+        self._most_at_once = most_at_once
+        self._tasks: OrderedDict[str, asyncio.Task[Diagnosis]] = OrderedDict()
+
+    @property
+    def is_full(self) -> bool:
+        return sum(not each.done() for each in self._tasks.values()) >= self._most_at_once
+
+    def find(self, notification_id: str) -> asyncio.Task[Diagnosis] | None:
+        return self._tasks.get(notification_id)
+
+    def keep(self, notification_id: str, task: asyncio.Task[Diagnosis]) -> None:
+        self._tasks[notification_id] = task
+        while len(self._tasks) > _MOST_KEPT:
+            self._tasks.popitem(last=False)
+
+
 class Diagnoser:
     """Finds out about the alert that a notification begins with.
 
@@ -59,20 +81,26 @@ class Diagnoser:
         self._metrics = metrics
         self._errors = errors
         self._probes = probes
-        self._known: OrderedDict[str, asyncio.Task[Diagnosis]] = OrderedDict()
+        self._messages = _Lane(_MOST_AT_ONCE)
+        self._pages = _Lane(_MOST_FOR_PAGES_AT_ONCE)
 
     async def diagnose(self, notification: Notification) -> Diagnosis:
         """Return what is known; the same for every channel that the notification goes to."""
+        return await self._diagnose(notification, self._messages)
+
+    async def diagnose_for_page(self, notification: Notification) -> Diagnosis:
+        """Return what is known, for somebody who looks at a notification; it delays no message."""
+        return await self._diagnose(notification, self._pages)
+
+    async def _diagnose(self, notification: Notification, lane: _Lane) -> Diagnosis:
         if not notification.alerts or notification.kind is NotificationKind.NOTICE:
             return NO_DIAGNOSIS
-        task = self._known.get(notification.id)
+        task = self._messages.find(notification.id) or self._pages.find(notification.id)
         if task is None:
-            if sum(not each.done() for each in self._known.values()) >= _MOST_AT_ONCE:
+            if lane.is_full:
                 return NO_DIAGNOSIS
             task = asyncio.create_task(self._find(notification.alerts[0], notification.created_at))
-            self._known[notification.id] = task
-            while len(self._known) > _MOST_KEPT:
-                self._known.popitem(last=False)
+            lane.keep(notification.id, task)
         # A channel that waits no longer must not take it from the others.
         return await asyncio.shield(task)
 
