@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -51,13 +52,14 @@ class Keeper:
     def __init__(self, world: World, database: Database) -> None:
         self.world = world
         self.database = database
+        self.store = SqlManagedRules(database)
         self.files: Sequence[RuleGroup] = ()
         self.ids = CountingIds()
 
     async def start(self, *files: RuleGroup) -> ManagedRules:
         self.files = files or self.files
         rules = ManagedRules(
-            store=SqlManagedRules(self.database),
+            store=self.store,
             files=LoadedRules(self.files, []),
             replace_groups=self._replace,
             builder=GroupBuilder(check_expression=_check, default_interval=INTERVAL),
@@ -429,6 +431,26 @@ async def test_a_failed_save_changes_nothing(keeper: Keeper, database: Database)
         await store.save([other, conflicting])
 
     assert await store.load() == [made]
+
+
+async def test_who_goes_away_leaves_nothing_half_done(keeper: Keeper) -> None:
+    class Impatient(SqlManagedRules):
+        async def save(self, rules: Sequence[ManagedRule]) -> None:
+            await super().save(rules)
+            saving.cancel()
+            await asyncio.sleep(0)
+
+    keeper.store = Impatient(keeper.database)
+    rules = await keeper.start()
+
+    saving = asyncio.create_task(rules.create(draft(), by="ada"))
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+
+    made = await SqlManagedRules(keeper.database).load()
+    assert [each.name for each in made] == ["Slow"]
+    assert rules.list_rules() == made
+    assert keeper.status("Slow")
 
 
 def _groups(keeper: Keeper) -> list[RuleGroup]:

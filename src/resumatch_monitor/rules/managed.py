@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from resumatch_monitor.kit.cancelling import finish
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.rules.draft import (
@@ -357,8 +358,11 @@ class ManagedRules:
             )
 
     async def _save(self, rules: Sequence[ManagedRule]) -> None:
-        if not rules:
-            return
+        if rules:
+            # What is stored is evaluated, whoever has gone away.
+            await finish(self._store_and_evaluate(rules))
+
+    async def _store_and_evaluate(self, rules: Sequence[ManagedRule]) -> None:
         await self._store.save(rules)
         changed = {rule.id: rule for rule in rules}
         merged = {**self._rules, **changed}
