@@ -136,6 +136,33 @@ async def test_a_full_disk_is_said_and_is_no_crash() -> None:
     assert "disk" in answer.json()["error"]["message"]
 
 
+async def test_the_log_holds_no_key_of_a_link(caplog: pytest.LogCaptureFixture) -> None:
+    router = APIRouter()
+
+    @router.post("/act/{token}")
+    @router.post("/api/{token}")
+    async def fail(token: str) -> None:
+        if token.startswith("full"):
+            raise StorageUnavailableError("the disk is full")
+        raise RuntimeError("a bug")
+
+    app = build_app(routers=[router], ids=RandomIds(), telemetry=Telemetry())
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://monitor.test") as client:
+        statuses = [
+            (await client.post(path)).status_code
+            for path in ("/act/crash-SECRET", "/act/full-SECRET", "/api/crash-plain")
+        ]
+
+    assert statuses == [500, 503, 500]
+    assert "SECRET" not in caplog.text
+    assert caplog.messages == [
+        "Request POST /act/… failed",
+        "Request POST /act/…: the disk is full",
+        "Request POST /api/crash-plain failed",
+    ]
+
+
 async def test_nobody_acts_on_what_is_only_half_loaded_and_events_are_taken_in() -> None:
     router = APIRouter()
 

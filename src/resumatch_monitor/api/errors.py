@@ -15,6 +15,8 @@ from resumatch_monitor.kit.errors import StorageUnavailableError
 logger = logging.getLogger(__name__)
 
 _INVALID_REQUEST = "invalid_request"
+_LINKS_PATH = "/act/"
+"""Begins the paths of the links in messages, which whoever has them may use."""
 
 
 class ApiError(Exception):
@@ -76,6 +78,12 @@ def render_error(
     )
 
 
+def _name_path(request: Request) -> str:
+    """Return the path for the log; what is a key to something is left out."""
+    path = request.url.path
+    return _LINKS_PATH + "…" if path.startswith(_LINKS_PATH) else path
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Make every error of `app` answer in the one form, never with a stack trace."""
 
@@ -103,7 +111,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return render_error(request, HTTPStatus.UNPROCESSABLE_ENTITY, _INVALID_REQUEST, problems)
 
     async def on_unavailable(request: Request, error: Exception) -> JSONResponse:
-        logger.warning("Request %s %s: %s", request.method, request.url.path, error)
+        logger.warning("Request %s %s: %s", request.method, _name_path(request), error)
         return render_error(
             request,
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -113,7 +121,7 @@ def install_error_handlers(app: FastAPI) -> None:
         )
 
     async def on_crash(request: Request, error: Exception) -> JSONResponse:
-        logger.error("Request %s %s failed", request.method, request.url.path, exc_info=error)
+        logger.error("Request %s %s failed", request.method, _name_path(request), exc_info=error)
         return render_error(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
