@@ -150,6 +150,21 @@ def test_a_metric_that_is_too_large_to_read_is_read_in_parts(clock: FakeClock) -
     assert store.reads.count(ask("requests_total")) == 1
 
 
+def test_a_metric_that_was_too_large_is_tried_again_after_a_while(clock: FakeClock) -> None:
+    store = make_store(most=6)
+    shared = SharedSelections(store, monotonic=clock.monotonic)
+    for minute in (10, 11):
+        evaluate(shared, QUESTIONS[1:5], minute * MINUTE_MS)
+
+    clock.jump_monotonic(599)
+    evaluate(shared, QUESTIONS[1:5], 20 * MINUTE_MS)
+    before = store.reads.count(ask("requests_total"))
+    clock.jump_monotonic(1)
+    evaluate(shared, QUESTIONS[1:5], 21 * MINUTE_MS)
+
+    assert (before, store.reads.count(ask("requests_total"))) == (1, 2)
+
+
 def test_groups_that_ask_at_other_moments_do_not_decide_for_each_other(clock: FakeClock) -> None:
     store = make_store()
     shared = SharedSelections(store, monotonic=clock.monotonic)

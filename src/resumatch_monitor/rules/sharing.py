@@ -21,6 +21,7 @@ from resumatch_monitor.rules.catalogue import Catalogue, Catalogues, Matchers
 
 _MOST_KEPT_SAMPLES = 2_000_000
 _MOST_KEPT_SECONDS = 30.0
+_TOO_LARGE_SECONDS = 600.0
 _MOST_FAMILIES = 1_000
 _MOST_TURNS = 8
 _MOST_FIRST_QUESTIONS = 64
@@ -67,8 +68,8 @@ class _Family:
     def __init__(self) -> None:
         self.size = 0
         """How many series all of the metric had when it was last read; 0 if it never was."""
-        self.is_too_large = False
-        """Whether all of it is more than one query may load."""
+        self.read_again_at = 0.0
+        """All of it was more than one query may load; until then it is not tried again."""
         self._turns: OrderedDict[int, _Turn] = OrderedDict()
         self._by_first: OrderedDict[Matchers, deque[_Turn]] = OrderedDict()
 
@@ -88,10 +89,10 @@ class _Family:
                 self._by_first.popitem(last=False)
         return turn
 
-    def is_worth_all(self, turn: _Turn) -> bool:
+    def is_worth_all(self, turn: _Turn, now: float) -> bool:
         """Tell whether to read all of the metric costs less than what is going to be asked."""
         expected = turn.expected
-        if self.is_too_large or expected.questions < _FEWEST_QUESTIONS:
+        if now < self.read_again_at or expected.questions < _FEWEST_QUESTIONS:
             return False
         return expected.series + _SERIES_A_QUESTION * expected.questions >= _LEAST_USE * self.size
 
@@ -145,7 +146,7 @@ class SharedSelections(SharingQueryable):
             family = self._find_family(name, end_ms - start_ms)
             turn = family.find_turn(end_ms, others)
             reading = self._readings.get((name, start_ms, end_ms))
-            if reading is None and family.is_worth_all(turn):
+            if reading is None and family.is_worth_all(turn, self._monotonic()):
                 reading = self._read_all(family, name, start_ms, end_ms)
             if reading is None:
                 return None
@@ -188,7 +189,7 @@ class SharedSelections(SharingQueryable):
         try:
             blocks = self._queryable.select(everything, start_ms, end_ms)
         except QueryLimitError:
-            family.is_too_large = True
+            family.read_again_at = self._monotonic() + _TOO_LARGE_SECONDS
             return None
         # Read once for all questions, not anew for each.
         blocks = [

@@ -7,10 +7,12 @@ import pytest
 
 from resumatch_monitor.config.defaults import RULE_FILES
 from resumatch_monitor.kit.clock import to_milliseconds
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from resumatch_monitor.promql.parse import parse
+from resumatch_monitor.promql.value import QueryLimitError
 from resumatch_monitor.rules.drill.model import Firing, Target
 from resumatch_monitor.rules.drill.run import ShadowRunner
+from resumatch_monitor.rules.drill.shadow import MOST_SAMPLES, Regime, ShadowSeries, ShadowStore
 from resumatch_monitor.rules.loader import load_rule_files
 from resumatch_monitor.rules.model import AlertingRule
 from tests.rules.support import make_group, make_rule
@@ -129,6 +131,27 @@ async def test_what_cannot_be_solved_is_replaced_and_said_to_be(
 
     assert firing.is_replaced
     assert len(firing.alerts) == 1
+
+
+def test_what_is_made_up_for_one_selector_is_bounded() -> None:
+    series = [
+        ShadowSeries(Labels.of(__name__="x", n=str(number)), [Regime(0, 1.0, 0.0)], 1000)
+        for number in range(1000)
+    ]
+    matchers = (Matcher(METRIC_NAME, MatchOp.EQUAL, "x"),)
+    store = ShadowStore(MemoryStore(), series, [matchers], step_ms=1000)
+
+    (block,) = store.select(matchers, 0, 1_999_000)
+    assert block.values.size == MOST_SAMPLES
+    with pytest.raises(QueryLimitError, match="more than 2000000 samples"):
+        store.select(matchers, 0, 2_000_000)
+    assert store.select(matchers, 1_500, 1_999) == []
+
+
+async def test_a_subquery_over_years_is_replaced(clock: FakeClock) -> None:
+    firing = await fire(clock, "max_over_time(x[10y:1s]) > 5")
+
+    assert firing.is_replaced
 
 
 async def test_the_data_that_is_there_stays_hidden_and_as_it_is(clock: FakeClock) -> None:

@@ -8,7 +8,11 @@ import numpy as np
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from resumatch_monitor.metrics.samples import ABSENT, Queryable, SeriesBlock
 from resumatch_monitor.promql.context import DEFAULT_LOOKBACK_MS
+from resumatch_monitor.promql.value import QueryLimitError
 from resumatch_monitor.rules.drill.wishes import Wish
+
+MOST_SAMPLES = 2_000_000
+"""That are made up in answer to one selector."""
 
 _SAMPLE = "drill"
 _GUESSES = ("drill", "500", "200", "0", "1", "a", "GET", "/", "api", "prod")
@@ -79,14 +83,19 @@ class ShadowStore(Queryable):
         self._step_ms = step_ms
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[SeriesBlock]:
-        """See `Queryable`."""
+        """See `Queryable`; too many samples are a `QueryLimitError`."""
         if not self._hides(matchers):
             return self._real.select(matchers, start_ms, end_ms)
         first = -(-start_ms // self._step_ms) * self._step_ms
-        times = np.arange(first, end_ms + 1, self._step_ms, dtype=np.int64)
         found = self._matching(matchers)
-        if not found or not len(times):
+        if not found or first > end_ms:
             return []
+        # A subquery over months asks for all that is between its ends.
+        if len(found) * ((end_ms - first) // self._step_ms + 1) > MOST_SAMPLES:
+            raise QueryLimitError(
+                f"the drill would make up more than {MOST_SAMPLES} samples for one selector"
+            )
+        times = np.arange(first, end_ms + 1, self._step_ms, dtype=np.int64)
         values = np.stack([each.sample(times) for each in found])
         return [SeriesBlock([each.labels for each in found], times, values)]
 
