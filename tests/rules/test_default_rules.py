@@ -1,6 +1,6 @@
 """Each of the guide's seven alerts, evaluated by the real engine over series as they come in."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ import pytest
 from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.config.defaults import RULE_FILES
 from resumatch_monitor.kit.clock import to_milliseconds
-from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.metrics.labels import NO_LABELS, Labels
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.rules.loader import load_rule_files
 from resumatch_monitor.rules.model import RuleGroup
@@ -43,6 +43,7 @@ class Scenario:
         since: float = -900,
         until: float = 7200,
         every: float = SCRAPE_SECONDS,
+        of: Mapping[str, str] = NO_LABELS,
         **labels: str,
     ) -> None:
         points: dict[int, float] = {}
@@ -50,7 +51,7 @@ class Scenario:
         while seconds <= until:
             points[self.start_ms + round(seconds * 1000)] = curve(seconds)
             seconds += every
-        self.store.add(Labels.of(labels), points)
+        self.store.add(Labels.of({**of, **labels}), points)
 
     async def watch(self, name: str, *, interval_seconds: int = 15) -> None:
         self.interval_seconds = interval_seconds
@@ -294,6 +295,52 @@ async def test_one_suspicious_file_upload_is_enough(scenario: Scenario, since: f
     assert alert.annotations["summary"] == "Suspicious file upload detected: eicar"
     assert alert.annotations["description"].startswith("1 upload(s)")
     assert await scenario.resolves_within(900)
+
+
+TARGET = {"job": "api", "instance": "api:8000"}
+UPLOADS = {"__name__": "suspicious_file_uploads_total", "reason": "eicar", **TARGET}
+
+
+async def test_an_upload_before_the_first_scrape_of_a_new_process_is_seen(
+    scenario: Scenario,
+) -> None:
+    scenario.feed(lambda _: 1.0, since=30, of=UPLOADS)
+    scenario.feed(
+        lambda _: scenario.start_ms / 1000 + 20,
+        since=30,
+        __name__="process_start_time_seconds",
+        of=TARGET,
+    )
+    scenario.feed(lambda _: 1.0, since=30, __name__="up", of=TARGET)
+    await scenario.watch("SuspiciousFileUpload")
+
+    alert = await scenario.fires_within(120)
+
+    assert alert is not None
+    assert alert.annotations["description"].startswith("1 upload(s)")
+    assert await scenario.resolves_within(720)
+
+
+async def test_the_first_upload_of_a_kind_that_was_not_counted_before_is_seen(
+    scenario: Scenario,
+) -> None:
+    scenario.feed(lambda _: 1.0, since=60, of=UPLOADS)
+    scenario.feed(lambda _: 5e8, __name__="process_start_time_seconds", of=TARGET)
+    scenario.feed(lambda _: 1.0, __name__="up", of=TARGET)
+    await scenario.watch("SuspiciousFileUpload")
+
+    assert await scenario.fires_within(150) is not None
+    assert await scenario.resolves_within(900)
+
+
+async def test_old_uploads_are_not_told_when_the_monitor_comes_back(scenario: Scenario) -> None:
+    for labels in (UPLOADS, {"__name__": "up", **TARGET}):
+        scenario.feed(lambda _: 7.0, since=-7200, until=-1800, of=labels)
+        scenario.feed(lambda _: 7.0, since=30, of=labels)
+    scenario.feed(lambda _: 5e8, since=30, __name__="process_start_time_seconds", of=TARGET)
+    await scenario.watch("SuspiciousFileUpload")
+
+    assert await scenario.fires_within(1800) is None
 
 
 async def test_no_rule_fires_without_any_data(scenario: Scenario) -> None:

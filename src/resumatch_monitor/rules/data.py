@@ -1,7 +1,7 @@
 """Whether there is anything for a rule to look at: no data is neither zero nor an error."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ _LONGEST_RANGE = timedelta(hours=1)
 _BEFORE = "1d"
 """How far back a series may lie that was there before."""
 _MOST_KNOWN = 20_000
+_FILTERS = ("unless", "and")
 
 
 class DataState(StrEnum):
@@ -46,10 +47,11 @@ class DataFinder:
     async def find(self, expr: str, at: datetime) -> DataState:
         """Return what there is at `at` of the series that `expr` reads.
 
-        What is inside of `absent()`, or taken away by `unless`, need not be there.
+        What is inside of `absent()`, or taken away by `unless`, need not be there; and what comes
+        after `and` lets pass what is before it, and says nothing of whether that is there.
         """
         try:
-            selectors = find_needed(parse(expr, features=FEATURES))
+            selectors = _collect(_walk(parse(expr, features=FEATURES), _FILTERS))
             if not selectors:
                 return DataState.PRESENT
             for selector, looked_back in selectors.items():
@@ -86,30 +88,35 @@ class DataFinder:
 
 def find_needed(node: ast.Expr) -> dict[str, timedelta]:
     """Return the selectors in `node` that must find something, and how far each looks back."""
+    return _collect(_walk(node, ("unless",)))
+
+
+def _collect(selectors: Iterable[tuple[ast.VectorSelector, int]]) -> dict[str, timedelta]:
     found: dict[str, timedelta] = {}
-    for selector, range_ms in _walk(node):
+    for selector, range_ms in selectors:
         text = render_selector(selector.matchers)
         looked_back = max(timedelta(milliseconds=range_ms), _LOOKBACK)
         found[text] = max(looked_back, found.get(text, _LOOKBACK))
     return found
 
 
-def _walk(node: ast.Expr) -> Iterator[tuple[ast.VectorSelector, int]]:
+def _walk(node: ast.Expr, filters: Sequence[str]) -> Iterator[tuple[ast.VectorSelector, int]]:
+    """Yield selectors with their ranges, except those to the right of one of `filters`."""
     match node:
         case ast.VectorSelector():
             yield node, 0
         case ast.MatrixSelector():
             yield node.selector, node.range_ms
         case ast.Subquery() | ast.Negation():
-            yield from _walk(node.expr)
+            yield from _walk(node.expr, filters)
         case ast.Call(function, args) if not function.startswith("absent"):
             for argument in args:
-                yield from _walk(argument)
+                yield from _walk(argument, filters)
         case ast.Aggregation():
-            yield from _walk(node.expr)
+            yield from _walk(node.expr, filters)
         case ast.Binary():
-            yield from _walk(node.lhs)
-            if node.operator != "unless":
-                yield from _walk(node.rhs)
+            yield from _walk(node.lhs, filters)
+            if node.operator not in filters:
+                yield from _walk(node.rhs, filters)
         case _:
             return
