@@ -188,6 +188,19 @@ async def test_imports_and_exports_a_file(client: httpx.AsyncClient) -> None:
     assert exported.headers["content-type"].startswith("application/yaml")
     assert exported.text.startswith("groups:\n- name: more\n")
     assert (await client.get("/api/monitor/rules/export?source=x")).status_code == 422
+    assert (await client.get("/api/monitor/rules/export?format=x")).status_code == 422
+
+
+async def test_exports_what_prometheus_does_not_know_if_asked_for(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post(PATH, json={**BODY, "on_no_data": "keep"})
+
+    plain = await client.get("/api/monitor/rules/export?source=managed")
+    extended = await client.get("/api/monitor/rules/export?source=managed&format=monitor")
+
+    assert "\n    on_no_data: keep\n" not in plain.text
+    assert "\n    on_no_data: keep\n" in extended.text
 
 
 async def test_changes_the_interval_of_a_group(client: httpx.AsyncClient) -> None:

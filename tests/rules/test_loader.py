@@ -10,6 +10,7 @@ from resumatch_monitor.rules.model import (
     RecordingRule,
     assign_rule_keys,
 )
+from resumatch_monitor.rules.policy import NoDataPolicy
 from tests.rules.support import refuse_nonsense
 
 GOOD = """\
@@ -70,6 +71,14 @@ def test_reads_groups_and_rules() -> None:
     assert empty.interval == timedelta(seconds=15)
 
 
+@pytest.mark.parametrize("kind", ["alert: A", "record: a"])
+def test_a_rule_says_what_it_makes_of_no_data(kind: str) -> None:
+    loaded = parse(one_rule(f"{{{kind}, expr: up, on_no_data: keep}}"))
+
+    assert loaded.errors == []
+    assert [each.on_no_data for each in loaded.groups[0].rules] == [NoDataPolicy.KEEP, None]
+
+
 def one_rule(rule: str) -> str:
     return (
         f"groups:\n  - name: web\n    rules:\n      - {rule}\n      - {{alert: Good, expr: up}}\n"
@@ -96,6 +105,7 @@ def one_rule(rule: str) -> str:
         ("{alert: Bad, expr: up, annotations: {summary: {a: b}}}", "annotations.summary: a text"),
         ("{alert: Bad, expr: up, annotations: {summary: '{{ $value'}}", "summary: the action"),
         ("{alert: Bad, expr: up, annotations: {summary: '{{ nosuch }}'}}", "no function 'nosuch'"),
+        ("{alert: Bad, expr: up, on_no_data: panic}", "on_no_data: is one of ignore, alert, keep"),
         ("just a text", "keys and values are expected"),
     ],
 )

@@ -378,6 +378,40 @@ async def test_an_import_with_a_mistake_imports_nothing(keeper: Keeper) -> None:
     assert rules.list_rules() == []
 
 
+async def test_what_prometheus_does_not_know_is_exported_if_asked_for(keeper: Keeper) -> None:
+    rules = await keeper.start()
+    text = FILE.replace("      - {record", "        on_no_data: keep\n      - {record")
+
+    await rules.import_file(text, replaces=False, by="ada")
+    extended = await rules.export(only_managed=True, is_extended=True)
+    plain = await rules.export(only_managed=True)
+    await rules.import_file(plain, replaces=True, by="ada")
+
+    kept = {rule.name: rule.on_no_data for rule in rules.list_rules()}
+    assert kept == {"Slow": NoDataPolicy.KEEP, "Down": None, "a:b": None}
+    assert all("on_no_data" not in rule.body for rule in rules.list_rules())
+    assert extended.count("    on_no_data: keep\n") == 1
+    assert not extended.startswith("#")
+    assert plain.count("on_no_data") == 1
+    assert plain.startswith("# not in Prometheus' format: web / Slow: on_no_data: keep\n")
+    await keeper.world.stop()
+    again = await keeper.start()
+    assert await again.export(only_managed=True, is_extended=True) == extended
+
+
+async def test_the_text_of_a_rule_may_say_what_no_data_means(keeper: Keeper) -> None:
+    rules = await keeper.start()
+
+    said = await rules.create(draft(RULE + "on_no_data: alert\n"), by="ada")
+    draft_wins = draft(RULE + "on_no_data: alert\n", on_no_data=NoDataPolicy.KEEP, group="g")
+    told = await rules.create(draft_wins, by="ada")
+
+    assert (said.on_no_data, told.on_no_data) == (NoDataPolicy.ALERT, NoDataPolicy.KEEP)
+    assert "on_no_data" not in said.body
+    with pytest.raises(InvalidRuleError, match="one of ignore, alert, keep"):
+        await rules.create(draft(RULE + "on_no_data: panic\n"), by="ada")
+
+
 async def test_exports_the_rules_of_files_too_and_says_what_it_leaves_out(keeper: Keeper) -> None:
     rules = await keeper.start(make_group(make_rule(labels={"severity": "critical"}), name="web"))
     await rules.create(draft(on_no_data=NoDataPolicy.KEEP), by="ada")

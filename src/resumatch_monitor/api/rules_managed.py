@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
@@ -229,9 +229,12 @@ def _add_switches(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
 
 def _add_files(router: APIRouter, rules: ManagedRules, guard: Guard) -> None:
     @router.get("/export")
-    async def export(source: Annotated[str, Query(pattern="^(all|managed)$")] = "all") -> Response:
+    async def export(
+        source: Literal["all", "managed"] = "all",
+        format_: Annotated[Literal["prometheus", "monitor"], Query(alias="format")] = "prometheus",
+    ) -> Response:
         return Response(
-            await rules.export(only_managed=source == "managed"),
+            await rules.export(only_managed=source == "managed", is_extended=format_ == "monitor"),
             media_type="application/yaml",
             headers={"Content-Disposition": 'attachment; filename="rules.yml"'},
         )

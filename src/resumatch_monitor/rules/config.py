@@ -29,8 +29,8 @@ class RulesConfig(ConfigModel):
             "What a rule makes of it when nothing is left of the series that it reads: `ignore`"
             " resolves its alerts, as Prometheus does, and shows it on the page; `alert` besides"
             " raises `RuleWithoutData` (info); `keep` besides leaves its alerts as they are."
-            " Series that were never there count as nothing to say. A rule made in the UI can"
-            " have its own."
+            " Series that were never there count as nothing to say. A rule can have its own: in the"
+            " UI, or by the key `on_no_data` in a rule file, which Prometheus does not know."
         ),
     )
     max_concurrent_evals: int = Field(

@@ -9,7 +9,7 @@ from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.kit.yamltree import YamlError, parse_yaml
 from resumatch_monitor.rules.loader import CheckExpression, parse_rule
 from resumatch_monitor.rules.model import Rule, RuleFileError
-from resumatch_monitor.rules.policy import NoDataPolicy
+from resumatch_monitor.rules.policy import NO_DATA_KEY, NoDataPolicy
 
 LARGEST_RULE_BYTES = 64 * 1024
 _LONGEST_GROUP = 200
@@ -54,7 +54,7 @@ class RuleDraft:
     Attributes:
         group: The name of its group.
         text: The rule in YAML, or JSON, as an item of `rules` in a rule file.
-        on_no_data: Instead of the general policy.
+        on_no_data: Instead of the general policy, and of what the text says.
         is_enabled: Whether it is evaluated.
         settings: Of its group; None leaves them as they are.
     """
@@ -89,7 +89,8 @@ def check_draft(draft: RuleDraft, check_expression: CheckExpression) -> CheckedR
         raise InvalidRuleError([*problems, *error.problems]) from None
     if problems:
         raise InvalidRuleError(problems)
-    return CheckedRule(replace(checked.rule, on_no_data=draft.on_no_data), checked.body)
+    policy = draft.on_no_data or checked.rule.on_no_data
+    return CheckedRule(replace(checked.rule, on_no_data=policy), checked.body)
 
 
 def check_rule_text(text: str, check_expression: CheckExpression) -> CheckedRule:
@@ -114,8 +115,12 @@ def check_rule_text(text: str, check_expression: CheckExpression) -> CheckedRule
 
 
 def tidy_body(body: RuleBody) -> RuleBody:
-    """Return `body` without keys that say nothing."""
-    tidied = {key: value for key, value in body.items() if value not in (None, "", {})}
+    """Return `body` without keys that say nothing, or that Prometheus does not know."""
+    tidied = {
+        key: value
+        for key, value in body.items()
+        if key != NO_DATA_KEY and value not in (None, "", {})
+    }
     return {**tidied, "expr": str(tidied.get("expr", "")).strip()}
 
 

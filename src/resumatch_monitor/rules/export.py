@@ -9,6 +9,7 @@ from typing_extensions import override
 from resumatch_monitor.kit.durations import format_duration
 from resumatch_monitor.rules.draft import RuleBody
 from resumatch_monitor.rules.model import AlertingRule, Rule, RuleGroup
+from resumatch_monitor.rules.policy import NO_DATA_KEY
 
 _WIDTH = 100
 
@@ -18,8 +19,16 @@ def render_rule(body: RuleBody) -> str:
     return _dump(dict(body))
 
 
-def render_groups(groups: Iterable[RuleGroup], remarks: Sequence[str] = ()) -> str:
-    """Render `groups` as a rule file; one whose name is taken gets that of its file in front."""
+def render_groups(
+    groups: Iterable[RuleGroup], remarks: Sequence[str] = (), *, is_extended: bool = False
+) -> str:
+    """Render `groups` as a rule file; one whose name is taken gets that of its file in front.
+
+    Args:
+        groups: What is in it.
+        remarks: Comments at its head.
+        is_extended: Whether to write keys that Prometheus does not know, and refuses.
+    """
     names: set[str] = set()
     rendered: list[dict[str, Any]] = []
     for group in groups:
@@ -27,13 +36,13 @@ def render_groups(groups: Iterable[RuleGroup], remarks: Sequence[str] = ()) -> s
         while name in names:
             name += "'"
         names.add(name)
-        rendered.append(_render_group(name, group))
+        rendered.append(_render_group(name, group, is_extended=is_extended))
     head = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
     return head + _dump({"groups": rendered})
 
 
 def describe_rule(rule: Rule) -> RuleBody:
-    """Return `rule` as a rule file has it."""
+    """Return `rule` as a rule file of Prometheus has it."""
     if not isinstance(rule, AlertingRule):
         body: dict[str, Any] = {"record": rule.name, "expr": rule.expr}
     else:
@@ -49,13 +58,19 @@ def describe_rule(rule: Rule) -> RuleBody:
     return body
 
 
-def _render_group(name: str, group: RuleGroup) -> dict[str, Any]:
+def _render_group(name: str, group: RuleGroup, *, is_extended: bool) -> dict[str, Any]:
     rendered: dict[str, Any] = {"name": name, "interval": format_duration(group.interval)}
     if group.limit:
         rendered["limit"] = group.limit
     if group.query_offset:
         rendered["query_offset"] = format_duration(group.query_offset)
-    rendered["rules"] = [dict(describe_rule(rule)) for rule in group.rules]
+    rendered["rules"] = [
+        {
+            **describe_rule(rule),
+            **({NO_DATA_KEY: rule.on_no_data.value} if is_extended and rule.on_no_data else {}),
+        }
+        for rule in group.rules
+    ]
     return rendered
 
 

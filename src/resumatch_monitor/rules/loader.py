@@ -3,6 +3,7 @@
 import glob
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from resumatch_monitor.rules.model import (
     RuleFileError,
     RuleGroup,
 )
+from resumatch_monitor.rules.policy import NO_DATA_KEY, NoDataPolicy
 from resumatch_monitor.rules.template import TemplateError, parse_template
 
 CheckExpression = Callable[[str], None]
@@ -39,8 +41,8 @@ _SHORTEST_INTERVAL = timedelta(seconds=1)
 
 _FILE_KEYS = ("groups",)
 _GROUP_KEYS = ("name", "interval", "limit", "query_offset", "labels", "rules")
-_ALERT_KEYS = ("alert", "expr", "for", "keep_firing_for", "labels", "annotations")
-_RECORD_KEYS = ("record", "expr", "labels")
+_ALERT_KEYS = ("alert", "expr", "for", "keep_firing_for", "labels", "annotations", NO_DATA_KEY)
+_RECORD_KEYS = ("record", "expr", "labels", NO_DATA_KEY)
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
@@ -230,9 +232,12 @@ class _Reader:
             expr = self._take_expression(mapping)
             labels = _merge(group_labels, take_labels(mapping, "labels"))
             line = self._tree.position(at).line
+            policy = _take_policy(mapping)
             if kind == "record":
-                return _build_recording_rule(name, expr, labels, line)
-            return _build_alerting_rule(name, expr, labels, line, mapping)
+                rule = _build_recording_rule(name, expr, labels, line)
+            else:
+                rule = _build_alerting_rule(name, expr, labels, line, mapping)
+            return replace(rule, on_no_data=policy)
         except InvalidError as error:
             self._report(error, at, group=group, rule=name)
             return None
@@ -295,6 +300,17 @@ def _build_alerting_rule(
         annotations=annotations,
         line=line,
     )
+
+
+def _take_policy(mapping: Mapping[str, object]) -> NoDataPolicy | None:
+    text = take_text(mapping, NO_DATA_KEY)
+    if not text:
+        return None
+    try:
+        return NoDataPolicy(text)
+    except ValueError:
+        known = ", ".join(NoDataPolicy)
+        raise InvalidError(f"{NO_DATA_KEY}: is one of {known}", NO_DATA_KEY) from None
 
 
 def _check_unique(name: str, names: set[str]) -> None:

@@ -24,6 +24,7 @@ from resumatch_monitor.rules.managed_store import (
     VersionConflictError,
 )
 from resumatch_monitor.rules.model import LoadedRules, RuleFileError, RuleGroup
+from resumatch_monitor.rules.policy import NO_DATA_KEY
 
 MOST_MANAGED_RULES = 2_000
 _MOST_TWINS = 20
@@ -114,7 +115,7 @@ class ManagedRules:
                 name=checked.rule.name,
                 body=checked.body,
                 settings=self._find_settings(draft),
-                on_no_data=draft.on_no_data,
+                on_no_data=checked.rule.on_no_data,
                 is_enabled=draft.is_enabled,
                 version=1,
                 updated_at=self._clock.now(),
@@ -142,7 +143,7 @@ class ManagedRules:
                 name=checked.rule.name,
                 body=checked.body,
                 settings=self._find_settings(draft, before),
-                on_no_data=draft.on_no_data,
+                on_no_data=checked.rule.on_no_data,
                 is_enabled=draft.is_enabled,
             )
             await self._save([rule])
@@ -292,8 +293,13 @@ class ManagedRules:
             == (type(own), own.name, sorted(own.labels))
         ][:_MOST_TWINS]
 
-    async def export(self, *, only_managed: bool) -> str:
-        """Return the rules that are evaluated as one Prometheus rule file."""
+    async def export(self, *, only_managed: bool, is_extended: bool = False) -> str:
+        """Return the rules that are evaluated as one rule file.
+
+        Args:
+            only_managed: Whether to leave out those of files.
+            is_extended: Whether to say as well what Prometheus does not know, and refuses.
+        """
         managed = self._builder.build(self._rules.values())
         remarks = [f"left out, cannot be used: {error}" for error in managed.errors]
         remarks += [
@@ -301,13 +307,15 @@ class ManagedRules:
             for rule in self._rules.values()
             if not rule.is_enabled
         ]
-        remarks += [
-            f"not in Prometheus' format: {rule.group} / {rule.name}: on_no_data: {rule.on_no_data}"
-            for rule in self._rules.values()
-            if rule.on_no_data is not None and rule.is_enabled
-        ]
-        files = () if only_managed else tuple(self._files.groups)
-        return await asyncio.to_thread(render_groups, [*files, *managed.groups], remarks)
+        groups = [*(() if only_managed else self._files.groups), *managed.groups]
+        if not is_extended:
+            remarks += [
+                f"not in Prometheus' format: {group.name} / {rule.name}: {NO_DATA_KEY}: {policy}"
+                for group in groups
+                for rule in group.rules
+                if (policy := rule.on_no_data) is not None
+            ]
+        return await asyncio.to_thread(render_groups, groups, remarks, is_extended=is_extended)
 
     def _next(self, rule: ManagedRule, by: str) -> ManagedRule:
         return replace(rule, version=rule.version + 1, updated_at=self._clock.now(), updated_by=by)

@@ -50,7 +50,7 @@ def plan_import(
                         name=rule.name,
                         body=body,
                         settings=each.settings,
-                        on_no_data=None,
+                        on_no_data=rule.on_no_data,
                         is_enabled=True,
                         version=1,
                         updated_at=now,
@@ -59,7 +59,14 @@ def plan_import(
                 )
                 continue
             left.remove(old)
-            new = replace(old, body=body, position=position, settings=each.settings)
+            new = replace(
+                old,
+                body=body,
+                position=position,
+                settings=each.settings,
+                # A file of Prometheus' does not say it, and takes nothing back.
+                on_no_data=rule.on_no_data or old.on_no_data,
+            )
             if new != old:
                 changed.append(advance(new))
         removed += [replace(advance(rule), is_deleted=True) for rule in left]

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+NO_DATA_KEY = "on_no_data"
+"""The key of a rule, in a rule file, for its own policy; Prometheus does not know it."""
+
 
 class ErrorPolicy(StrEnum):
     """What is said when a rule cannot be evaluated; its alerts stay as they are in any case.
