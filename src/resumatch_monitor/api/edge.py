@@ -31,6 +31,7 @@ _UNBOUNDED_ENDINGS = (
     "/store/",
     "/api/v1/write",
     "/v1/metrics",
+    "/chunk-upload/",
 )
 """Of paths whose handlers bound their bodies themselves."""
 _HOOKS_PATH = "/api/monitor/hooks/"

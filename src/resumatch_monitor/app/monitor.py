@@ -15,6 +15,7 @@ from resumatch_monitor.app.metering import MetricParts
 from resumatch_monitor.app.probing import ProbeParts
 from resumatch_monitor.app.process import observe_process
 from resumatch_monitor.app.ruling import RuleParts
+from resumatch_monitor.app.source_maps import SourceMapParts
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.app.storewatch import StoreWatch
 from resumatch_monitor.app.tracking import ErrorParts
@@ -87,6 +88,7 @@ class Monitor:
             OSError: If the folder cannot be used.
         """
         await asyncio.to_thread(self.stores.open)
+        await asyncio.to_thread(self.source_maps.open)
         await self.alerting.open()
 
     async def start(self) -> None:
@@ -101,6 +103,7 @@ class Monitor:
             **self.errors.loops(),
             **self.intake.loops(),
             **self.metrics.loops(),
+            **self.source_maps.loops(),
             "drills": self.rules.drills.run,
             "disk": self._disk_watch.run,
             "memory": functools.partial(keep_giving_back, self.clock),
@@ -144,6 +147,7 @@ class Monitor:
         )
         self.metrics = MetricParts(base)
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
+        self.source_maps = SourceMapParts(base)
         self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)
         self.intake = IntakeParts(base, sinks=self.errors.sinks)
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import sentry_cli, sentry_cli_releases
+from resumatch_monitor.api import sentry_cli, sentry_cli_releases, sentry_cli_uploads
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
@@ -18,4 +18,14 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         sentry_cli.build_info_router(guard=guard, projects=projects),
         sentry_cli_releases.build_router(desk=desk, guard=guard),
+        sentry_cli_uploads.build_router(
+            desk=sentry_cli_uploads.UploadDesk(
+                assembler=monitor.source_maps.assembler,
+                releases=book,
+                projects=projects,
+                external_url=monitor.config.external_url,
+                max_bytes=monitor.config.source_maps.bundle_max_bytes,
+            ),
+            guard=guard,
+        ),
     ]

@@ -19,6 +19,7 @@ from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids
 from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sourcemaps.config import SourceMapsConfig
 
 
 class TokenConfig(ConfigModel):
@@ -97,6 +98,7 @@ class MonitorConfig(ConfigModel):
     auth: AuthConfig = Field(default_factory=AuthConfig)
     projects: list[ProjectConfig] = Field(default_factory=list[ProjectConfig])
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
+    source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
     rule_files: list[Path] = Field(

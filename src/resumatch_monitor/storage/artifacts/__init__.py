@@ -1,0 +1,1 @@
+"""Uploaded bundles of source maps, on disk."""
