@@ -352,3 +352,38 @@ async def test_the_oldest_segment_can_be_given_up(tmp_path: Path) -> None:
 
     async with opened(tmp_path) as spool:
         assert spool.pending == 0
+
+
+async def test_giving_up_and_committing_at_the_same_time_count_everything_once(
+    tmp_path: Path,
+) -> None:
+    limits = SpoolLimits(max_bytes=1_000_000, segment_bytes=3 * (HEADER_BYTES + 2))
+    async with opened(tmp_path, limits) as spool:
+        for number in range(10, 70):
+            await spool.append(b"%d" % number)
+        read: list[bytes] = []
+        dropped: list[bytes] = []
+        async with asyncio.timeout(30):
+            while spool.pending:
+                batch = await spool.read_batch(2, 1000)
+                more, _ = await asyncio.gather(
+                    spool.drop_oldest(after=batch.end), spool.commit(batch)
+                )
+                read.extend(batch.records)
+                dropped.extend(more)
+        await spool.append(b"next")
+
+        assert sorted([*read, *dropped]) == [b"%d" % number for number in range(10, 70)]
+        assert (spool.pending, await read_all(spool)) == (1, [b"next"])
+
+
+async def test_a_segment_that_cannot_be_given_up_stops_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as spool:
+        await spool.append(b"1")
+        path = segment_path(tmp_path, 1)
+        path.unlink()
+
+        assert await spool.drop_oldest(after=spool.position) == []
+        await spool.append(b"2")
+
+        assert spool.pending == 2

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.storage.spool.state import State
 
 
 class SpoolTelemetry:
@@ -48,3 +49,8 @@ class SpoolMetrics:
         self.size_bytes = families.size_bytes.labels(signal)
         self.corrupt = families.corrupt.labels(signal)
         self.sync_seconds = families.sync_seconds.labels(signal)
+
+    def publish(self, state: State) -> None:
+        """Show what waits and how much there is."""
+        self.pending.set(state.pending)
+        self.size_bytes.set(state.size_bytes)

@@ -1,8 +1,11 @@
 """The bounds of a spool, and what its threads share."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from resumatch_monitor.kit.spool import Position
 
 _MIB = 1024 * 1024
 
@@ -43,12 +46,14 @@ class Call:
 
 @dataclass(slots=True)
 class State:
-    """What the writer and the reader share, under one lock.
+    """What the writer and the reader share; who reads or changes more than one number holds `lock`.
 
     Attributes:
         ends: The durable length of each segment that exists, in order.
+        pending: How many records are durable and not yet committed.
         queued_bytes: What waits in memory.
         active: The segment that is being written; the others are sealed.
+        waiter: Whom the next record wakes.
     """
 
     ends: dict[int, int] = field(default_factory=dict[int, int])
@@ -56,3 +61,18 @@ class State:
     queued_bytes: int = 0
     active: int | None = None
     waiter: "asyncio.Future[None] | None" = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long the segments are together."""
+        with self.lock:
+            return sum(self.ends.values())
+
+    def has_more(self, after: Position) -> bool:
+        """Tell whether a record lies at or after a place; the caller holds the lock."""
+        return any(
+            end > (after.offset if number == after.segment else 0)
+            for number, end in self.ends.items()
+            if number >= after.segment
+        )
