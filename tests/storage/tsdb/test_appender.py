@@ -4,7 +4,8 @@ import weakref
 from pathlib import Path
 
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.storage.tsdb.appender import Appender, AppendLimits
+from resumatch_monitor.storage.tsdb.admission import AppendLimits
+from resumatch_monitor.storage.tsdb.appender import Appender
 from resumatch_monitor.storage.tsdb.disk import LocalDisk
 from resumatch_monitor.storage.tsdb.state import StoreState
 from resumatch_monitor.storage.tsdb.telemetry import StoreTelemetry

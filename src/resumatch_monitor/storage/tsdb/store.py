@@ -26,11 +26,8 @@ from resumatch_monitor.metrics.samples import (
     StoreFullError,
     TimeArray,
 )
-from resumatch_monitor.storage.tsdb.appender import (
-    FURTHEST_AHEAD_MS,
-    Appender,
-    AppendLimits,
-)
+from resumatch_monitor.storage.tsdb.admission import FURTHEST_AHEAD_MS, AppendLimits
+from resumatch_monitor.storage.tsdb.appender import Appender
 from resumatch_monitor.storage.tsdb.cardinality import count_metric, count_series
 from resumatch_monitor.storage.tsdb.disk import Disk, LocalDisk
 from resumatch_monitor.storage.tsdb.index import IdArray, SeriesIndex, intersect
