@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.sql.database import Database
@@ -19,6 +20,14 @@ from tests.support.peers import (
     run_prometheus,
     run_victoria_metrics,
 )
+
+
+def pytest_configure() -> None:
+    # How long an example takes tells how busy the machine is; tests have a timeout of their own.
+    settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
