@@ -159,7 +159,10 @@ async def test_refuses_events_and_envelopes_that_are_too_large(stack: ErrorStack
 
 async def test_takes_other_items_without_storing_them(stack: ErrorStack) -> None:
     content = b'{}\n{"type":"session"}\n{"sid":"1"}\n{"type":"brand_new"}\n{}\n'
-    report = b'{}\n{"type":"client_report"}\n{"discarded_events":[{"quantity":5}]}\n'
+    report = (
+        b'{}\n{"type":"client_report"}\n{"discarded_events":[{"quantity":5,"category":"error",'
+        b'"reason":"queue_overflow"},{"quantity":1,"reason":"because"}]}\n'
+    )
 
     first = await stack.client.post(ENVELOPE_URL, content=content)
     second = await stack.client.post(ENVELOPE_URL, content=report)
@@ -168,7 +171,9 @@ async def test_takes_other_items_without_storing_them(stack: ErrorStack) -> None
     name = "resumatch_monitor_errors_items_total"
     assert stack.sample(name, type="session", outcome="not_stored") == 1
     assert stack.sample(name, type="other", outcome="not_stored") == 1
-    assert stack.sample("resumatch_monitor_errors_sdk_discarded_total") == 5
+    name = "resumatch_monitor_errors_sdk_discarded_total"
+    assert stack.sample(name, category="error", reason="queue_overflow") == 5
+    assert stack.sample(name, category="default", reason="other") == 1
 
 
 async def test_sheds_by_rate_limit_when_the_spool_is_full(

@@ -1,19 +1,25 @@
 """The door over real spools, without HTTP."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.sentry.categories import Category
 from resumatch_monitor.sentry.config import ProjectConfig
-from resumatch_monitor.sentry.intake import Intake
+from resumatch_monitor.sentry.intake import Intake, Receipt
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, decode_record
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.metrics import DoorMetrics
+from resumatch_monitor.sentry.outcomes import Outcome, OutcomeLedger, Tally
 from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.quotas import Quotas
 from resumatch_monitor.sentry.refusals import ItemTooLargeError, MalformedError
+from resumatch_monitor.sentry.screening import Screening, Sender
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 
@@ -33,26 +39,58 @@ class Sink:
         self.records.append(decode_record(payload))
 
 
+class Tallies:
+    """Adds up outcomes, as the store does."""
+
+    def __init__(self) -> None:
+        self.quantities: Counter[tuple[Category, Outcome, str]] = Counter()
+
+    async def add(self, tallies: Sequence[Tally]) -> None:
+        for each in tallies:
+            self.quantities[each.category, each.outcome, each.reason] += each.quantity
+
+    async def read_accepted(self, since: datetime) -> Sequence[Tally]:
+        return []
+
+
 class Door:
     """An intake with a sink for some kinds."""
 
-    def __init__(self, clock: FakeClock, *kinds: ItemKind, limits: ItemLimits | None = None):
+    def __init__(
+        self,
+        clock: FakeClock,
+        *kinds: ItemKind,
+        limits: ItemLimits | None = None,
+        project: ProjectConfig | None = None,
+    ) -> None:
         self.sinks = {kind: Sink() for kind in kinds}
         self.telemetry = Telemetry()
+        self.tallies = Tallies()
+        self.quotas = Quotas(clock=clock)
+        self.outcomes = OutcomeLedger(self.tallies, clock=clock)
+        self.project = Projects([project or _PROJECT]).all()[0]
+        metrics = DoorMetrics(self.telemetry)
         self.intake = Intake(
             projects=Projects([_PROJECT]),
             sinks=self.sinks,
             limits=limits or ItemLimits(),
-            metrics=DoorMetrics(self.telemetry),
+            screening=Screening(quotas=self.quotas, outcomes=self.outcomes, metrics=metrics),
+            metrics=metrics,
             clock=clock,
             ids=SequentialIds(),
         )
 
     async def take(self, body: bytes) -> str | None:
-        receipt = await self.intake.take_envelope(
-            _PROJECT, body, is_authenticated=True, client_address="203.0.113.0"
+        return (await self.send(body)).event_id
+
+    async def send(self, body: bytes, user_agent: str = "") -> Receipt:
+        sender = Sender(
+            project=self.project,
+            key=self.project.keys[0],
+            address="203.0.113.77",
+            user_agent=user_agent,
         )
-        return receipt.event_id
+        return await self.intake.take_envelope(sender, body)
 
     def count(self, type: str, outcome: str) -> float:
         name = "resumatch_monitor_errors_items_total"

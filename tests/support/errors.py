@@ -29,13 +29,17 @@ from resumatch_monitor.sentry.intake import Intake
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.metrics import DoorMetrics
+from resumatch_monitor.sentry.outcomes import OutcomeLedger
 from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.quotas import Quotas
+from resumatch_monitor.sentry.screening import Screening
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
+from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 
 KEY = "0123456789abcdef0123456789abcdef"
 VIEWER_TOKEN = "viewer-token-of-the-tests"
@@ -81,6 +85,9 @@ class ErrorStack:
     sink: RecordingSink
     telemetry: Telemetry
     client: httpx.AsyncClient
+    projects: Projects
+    outcomes: OutcomeLedger
+    outcome_store: SqlOutcomeStore
 
     async def drain(self) -> None:
         """Digest everything that waits and relay its alerts."""
@@ -105,6 +112,7 @@ async def build_stack(
     bodies: BodyReader | None = None,
     free_bytes: Callable[[Path], int] | None = None,
     processors: Mapping[ItemKind, ItemProcessor] | None = None,
+    project: ProjectConfig = PROJECT,
 ) -> AsyncGenerator[ErrorStack]:
     """Build error tracking around `database`, with its spool in `folder`."""
     config = config or ErrorsConfig()
@@ -119,7 +127,7 @@ async def build_stack(
     spool.start()
     store, reader, sink = SqlIssueStore(database), SqlIssueReader(database), RecordingSink()
     relay = IssueAlertRelay(queue=store, sink=sink, severity="warning", clock=clock)
-    projects = Projects([PROJECT])
+    projects = Projects([project])
     digest = Digest(
         spool=spool,
         store=store,
@@ -131,10 +139,13 @@ async def build_stack(
         processors=processors,
     )
     door = DoorMetrics(telemetry)
+    outcome_store = SqlOutcomeStore(database)
+    outcomes = OutcomeLedger(outcome_store, clock=clock)
     intake = Intake(
         projects=projects,
         sinks=dict.fromkeys((ItemKind.EVENT, *(processors or {})), spool),
         limits=ItemLimits(event_max_bytes=config.event_max_bytes),
+        screening=Screening(quotas=Quotas(clock=clock), outcomes=outcomes, metrics=door),
         metrics=door,
         clock=clock,
         ids=RandomIds(),
@@ -157,7 +168,20 @@ async def build_stack(
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         try:
-            yield ErrorStack(app, spool, store, reader, digest, relay, sink, telemetry, client)
+            yield ErrorStack(
+                app,
+                spool,
+                store,
+                reader,
+                digest,
+                relay,
+                sink,
+                telemetry,
+                client,
+                projects,
+                outcomes,
+                outcome_store,
+            )
         finally:
             spool.stop()
 

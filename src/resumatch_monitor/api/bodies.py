@@ -69,19 +69,22 @@ class BodyBudgetError(ApiError):
 class BodyReader:
     """Reads and unpacks bodies; `max_bytes` holds for the wire and for what comes out of it.
 
-    With `only_coding` that one is the only coding, and also meant where none is named.
+    With `max_wire_bytes` that holds for the wire instead. With `only_coding` that one is the only
+    coding, and also meant where none is named.
     """
 
     def __init__(
         self,
         *,
         max_bytes: int,
+        max_wire_bytes: int | None = None,
         only_coding: Literal["snappy"] | None = None,
         inflight_max_bytes: int = 96 * 1024 * 1024,
         idle_timeout_seconds: float = 15.0,
         total_timeout_seconds: float = 60.0,
     ) -> None:
         self._max_bytes = max_bytes
+        self._max_wire_bytes = max_wire_bytes or max_bytes
         self._only_coding = only_coding
         self._inflight_max_bytes = inflight_max_bytes
         self._idle_timeout_seconds = idle_timeout_seconds
@@ -121,8 +124,8 @@ class BodyReader:
                     if chunk is None:
                         return b"".join(chunks)
                     size += len(chunk)
-                    if size > self._max_bytes:
-                        raise BodyTooLargeError(self._max_bytes)
+                    if size > self._max_wire_bytes:
+                        raise BodyTooLargeError(self._max_wire_bytes)
                     charge.add(len(chunk))
                     chunks.append(chunk)
         except TimeoutError as error:

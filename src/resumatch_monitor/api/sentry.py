@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -11,27 +10,29 @@ from fastapi.responses import JSONResponse
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.kit.spool import SpoolFullError
-from resumatch_monitor.sentry.addresses import anonymise_address
-from resumatch_monitor.sentry.config import ProjectConfig
 from resumatch_monitor.sentry.intake import Intake, Receipt
 from resumatch_monitor.sentry.metrics import DoorMetrics
-from resumatch_monitor.sentry.projects import parse_auth_header
+from resumatch_monitor.sentry.projects import Project, parse_auth_header
+from resumatch_monitor.sentry.quotas import render_limits
 from resumatch_monitor.sentry.refusals import (
+    DisabledKeyError,
     IntakeError,
     ItemTooLargeError,
     MalformedError,
     UnknownProjectError,
     WrongKeyError,
 )
+from resumatch_monitor.sentry.screening import Sender
 
 logger = logging.getLogger(__name__)
 
 _RATE_LIMITS = "X-Sentry-Rate-Limits"
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": (
-        "Authorization, Content-Encoding, Content-Type, X-Sentry-Auth, sentry-trace, baggage"
+        "Authorization, Content-Encoding, Content-Type, X-Sentry-Auth, X-Requested-With, Origin,"
+        " Accept, sentry-trace, baggage, traceparent"
     ),
     "Access-Control-Expose-Headers": f"{_RATE_LIMITS}, X-Sentry-Error, Retry-After",
     "Access-Control-Max-Age": "3600",
@@ -41,22 +42,16 @@ _CORS_HEADERS = {
 _STATUS_OF: Mapping[type[IntakeError], HTTPStatus] = {
     MalformedError: HTTPStatus.BAD_REQUEST,
     WrongKeyError: HTTPStatus.FORBIDDEN,
+    DisabledKeyError: HTTPStatus.FORBIDDEN,
     UnknownProjectError: HTTPStatus.NOT_FOUND,
     ItemTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
+_NATIVE = (
+    "Crash dumps of native programs (minidumps, Unreal Engine, consoles) are not taken; errors"
+    " sent as envelopes are."
+)
 
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What came for a project."""
-
-    project: ProjectConfig
-    body: bytes
-    is_authenticated: bool
-    client_address: str
-
-
-_Take = Callable[[_Sent], Awaitable[Receipt]]
+_Take = Callable[[Sender, bytes], Awaitable[Receipt]]
 
 
 def build_router(*, intake: Intake, bodies: BodyReader, metrics: DoorMetrics) -> APIRouter:
@@ -67,26 +62,79 @@ def build_router(*, intake: Intake, bodies: BodyReader, metrics: DoorMetrics) ->
     """
     router = APIRouter(include_in_schema=False)
     door = _Door(intake, bodies, metrics)
+    _add_ingest_routes(router, door, intake)
+    _add_refusals(router)
+    _add_preflights(router)
+    return router
 
+
+def _add_ingest_routes(router: APIRouter, door: "_Door", intake: Intake) -> None:
     @router.post("/api/{project_id}/envelope/")
     @router.post("/api/{project_id}/envelope")
     async def post_envelope(request: Request, project_id: str) -> Response:
-        return await door.answer(request, project_id, door.take_envelope)
+        return await door.answer(request, project_id, intake.take_envelope, needs_key=False)
 
     @router.post("/api/{project_id}/store/")
     @router.post("/api/{project_id}/store")
     async def post_event(request: Request, project_id: str) -> Response:
-        return await door.answer(request, project_id, door.take_event)
+        return await door.answer(request, project_id, intake.take_event)
 
+    @router.post("/api/{project_id}/security/")
+    @router.post("/api/{project_id}/security")
+    async def post_report(request: Request, project_id: str) -> Response:
+        async def take(sender: Sender, body: bytes) -> Receipt:
+            return await intake.take_reports(
+                sender,
+                body,
+                release=request.query_params.get("sentry_release", ""),
+                environment=request.query_params.get("sentry_environment", ""),
+            )
+
+        return await door.answer(request, project_id, take)
+
+    @router.get("/api/{project_id}/cron/{slug}/{key}/")
+    @router.get("/api/{project_id}/cron/{slug}/{key}")
+    @router.post("/api/{project_id}/cron/{slug}/{key}/")
+    @router.post("/api/{project_id}/cron/{slug}/{key}")
+    async def check_in(request: Request, project_id: str, slug: str, key: str) -> Response:
+        async def take(sender: Sender, body: bytes) -> Receipt:
+            return await intake.take_check_in(sender, slug, request.query_params, body)
+
+        return await door.answer(request, project_id, take, key=key)
+
+    @router.post("/tunnel/")
+    @router.post("/tunnel")
+    async def post_tunnelled(request: Request) -> Response:
+        return await door.answer_tunnelled(request)
+
+
+def _add_refusals(router: APIRouter) -> None:
+    @router.post("/api/{project_id}/minidump/")
+    @router.post("/api/{project_id}/minidump")
+    @router.post("/api/{project_id}/playstation/")
+    @router.post("/api/{project_id}/playstation")
+    async def refuse_minidump(project_id: str) -> Response:
+        del project_id
+        return _render_refusal(HTTPStatus.BAD_REQUEST, "unsupported", _NATIVE)
+
+    @router.post("/api/{project_id}/unreal/{key}/")
+    @router.post("/api/{project_id}/unreal/{key}")
+    async def refuse_unreal(project_id: str, key: str) -> Response:
+        del project_id, key
+        return _render_refusal(HTTPStatus.BAD_REQUEST, "unsupported", _NATIVE)
+
+
+def _add_preflights(router: APIRouter) -> None:
     @router.options("/api/{project_id}/envelope/")
     @router.options("/api/{project_id}/envelope")
     @router.options("/api/{project_id}/store/")
     @router.options("/api/{project_id}/store")
-    async def allow_origin(project_id: str) -> Response:
-        del project_id
+    @router.options("/api/{project_id}/security/")
+    @router.options("/api/{project_id}/security")
+    @router.options("/tunnel/")
+    @router.options("/tunnel")
+    async def allow_origin() -> Response:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=_CORS_HEADERS)
-
-    return router
 
 
 class _Door:
@@ -97,24 +145,52 @@ class _Door:
         self._bodies = bodies
         self._rejected = metrics.rejected
 
-    async def take_envelope(self, sent: _Sent) -> Receipt:
-        return await self._intake.take_envelope(
-            sent.project,
-            sent.body,
-            is_authenticated=sent.is_authenticated,
-            client_address=sent.client_address,
+    async def answer(
+        self,
+        request: Request,
+        project_id: str,
+        take: _Take,
+        *,
+        needs_key: bool = True,
+        key: str | None = None,
+    ) -> Response:
+        async def receive() -> Receipt:
+            project = self._intake.find_project(project_id)
+            try:
+                sender = self._identify(request, project, key or _find_key(request), needs_key)
+                async with self._bodies.read(request) as body:
+                    return await take(sender, body)
+            except (WrongKeyError, DisabledKeyError, ApiError) as error:
+                # What an item is refused for, the intake has counted by itself.
+                if not isinstance(error, BodyBudgetError):
+                    self._intake.refuse(project, _reason_of(error))
+                raise
+
+        return await self._render(receive())
+
+    async def answer_tunnelled(self, request: Request) -> Response:
+        async def receive() -> Receipt:
+            async with self._bodies.read(request) as body:
+                return await self._intake.take_tunnelled(
+                    body, address=_find_address(request), user_agent=_find_user_agent(request)
+                )
+
+        return await self._render(receive())
+
+    def _identify(
+        self, request: Request, project: Project, key: str | None, needs_key: bool
+    ) -> Sender:
+        is_named = key is not None or needs_key
+        return Sender(
+            project=project,
+            key=self._intake.check_key(project, key) if is_named else None,
+            address=_find_address(request),
+            user_agent=_find_user_agent(request),
         )
 
-    async def take_event(self, sent: _Sent) -> Receipt:
-        if not sent.is_authenticated:
-            self._intake.check_key(sent.project, None)
-        return await self._intake.take_event(
-            sent.project, sent.body, client_address=sent.client_address
-        )
-
-    async def answer(self, request: Request, project_id: str, take: _Take) -> Response:
+    async def _render(self, receiving: Awaitable[Receipt]) -> Response:
         try:
-            receipt = await self._take(request, project_id, take)
+            receipt = await receiving
         except SpoolFullError as error:
             return _render_overload(str(error.reason))
         except BodyBudgetError as error:
@@ -127,19 +203,16 @@ class _Door:
             self._rejected.labels("errors", error.code).inc()
             return _render_refusal(error.status, error.code, error.message, error.headers)
         except Exception:
-            logger.exception("An envelope for project %.20s could not be taken", project_id)
+            logger.exception("What an SDK sent could not be taken")
             return _render_refusal(500, "internal_error", "The monitor failed to take this.")
         content = {} if receipt.event_id is None else {"id": receipt.event_id}
-        return JSONResponse(content, headers=_CORS_HEADERS)
+        limits = render_limits(receipt.limits)
+        headers = {**_CORS_HEADERS, _RATE_LIMITS: limits} if limits else _CORS_HEADERS
+        return JSONResponse(content, headers=headers)
 
-    async def _take(self, request: Request, project_id: str, take: _Take) -> Receipt:
-        project = self._intake.find_project(project_id)
-        key = _find_key(request)
-        if key is not None:
-            self._intake.check_key(project, key)
-        async with self._bodies.read(request) as body:
-            address = request.client.host if request.client is not None else ""
-            return await take(_Sent(project, body, key is not None, anonymise_address(address)))
+
+def _reason_of(error: IntakeError | ApiError) -> str:
+    return error.reason if isinstance(error, IntakeError) else error.code
 
 
 def _find_key(request: Request) -> str | None:
@@ -148,6 +221,15 @@ def _find_key(request: Request) -> str | None:
         if key is not None:
             return key
     return request.query_params.get("sentry_key")
+
+
+def _find_address(request: Request) -> str:
+    """Return where a request came from; the server believes a proxy's word if it is trusted."""
+    return request.client.host if request.client is not None else ""
+
+
+def _find_user_agent(request: Request) -> str:
+    return request.headers.get("user-agent", "")[:1_000]
 
 
 def _render_refusal(

@@ -8,12 +8,16 @@ from resumatch_monitor.sentry.intake import Intake
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.metrics import DoorMetrics
+from resumatch_monitor.sentry.outcomes import OutcomeLedger
+from resumatch_monitor.sentry.quotas import Quotas, since_when
+from resumatch_monitor.sentry.screening import Screening
 from resumatch_monitor.sentry.upkeep import IntakeUpkeep
 from resumatch_monitor.storage.sql.digested_items import DigestedItems
+from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 
 
 class IntakeParts:
-    """The door, and what it tells about itself."""
+    """The door, what it lets in, and what it tells about itself."""
 
     def __init__(self, base: Base, *, sinks: Mapping[ItemKind, SpoolWriter]) -> None:
         """Build the parts.
@@ -22,17 +26,32 @@ class IntakeParts:
             base: What everything is built on.
             sinks: Where items of each kind wait for whoever digests them.
         """
+        database = base.stores.database
+        self._clock = base.clock
         self.metrics = DoorMetrics(base.telemetry)
+        self.outcome_store = SqlOutcomeStore(database)
+        self.outcomes = OutcomeLedger(self.outcome_store, clock=base.clock)
+        self.quotas = Quotas(clock=base.clock)
         self.intake = Intake(
             projects=base.projects,
             sinks=sinks,
             limits=ItemLimits(event_max_bytes=base.config.errors.event_max_bytes),
+            screening=Screening(quotas=self.quotas, outcomes=self.outcomes, metrics=self.metrics),
             metrics=self.metrics,
             clock=base.clock,
             ids=base.ids,
         )
-        self._upkeep = IntakeUpkeep([DigestedItems(base.stores.database)], clock=base.clock)
+        self._upkeep = IntakeUpkeep([DigestedItems(database), self.outcome_store], clock=base.clock)
+
+    async def open(self) -> None:
+        """Remember what was sent before the start."""
+        since = since_when(self._clock.now())
+        self.quotas.restore(await self.outcome_store.read_accepted(since))
+
+    async def close(self) -> None:
+        """Write down what became of the last items."""
+        await self.outcomes.flush()
 
     def loops(self) -> Loops:
         """Return what runs."""
-        return {"intake: upkeep": self._upkeep.run}
+        return {"intake: outcomes": self.outcomes.run, "intake: upkeep": self._upkeep.run}

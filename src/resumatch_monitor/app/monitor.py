@@ -90,6 +90,7 @@ class Monitor:
         await asyncio.to_thread(self.stores.open)
         await asyncio.to_thread(self.source_maps.open)
         await self.alerting.open()
+        await self.intake.open()
 
     async def start(self) -> None:
         """Open the stores and start every loop.
@@ -125,6 +126,7 @@ class Monitor:
         await self._base.supervisor.stop()
         await self.metrics.stop_queries()
         await self._base.client.aclose()
+        await self.intake.close()
         await asyncio.to_thread(self.stores.close)
 
     def _build_parts(self) -> None:

@@ -131,6 +131,11 @@ class MonitorConfig(ConfigModel):
             counts = Counter(getattr(project, what) for project in projects)
             if counts and max(counts.values()) > 1:
                 raise ValueError(f"two projects have the same {what}")
+        keys = Counter(
+            key for each in projects for key in (each.key, *(more.key for more in each.keys))
+        )
+        if keys and max(keys.values()) > 1:
+            raise ValueError("two projects have the same key")
         return projects
 
     @field_validator("collectors")

@@ -6,27 +6,34 @@ Envelopes are read only as far as needed to answer truthfully; the work is the d
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.spool import SpoolFullError, SpoolWriter
-from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.addresses import present_address
+from resumatch_monitor.sentry.categories import Category, count_quantity, find_category
+from resumatch_monitor.sentry.check_ins import render_check_in
 from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
-from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
+from resumatch_monitor.sentry.items import ItemKind, encode_record
 from resumatch_monitor.sentry.limits import SESSIONS_MAX, ItemLimits
 from resumatch_monitor.sentry.metrics import DoorMetrics
-from resumatch_monitor.sentry.projects import Projects, is_key_of, parse_dsn
-from resumatch_monitor.sentry.reading import EnvelopeReader, find_kind
+from resumatch_monitor.sentry.outcomes import Outcome
+from resumatch_monitor.sentry.projects import Project, ProjectKey, Projects, parse_dsn
+from resumatch_monitor.sentry.quotas import Limit
+from resumatch_monitor.sentry.reading import EnvelopeReader, ReadItem, find_kind
 from resumatch_monitor.sentry.refusals import (
+    DisabledKeyError,
     IntakeError,
     MalformedError,
     UnknownProjectError,
     WrongKeyError,
 )
-from resumatch_monitor.sentry.values import as_dict, as_int, as_list
+from resumatch_monitor.sentry.reports import read_client_report
+from resumatch_monitor.sentry.screening import Screening, Sender
+from resumatch_monitor.sentry.security import read_reports
 
 _IN_ORDER = {ItemKind.EVENT: 0, ItemKind.TRANSACTION: 1}
 """What is read first: everything else in an envelope may belong to it."""
@@ -34,9 +41,15 @@ _IN_ORDER = {ItemKind.EVENT: 0, ItemKind.TRANSACTION: 1}
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What is on the disk: the id to answer with, None if the envelope has none."""
+    """What became of a request.
+
+    Attributes:
+        event_id: To answer with; None if the envelope has none.
+        limits: What the project may not send for a while.
+    """
 
     event_id: str | None
+    limits: tuple[Limit, ...] = ()
 
 
 class Intake:
@@ -48,6 +61,7 @@ class Intake:
         projects: Projects,
         sinks: Mapping[ItemKind, SpoolWriter],
         limits: ItemLimits,
+        screening: Screening,
         metrics: DoorMetrics,
         clock: Clock,
         ids: Ids,
@@ -58,18 +72,20 @@ class Intake:
             projects: Who may send.
             sinks: Where items of each kind go; of others it is only counted that they came.
             limits: How large items may be.
-            metrics: What became of them.
-            clock: When they came.
+            screening: What of it is kept.
+            metrics: What became of it.
+            clock: When it came.
             ids: For items that have no id of their own.
         """
         self._projects = projects
         self._sinks = sinks
         self._limits = limits
+        self._screening = screening
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
 
-    def find_project(self, number: str) -> ProjectConfig:
+    def find_project(self, number: str) -> Project:
         """Return the project that a path names.
 
         Raises:
@@ -80,141 +96,243 @@ class Intake:
             raise UnknownProjectError(f"There is no project {number[:20]!r}; check the DSN.")
         return project
 
-    def check_key(self, project: ProjectConfig, key: str | None) -> None:
-        """Let nobody in without the project's key.
+    def check_key(self, project: Project, public: str | None) -> ProjectKey:
+        """Let nobody in without a key of the project's.
 
         Raises:
-            WrongKeyError: If `key` is not the project's.
+            WrongKeyError: If `public` is none of the project's.
+            DisabledKeyError: If it was disabled.
         """
-        if key is None:
+        if public is None:
             raise WrongKeyError(
                 "The DSN's key is missing: send it as X-Sentry-Auth, as the query parameter"
                 " sentry_key, or as dsn in the envelope's header."
             )
-        if not is_key_of(project, key):
+        key = project.find_key(public)
+        if key is None:
             raise WrongKeyError(f"The DSN's key is not a key of project {project.id}.")
+        if not key.is_enabled:
+            raise DisabledKeyError(f"The DSN's key of project {project.id} is disabled.")
+        return key
 
-    async def take_envelope(
-        self,
-        project: ProjectConfig,
-        body: bytes,
-        *,
-        is_authenticated: bool,
-        client_address: str = "",
-    ) -> Receipt:
+    async def take_envelope(self, sender: Sender, body: bytes) -> Receipt:
         """Spool the items of an envelope.
 
         Of an envelope that is cut off, the items that are whole are taken.
 
+        Args:
+            sender: Without a key, the envelope's own header has to name it.
+            body: Unpacked.
+
         Raises:
             IntakeError: If nothing of it could be taken, or the key in its header is wrong.
+            SpoolFullError: If there is no room.
+        """
+        envelope = self._parse(sender, body)
+        sender = self._check_envelope_dsn(sender, envelope)
+        if envelope.problem is not None:
+            self._metrics.rejected.labels("errors", "cut_off").inc()
+        return await self._take_items(sender, envelope)
+
+    async def take_tunnelled(
+        self, body: bytes, *, address: str = "", user_agent: str = ""
+    ) -> Receipt:
+        """Spool the items of an envelope whose header alone says which project's it is.
+
+        Args:
+            body: Unpacked.
+            address: Where it came from.
+            user_agent: Of the request.
+
+        Raises:
+            IntakeError: As for `take_envelope`; also if there is no such project.
             SpoolFullError: If there is no room.
         """
         try:
             envelope = parse_envelope(body)
         except EnvelopeError as error:
             raise MalformedError(f"This is not an envelope: {error}.") from error
-        if not is_authenticated:
-            self._check_envelope_dsn(project, envelope)
-        if envelope.problem is not None:
-            if not envelope.items:
-                raise MalformedError(f"The envelope is not whole: {envelope.problem}.")
-            self._metrics.rejected.labels("errors", "cut_off").inc()
-        return await self._take_items(project, envelope, client_address)
+        parsed = parse_dsn(envelope.headers.get("dsn"))
+        if parsed is None:
+            raise WrongKeyError("The envelope's header has no DSN.")
+        project = self.find_project(parsed[1])
+        sender = Sender(project=project, address=address, user_agent=user_agent)
+        return await self.take_envelope(sender, body)
 
-    async def take_event(
-        self, project: ProjectConfig, body: bytes, *, client_address: str = ""
-    ) -> Receipt:
+    async def take_event(self, sender: Sender, body: bytes) -> Receipt:
         """Spool a single event, as the old `/store/` endpoint takes it.
 
         Raises:
             IntakeError: If it is not an event or too large.
             SpoolFullError: If there is no room.
         """
-        item = Item("event", {}, body)
-        return await self._take_items(project, Envelope({}, (item,)), client_address)
+        return await self._take_items(sender, Envelope({}, (Item("event", {}, body),)))
 
-    def _check_envelope_dsn(self, project: ProjectConfig, envelope: Envelope) -> None:
-        parsed = parse_dsn(envelope.headers.get("dsn"))
-        if parsed is not None and parsed[1] != str(project.id):
-            raise WrongKeyError("The envelope's DSN is for another project than the path.")
-        self.check_key(project, parsed[0] if parsed else None)
-
-    async def _take_items(
-        self, project: ProjectConfig, envelope: Envelope, client_address: str
+    async def take_reports(
+        self, sender: Sender, body: bytes, *, release: str = "", environment: str = ""
     ) -> Receipt:
+        """Spool the security reports of a browser, as events.
+
+        Raises:
+            IntakeError: If there are none.
+            SpoolFullError: If there is no room.
+        """
+        try:
+            events = list(
+                read_reports(
+                    body,
+                    release=release,
+                    environment=environment,
+                    user_agent=sender.user_agent,
+                )
+            )
+        except MalformedError:
+            self._refuse_item(sender, Category.SECURITY, "malformed")
+            raise
+        items = [Item("event", {}, orjson.dumps(event)) for event in events]
+        return await self._take_items(sender, Envelope({}, tuple(items)))
+
+    async def take_check_in(
+        self, sender: Sender, slug: str, parameters: Mapping[str, str], body: bytes
+    ) -> Receipt:
+        """Spool a check-in that is sent without an SDK, as Sentry's `cron` endpoint takes it.
+
+        Args:
+            sender: Who.
+            slug: Of the monitor.
+            parameters: `status`, and possibly `check_in_id`, `duration` and `environment`.
+            body: JSON of the same and `monitor_config`; may be empty.
+
+        Raises:
+            IntakeError: If the body is no JSON object, or there is no status.
+            SpoolFullError: If there is no room.
+        """
+        try:
+            payload = render_check_in(slug, parameters, body)
+        except MalformedError:
+            self._refuse_item(sender, Category.MONITOR, "malformed")
+            raise
+        return await self._take_items(sender, Envelope({}, (Item("check_in", {}, payload),)))
+
+    def refuse(self, project: Project, reason: str) -> None:
+        """Count a request of `project` of which nothing was taken before its items were known."""
+        self._screening.outcomes.count(project.id, Category.DEFAULT, Outcome.INVALID, reason)
+
+    def _refuse_item(self, sender: Sender, category: Category, reason: str) -> None:
+        self._screening.outcomes.count(sender.project.id, category, Outcome.INVALID, reason)
+
+    def _parse(self, sender: Sender, body: bytes) -> Envelope:
+        try:
+            envelope = parse_envelope(body)
+        except EnvelopeError as error:
+            self.refuse(sender.project, "malformed")
+            raise MalformedError(f"This is not an envelope: {error}.") from error
+        if envelope.problem is not None and not envelope.items:
+            self.refuse(sender.project, "malformed")
+            raise MalformedError(f"The envelope is not whole: {envelope.problem}.")
+        return envelope
+
+    def _check_envelope_dsn(self, sender: Sender, envelope: Envelope) -> Sender:
+        project = sender.project
+        parsed = parse_dsn(envelope.headers.get("dsn"))
+        if parsed is not None:
+            if parsed[1] != str(project.id):
+                raise WrongKeyError("The envelope's DSN is for another project than the path.")
+            key = self.check_key(project, parsed[0])
+            return sender if sender.key is not None else replace(sender, key=key)
+        if sender.key is None:
+            self.check_key(project, None)
+        return sender
+
+    async def _take_items(self, sender: Sender, envelope: Envelope) -> Receipt:
         reader = EnvelopeReader(
             envelope,
-            project_id=project.id,
+            project_id=sender.project.id,
             received_at=self._clock.now(),
-            client_address=client_address,
+            client_address=present_address(
+                sender.address, sender.project.settings.scrubbing.addresses
+            ),
             limits=self._limits,
             ids=self._ids,
         )
-        records: list[ItemRecord] = []
+        screening = self._screening.begin(sender)
+        taken: list[ReadItem] = []
         refusal: IntakeError | None = None
-        seen: Counter[ItemKind] = Counter()
-        for kind, item in self._sort(envelope.items):
-            seen[kind] += 1
-            if kind is ItemKind.SESSION and seen[kind] > SESSIONS_MAX:
-                self._metrics.count_item(item.type, "too_many")
-                continue
+        for kind, item in self._sort(sender, envelope.items):
             try:
-                record = self._read(reader, kind, item)
+                read = self._read(reader, kind, item)
             except IntakeError as error:
                 refusal = error
-                self._metrics.count_item(item.type, error.reason)
+                category = find_category(kind)
+                self._screening.count(sender, item.type, category, Outcome.INVALID, error.reason)
                 continue
-            if record is not None:
-                records.append(record)
-        if refusal is not None and not records:
+            if read is not None and screening.admits(read):
+                taken.append(read)
+        if refusal is not None and not taken:
             raise refusal
-        await self._spool_all(records)
-        return Receipt(reader.event_id)
+        await self._spool_all(sender, taken)
+        limits = self._screening.quotas.describe(sender.project, sender.key)
+        return Receipt(reader.event_id, tuple(limits))
 
-    def _sort(self, items: Iterable[Item]) -> list[tuple[ItemKind, Item]]:
-        """Return what has a kind, in the order in which to read it; count what has none."""
+    def _sort(self, sender: Sender, items: Iterable[Item]) -> list[tuple[ItemKind, Item]]:
+        """Return what can be read, in the order in which to read it; count the rest."""
         known: list[tuple[ItemKind, Item]] = []
+        seen: Counter[ItemKind] = Counter()
         for item in items:
             kind = find_kind(item)
             if kind is None:
-                self._count_other(item)
+                self._count_other(sender, item)
+                continue
+            seen[kind] += 1
+            if kind is ItemKind.SESSION and seen[kind] > SESSIONS_MAX:
+                self._screening.count(
+                    sender, item.type, Category.SESSION, Outcome.INVALID, "too_many"
+                )
             else:
                 known.append((kind, item))
         return sorted(known, key=lambda each: _IN_ORDER.get(each[0], len(_IN_ORDER)))
 
-    def _read(self, reader: EnvelopeReader, kind: ItemKind, item: Item) -> ItemRecord | None:
+    def _read(self, reader: EnvelopeReader, kind: ItemKind, item: Item) -> ReadItem | None:
         if kind is ItemKind.EVENT:
-            record = reader.read_event(item)
+            read = reader.read_event(item)
         elif kind not in self._sinks:
-            record = None
+            read = None
         elif kind is ItemKind.TRANSACTION:
-            record = reader.read_transaction(item)
+            read = reader.read_transaction(item)
         else:
-            record = reader.read_other(kind, item)
-        if record is None or record.kind not in self._sinks:
-            self._metrics.count_item(record.kind if record else item.type, "not_stored")
+            read = reader.read_other(kind, item)
+        if read is None or read.record.kind not in self._sinks:
+            self._metrics.count_item(read.record.kind if read else item.type, "not_stored")
             return None
-        return record
+        return read
 
-    async def _spool_all(self, records: list[ItemRecord]) -> None:
-        appends = [self._sinks[record.kind].append(encode_record(record)) for record in records]
+    async def _spool_all(self, sender: Sender, items: list[ReadItem]) -> None:
+        appends = [
+            self._sinks[item.record.kind].append(encode_record(item.record)) for item in items
+        ]
         outcomes = await asyncio.gather(*appends, return_exceptions=True)
-        for record, outcome in zip(records, outcomes, strict=True):
-            self._metrics.count_item(record.kind, "refused" if outcome else "accepted")
+        for item, failure in zip(items, outcomes, strict=True):
+            outcome = Outcome.RATE_LIMITED if failure else Outcome.ACCEPTED
+            reason = str(failure.reason) if isinstance(failure, SpoolFullError) else ""
+            quantity = count_quantity(item.category, item.record)
+            self._screening.count(
+                sender, item.record.kind, item.category, outcome, reason, quantity
+            )
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             if isinstance(failures[0], SpoolFullError):
                 self._metrics.rejected.labels("errors", failures[0].reason).inc()
             raise failures[0]
 
-    def _count_other(self, item: Item) -> None:
+    def _count_other(self, sender: Sender, item: Item) -> None:
         self._metrics.count_item(item.type, "not_stored")
         if item.type == "client_report":
-            try:
-                report = as_dict(orjson.loads(item.payload))
-            except orjson.JSONDecodeError:
-                return
-            for entry in as_list(report.get("discarded_events"))[:100]:
-                quantity = as_int(as_dict(entry).get("quantity")) or 0
-                self._metrics.sdk_discarded.inc(max(0, min(quantity, 1_000_000)))
+            for discard in read_client_report(item.payload):
+                self._metrics.count_discard(discard.category, discard.reason, discard.quantity)
+                self._screening.outcomes.count(
+                    sender.project.id,
+                    discard.category,
+                    discard.outcome,
+                    discard.reason,
+                    discard.quantity,
+                )

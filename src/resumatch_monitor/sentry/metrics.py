@@ -38,12 +38,17 @@ class DoorMetrics:
             ["type", "outcome"],
             registry=telemetry.registry,
         )
-        self.sdk_discarded = Counter(
+        self._sdk_discarded = Counter(
             "resumatch_monitor_errors_sdk_discarded_total",
             "Items that SDKs report as dropped before they were sent.",
+            ["category", "reason"],
             registry=telemetry.registry,
         )
 
     def count_item(self, kind: str, outcome: str) -> None:
         """Count an item; a type that nobody has heard of counts as `other`."""
         self._items.labels(kind if kind in ITEM_TYPES else "other", outcome).inc()
+
+    def count_discard(self, category: str, reason: str, quantity: int) -> None:
+        """Count what an SDK dropped."""
+        self._sdk_discarded.labels(category, reason).inc(quantity)

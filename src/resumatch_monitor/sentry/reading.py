@@ -1,12 +1,14 @@
 """From the items of an envelope to the records that go into the spools."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from resumatch_monitor.kit.ids import Ids
+from resumatch_monitor.sentry.categories import Category, find_category
 from resumatch_monitor.sentry.envelope import Envelope, Item
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.lenient import parse_json
@@ -17,6 +19,7 @@ from resumatch_monitor.sentry.values import as_dict, as_text, is_dict
 
 _TRACE_HEADER_MAX_BYTES = 4 * 1024
 
+_REPORTS = frozenset({"csp", "hpkp", "expectct", "expectstaple"})
 # What an item of type `event` may turn out to be by the type in its payload.
 _KIND_OF_EVENT: Mapping[str, ItemKind] = {
     **dict.fromkeys(("", "error", "default", "csp", "hpkp", "expectct", "expectstaple", "event"),
@@ -29,6 +32,21 @@ _KIND_OF_TYPE: Mapping[str, ItemKind] = {
     "otel_span": ItemKind.SPAN,
     "replay_video": ItemKind.REPLAY_RECORDING,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ReadItem:
+    """An item that can be taken.
+
+    Attributes:
+        record: For the spool.
+        category: What it counts as.
+        event: What an event or a transaction says; empty of everything else.
+    """
+
+    record: ItemRecord
+    category: Category
+    event: dict[str, Any]
 
 
 def find_kind(item: Item) -> ItemKind | None:
@@ -62,7 +80,7 @@ class EnvelopeReader:
         self.event_id = self._header_id
         """What everything else in the envelope belongs to; None if nothing says so."""
 
-    def read_event(self, item: Item) -> ItemRecord | None:
+    def read_event(self, item: Item) -> ReadItem | None:
         """Return the record of an item of type `event`; None if it is none that anybody knows.
 
         Raises:
@@ -76,7 +94,7 @@ class EnvelopeReader:
             return None
         return self._make_event_record(kind, item, event, payload)
 
-    def read_transaction(self, item: Item) -> ItemRecord:
+    def read_transaction(self, item: Item) -> ReadItem:
         """Return the record of an item of type `transaction`.
 
         Raises:
@@ -87,24 +105,27 @@ class EnvelopeReader:
         event, payload = _parse_event(item.payload)
         return self._make_event_record(ItemKind.TRANSACTION, item, event, payload)
 
-    def read_other(self, kind: ItemKind, item: Item) -> ItemRecord:
+    def read_other(self, kind: ItemKind, item: Item) -> ReadItem:
         """Return the record of an item that the door does not look into.
 
         Raises:
             ItemTooLargeError: If it is larger than items of its kind may be.
         """
         self._check_size(kind, item.payload)
-        return self._make_record(
+        record = self._make_record(
             kind, item, item.payload, item_id=self._ids.uuid(), event_id=self.event_id or ""
         )
+        return ReadItem(record, find_category(kind), {})
 
     def _make_event_record(
         self, kind: ItemKind, item: Item, event: dict[str, Any], payload: bytes
-    ) -> ItemRecord:
+    ) -> ReadItem:
         event_id = self._header_id or parse_event_id(event.get("event_id")) or self._ids.uuid()
         self._header_id = None
         self.event_id = self.event_id or event_id
-        return self._make_record(kind, item, payload, item_id=event_id, event_id=event_id)
+        record = self._make_record(kind, item, payload, item_id=event_id, event_id=event_id)
+        is_report = as_text(event.get("type")) in _REPORTS
+        return ReadItem(record, find_category(kind, is_report=is_report), event)
 
     def _make_record(
         self, kind: ItemKind, item: Item, payload: bytes, *, item_id: str, event_id: str

@@ -23,6 +23,12 @@ class WrongKeyError(IntakeError):
     reason = "wrong_key"
 
 
+class DisabledKeyError(IntakeError):
+    """The key is the project's, and lets nobody in any more."""
+
+    reason = "disabled_key"
+
+
 class ItemTooLargeError(IntakeError):
     """An item is larger than items of its kind may be."""
 
