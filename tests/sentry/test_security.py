@@ -96,14 +96,20 @@ def test_the_reporting_api_sends_lists() -> None:
         "disposition": "report",
         "lineNumber": 12,
     }
-    report = {"type": "csp-violation", "age": 10, "url": "https://shop.example/", "body": body}
+    other: dict[str, Any] = {"type": "deprecation", "body": {}}
+    report: dict[str, Any] = {
+        "type": "csp-violation",
+        "age": 10,
+        "url": "https://shop.example/",
+        "body": body,
+    }
 
-    (event,) = read([report, {"type": "deprecation", "body": {}}])
+    (event,) = read([report, other])
 
     assert event["fingerprint"] == ["csp", "style-src", "evil.example"]
     assert event["level"] == "warning"
     assert event["contexts"]["csp"]["line-number"] == "12"
-    assert read([{"type": "deprecation", "body": {}}]) == []
+    assert read([other]) == []
 
 
 @pytest.mark.parametrize(
