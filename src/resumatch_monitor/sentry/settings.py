@@ -100,6 +100,7 @@ class SpikeSettings(ConfigModel):
     """Protection from sudden floods: an hour may bring so many times the usual."""
 
     enabled: bool = True
+    """Whether an hour is held to a multiple of the usual."""
     factor: float = Field(default=10.0, ge=1.0, le=1_000.0)
     """How many times the mean of the last seven days' hours an hour may bring."""
     min_per_hour: int = Field(
