@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.dispatch.policy.suppression_config import DependencyConfig
 from resumatch_monitor.kit.network import mask_dsn
-from resumatch_monitor.kit.postgres import normalise_dsn
 from resumatch_monitor.metrics.labels import Matcher, MatchOp
 from resumatch_monitor.probes.config import PostgresProbeConfig, RedisProbeConfig
 
@@ -33,7 +32,7 @@ def _relate_probes(config: MonitorConfig) -> Iterator[DependencyConfig]:
     for probe in config.probes:
         target = _find_target(probe)
         for kind, name, dsn in collected:
-            if target == (kind, mask_dsn(normalise_dsn(dsn.get_secret_value()))):
+            if target == (kind, mask_dsn(dsn.get_secret_value())):
                 yield DependencyConfig(
                     name=name,
                     on=[f'alertname="{_DOWN_ALERTS[kind]}"', _is("instance", name)],
@@ -45,7 +44,7 @@ def _relate_probes(config: MonitorConfig) -> Iterator[DependencyConfig]:
 def _find_target(probe: object) -> tuple[str, str] | None:
     match probe:
         case PostgresProbeConfig():
-            return probe.type, mask_dsn(normalise_dsn(probe.dsn.get_secret_value()))
+            return probe.type, mask_dsn(probe.dsn.get_secret_value())
         case RedisProbeConfig():
             return probe.type, mask_dsn(probe.url.get_secret_value())
         case _:
