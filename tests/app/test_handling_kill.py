@@ -17,7 +17,7 @@ from tests.dispatch.handling.pagerduty_events import make_event, sign
 from tests.notify.catchers import HttpCatcher
 from tests.support.monitor import TOKEN, run_monitor
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 SECRET = "the-secret-of-a-subscription"
 HOOK = "/api/monitor/hooks/pagerduty"
@@ -50,7 +50,7 @@ class PagerDuty(HttpCatcher):
         return [each for each in found if each["event_action"] == action]
 
     async def wait_for(self, action: str) -> list[dict[str, Any]]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not self.events(action):
                 self.arrived.clear()
                 await self.arrived.wait()
@@ -76,6 +76,19 @@ class Killable:
         if is_last:
             self.kill()
         return answer.json()
+
+    async def wait_until_noted(self, kind: str) -> None:
+        """Return once it is on the disk that a notification was accepted.
+
+        Killed between the answer and that, the monitor cannot know and says it once more, under
+        the same key.
+        """
+        async with asyncio.timeout(60):
+            while True:
+                answer = await self.client.get("/api/monitor/notifications?status=sent")
+                if any(each["kind"] == kind for each in answer.json()["items"]):
+                    return
+                await asyncio.sleep(0.05)
 
     async def alerts(self) -> list[dict[str, Any]]:
         answer = await self.client.get("/api/monitor/alerts?name=PushedByOthers&sort=name")
@@ -117,6 +130,7 @@ async def test_what_was_answered_is_true_after_a_kill(tmp_path: Path) -> None:
     async with running(tmp_path, url) as monitor:
         await monitor.post("/api/v2/alerts", PUSHED)
         (trigger,) = await pagerduty.wait_for("trigger")
+        await monitor.wait_until_noted("firing")
         acknowledged = await monitor.act("acknowledge")
     async with running(tmp_path, url) as monitor:
         after_acknowledgement = await monitor.alerts()
