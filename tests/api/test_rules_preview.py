@@ -221,7 +221,7 @@ async def test_a_long_range_is_looked_at_more_coarsely(
         ({"expr": "up", "for": "soon"}, 422),
         ({"expr": "up", "interval": "1ms"}, 422),
         ({"expr": "up", "interval": "x"}, 422),
-        ({"rule": {"record": "a:b", "expr": "up"}}, 422),
+        ({"rule": {"record": "a b", "expr": "up"}}, 422),
         ({"expr": "up[5m]"}, 400),
         ({"expr": "up", "from": "now", "to": "now-1h"}, 400),
         ({"expr": "up", "from": "now-500d"}, 400),
@@ -252,3 +252,68 @@ async def test_a_few_wait_for_their_turn_and_more_are_refused(
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200] * 4 + [429] * 3
     assert all(each.headers["Retry-After"] for each in answers if each.status_code == 429)
+
+
+async def record(client: httpx.AsyncClient, expr: str, **more: Any) -> dict[str, Any]:
+    rule = {"record": "job:load:sum", "expr": expr, **more}
+    answer = await client.post(PATH, json={"rule": rule, "from": "now-1h"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_shows_what_a_recording_rule_would_have_recorded(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    for instance in "abc":
+        world.add({"__name__": "load", "job": "api", "instance": instance}, "2" * 241)
+    world.add({"__name__": "load", "job": "web", "instance": "d"}, "3" * 41)
+
+    document = await record(client, "sum by (job) (load)", labels={"team": "core"})
+
+    assert document["type"] == "recording"
+    assert (document["series"], document["most_at_once"]) == (2, 2)
+    assert document["to_ms"] == world.now_ms
+    assert document["interval_ms"] == 15_000
+    assert document["is_cut"] is False
+    chart = document["chart"]
+    assert {each["name"]: each["v"][-1] for each in chart["series"]} == {
+        'job:load:sum{job="api",team="core"}': 6.0,
+        'job:load:sum{job="web",team="core"}': 3.0,
+    }
+    assert chart["t"][0] == document["from_ms"]
+    assert document["warnings"] == []
+
+
+async def test_says_when_a_recording_rule_makes_two_series_the_same(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.add({"__name__": "load", "instance": "a"}, "2" * 241)
+    world.add({"__name__": "load", "instance": "b"}, "3" * 41)
+
+    document = await record(client, "load", labels={"instance": "all"})
+
+    assert kinds(document) == {"duplicate"}
+    (series,) = document["chart"]["series"]
+    assert series["labels"] == {"__name__": "job:load:sum", "instance": "all"}
+    assert series["v"][-1] is None
+    assert series["v"][0] == 2.0
+
+
+async def test_series_that_follow_each_other_become_one(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.add({"__name__": "load", "instance": "a"}, "2" * 100, last_steps_ago=141)
+    world.add({"__name__": "load", "instance": "b"}, "3" * 100)
+
+    document = await record(client, "load", labels={"instance": "all"})
+
+    assert document["series"] == 1
+    assert kinds(document) == set()
+
+
+async def test_says_that_nothing_is_recorded_and_why(client: httpx.AsyncClient) -> None:
+    document = await record(client, "sum(nosuch)")
+
+    assert "nothing_recorded" in kinds(document)
+    assert kinds(document) & {"no_data", "unknown_metric"}
+    assert (document["series"], document["chart"]["series"]) == (0, [])

@@ -1,4 +1,4 @@
-"""Where a rule would have fired, before it is saved."""
+"""Where a rule would have fired, or what it would have recorded, before it is saved."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,12 +20,13 @@ from resumatch_monitor.kit.durations import parse_duration
 from resumatch_monitor.promql.value import Matrix, QueryError
 from resumatch_monitor.rules.draft import InvalidRuleError, check_rule_text, problem
 from resumatch_monitor.rules.loader import CheckExpression
-from resumatch_monitor.rules.model import AlertingRule
+from resumatch_monitor.rules.model import AlertingRule, Rule
 from resumatch_monitor.rules.preview.model import (
     Preview,
     PreviewChart,
     PreviewedAlert,
     PreviewWarning,
+    RecordingPreview,
 )
 from resumatch_monitor.rules.preview.service import BusyError, RulePreviewer
 
@@ -88,14 +89,12 @@ def build_router(
         if not 0 < end_ms - start_ms <= _LONGEST_SPAN // timedelta(milliseconds=1):
             raise BadRequestError("from must be before to, by at most 400 days")
         try:
-            rule = _check(body, check_expression)
+            rule = check_rule_text(body.find_text(), check_expression).rule
             interval = _read_interval(body.interval, default_interval)
         except InvalidRuleError as error:
             raise to_rule_error(error) from error
         try:
-            found = await previewer.preview(
-                rule, interval=interval, start_ms=start_ms, end_ms=end_ms
-            )
+            answer = await _preview(previewer, rule, interval, (start_ms, end_ms))
         except QueryError as error:
             raise to_api_error(error) from error
         except BusyError as error:
@@ -105,16 +104,22 @@ def build_router(
                 "Other rules are being tried; try again in a moment.",
                 headers={"Retry-After": "5"},
             ) from error
-        return Response(orjson.dumps(render_preview(found)), media_type="application/json")
+        return Response(orjson.dumps(answer), media_type="application/json")
 
     return router
 
 
-def _check(body: PreviewBody, check_expression: CheckExpression) -> AlertingRule:
-    rule = check_rule_text(body.find_text(), check_expression).rule
+async def _preview(
+    previewer: RulePreviewer, rule: Rule, interval: timedelta, span_ms: tuple[int, int]
+) -> dict[str, Any]:
+    start_ms, end_ms = span_ms
     if isinstance(rule, AlertingRule):
-        return rule
-    raise InvalidRuleError([problem("record: a recording rule raises no alerts", "record")])
+        found = await previewer.preview(rule, interval=interval, start_ms=start_ms, end_ms=end_ms)
+        return render_preview(found)
+    recorded = await previewer.preview_recording(
+        rule, interval=interval, start_ms=start_ms, end_ms=end_ms
+    )
+    return render_recording(recorded)
 
 
 def _read_interval(text: str | None, default: timedelta) -> timedelta:
@@ -136,12 +141,8 @@ def render_preview(preview: Preview) -> dict[str, Any]:
     end = from_milliseconds(preview.to_ms)
     lengths = [(each.ended_at or end) - each.fired_at for each in stretches if each.fired_at]
     return {
-        "from_ms": preview.from_ms,
-        "to_ms": preview.to_ms,
-        "step_ms": preview.step_ms,
-        "interval_ms": preview.interval_ms,
-        "is_coarser": preview.step_ms > preview.interval_ms,
-        "is_cut": preview.is_cut,
+        "type": "alerting",
+        **_render_span(preview),
         "totals": {
             "alerts": sum(1 for alert in preview.alerts if alert.firing_count),
             "alerts_pending_only": sum(1 for alert in preview.alerts if not alert.firing_count),
@@ -162,6 +163,29 @@ def render_preview(preview: Preview) -> dict[str, Any]:
             "labels": dict(preview.example.labels),
             "annotations": dict(preview.example.annotations),
         },
+    }
+
+
+def render_recording(preview: RecordingPreview) -> dict[str, Any]:
+    """Render what would have been recorded."""
+    return {
+        "type": "recording",
+        **_render_span(preview),
+        "series": preview.series,
+        "most_at_once": preview.most_at_once,
+        "chart": _render_chart(preview.chart),
+        "warnings": [_render_warning(each) for each in preview.warnings],
+    }
+
+
+def _render_span(preview: Preview | RecordingPreview) -> dict[str, Any]:
+    return {
+        "from_ms": preview.from_ms,
+        "to_ms": preview.to_ms,
+        "step_ms": preview.step_ms,
+        "interval_ms": preview.interval_ms,
+        "is_coarser": preview.step_ms > preview.interval_ms,
+        "is_cut": preview.is_cut,
     }
 
 

@@ -83,13 +83,36 @@ export interface PreviewWarning {
   suggestions: { text: string; expr: string | null }[];
 }
 
-export interface Preview {
+interface PreviewSpan {
   from_ms: number;
   to_ms: number;
   step_ms: number;
   interval_ms: number;
   is_coarser: boolean;
   is_cut: boolean;
+}
+
+interface PreviewChart {
+  expr: string;
+  operator: string | null;
+  threshold: number | null;
+  t: number[];
+  series: Series[];
+  truncated_series: number;
+  quantiles: Partial<Record<Quantile, number>>;
+}
+
+export interface RecordingPreview extends PreviewSpan {
+  type: 'recording';
+  /** Different ones. */
+  series: number;
+  most_at_once: number;
+  chart: PreviewChart;
+  warnings: PreviewWarning[];
+}
+
+export interface Preview extends PreviewSpan {
+  type: 'alerting';
   totals: {
     alerts: number;
     alerts_pending_only: number;
@@ -102,15 +125,7 @@ export interface Preview {
   };
   alerts: PreviewedAlert[];
   truncated_alerts: number;
-  chart: {
-    expr: string;
-    operator: string | null;
-    threshold: number | null;
-    t: number[];
-    series: Series[];
-    truncated_series: number;
-    quantiles: Partial<Record<Quantile, number>>;
-  };
+  chart: PreviewChart;
   warnings: PreviewWarning[];
   example: { at: Iso; labels: Labels; annotations: Labels } | null;
 }

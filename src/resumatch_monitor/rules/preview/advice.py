@@ -18,7 +18,7 @@ from resumatch_monitor.promql.functions import RANGE_FUNCTIONS
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.promql.value import InstantVector, QueryError
 from resumatch_monitor.rules.data import find_needed
-from resumatch_monitor.rules.model import AlertingRule
+from resumatch_monitor.rules.model import AlertingRule, Rule
 from resumatch_monitor.rules.preview.model import (
     PreviewChart,
     PreviewedAlert,
@@ -69,7 +69,7 @@ def advise_rule(rule: AlertingRule, interval: timedelta) -> Iterator[PreviewWarn
 
 
 async def advise_data(
-    queries: QueryRunner, rule: AlertingRule, node: ast.Expr, *, start_ms: int, end_ms: int
+    queries: QueryRunner, rule: Rule, node: ast.Expr, *, start_ms: int, end_ms: int
 ) -> list[PreviewWarning]:
     """Return what is wrong with the series that the rule reads."""
     found: list[PreviewWarning] = []
@@ -154,7 +154,7 @@ async def _is_there(queries: QueryRunner, selector: str, start_ms: int, end_ms: 
 
 
 async def _advise_ranges(
-    queries: QueryRunner, rule: AlertingRule, node: ast.Expr, end_ms: int
+    queries: QueryRunner, rule: Rule, node: ast.Expr, end_ms: int
 ) -> list[PreviewWarning]:
     found: dict[int, PreviewWarning] = {}
     for call in find_nodes(node):

@@ -31,6 +31,8 @@ class WarningKind(StrEnum):
     TEMPLATE = "template"
     TOO_MANY = "too_many"
     NO_SEVERITY = "no_severity"
+    DUPLICATE = "duplicate"
+    NOTHING_RECORDED = "nothing_recorded"
     QUERY = "query"
 
 
@@ -132,3 +134,29 @@ class Preview:
     chart: PreviewChart
     warnings: Sequence[PreviewWarning]
     example: PreviewExample | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPreview:
+    """What a recording rule would have recorded.
+
+    Attributes:
+        from_ms: The first evaluation that was looked at, later than asked if time ran out.
+        to_ms: The last one.
+        step_ms: From one to the next; mostly longer than the rule's interval.
+        interval_ms: The rule's own.
+        is_cut: Whether time ran out before all was looked at.
+        series: How many different series there were.
+        most_at_once: How many there were at one moment, at most.
+        chart: Some of them, with the name and the labels that the rule gives them.
+    """
+
+    from_ms: int
+    to_ms: int
+    step_ms: int
+    interval_ms: int
+    is_cut: bool
+    series: int
+    most_at_once: int
+    chart: PreviewChart
+    warnings: Sequence[PreviewWarning]

@@ -1,47 +1,41 @@
 """Tries a rule on the stored data."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
-
 from resumatch_monitor.kit.clock import Clock, from_milliseconds
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
-from resumatch_monitor.metrics.samples import ABSENT, FloatArray, TimeArray, is_absent
 from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.parse import FEATURES, parse
 from resumatch_monitor.promql.runner import QueryRunner
-from resumatch_monitor.promql.value import InstantVector, Matrix, QueryError, ScalarValue
+from resumatch_monitor.promql.value import InstantVector, QueryError, ScalarValue
 from resumatch_monitor.promql.waiting import Waiting
-from resumatch_monitor.rules.model import AlertingRule
+from resumatch_monitor.rules.model import AlertingRule, RecordingRule
 from resumatch_monitor.rules.preview.advice import (
     advise_data,
     advise_firing,
     advise_rule,
     advise_values,
-    count_odd,
 )
+from resumatch_monitor.rules.preview.chart import draw
 from resumatch_monitor.rules.preview.firing import Grid, PresenceLog, Stretch, follow
 from resumatch_monitor.rules.preview.model import (
     Preview,
-    PreviewChart,
     PreviewedAlert,
     PreviewExample,
     PreviewWarning,
+    RecordingPreview,
     WarningKind,
 )
-from resumatch_monitor.rules.preview.sampling import Plan, Sampler
-from resumatch_monitor.rules.preview.threshold import Threshold, find_threshold
+from resumatch_monitor.rules.preview.recording import try_recording
+from resumatch_monitor.rules.preview.sampling import Sampler
+from resumatch_monitor.rules.preview.threshold import find_threshold
 from resumatch_monitor.rules.render import AlertRenderer
 
 _FIRING_SECONDS = 15.0
-_CHART_SECONDS = 6.0
-_CHART_POINTS = 300
-_CHART_SERIES = 20
-_MOST_VALUES = 4_000_000
-_QUANTILES = {"min": 0.0, "p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 _MOST_WAITING = 4
 """One is tried at a time, so that it leaves threads to all other queries."""
 
@@ -51,7 +45,7 @@ class BusyError(Exception):
 
 
 class RulePreviewer:
-    """Says where a rule would have fired; bounded in time, in memory, and in how many at once."""
+    """Says what a rule would have done; bounded in time, in memory, and in how many at once."""
 
     def __init__(self, *, queries: QueryRunner, renderer: AlertRenderer, clock: Clock) -> None:
         self._queries = queries
@@ -69,15 +63,38 @@ class RulePreviewer:
             QueryError: If it cannot be evaluated.
             BusyError: If too many are being tried.
         """
+        async with self._take_turn():
+            trial = _Trial(self._queries, self._renderer, self._clock, rule, interval)
+            return await trial.run(start_ms, end_ms)
+
+    async def preview_recording(
+        self, rule: RecordingRule, *, interval: timedelta, start_ms: int, end_ms: int
+    ) -> RecordingPreview:
+        """Return what `rule` would have recorded over a range of stored data.
+
+        Raises:
+            QueryError: If it cannot be evaluated.
+            BusyError: If too many are being tried.
+        """
+        async with self._take_turn():
+            grid = _build_grid(interval, start_ms, end_ms)
+            return await try_recording(self._queries, self._clock, rule, grid)
+
+    @asynccontextmanager
+    async def _take_turn(self) -> AsyncGenerator[None]:
         if self._waiting >= _MOST_WAITING:
             raise BusyError
         self._waiting += 1
         try:
             async with self._lock:
-                trial = _Trial(self._queries, self._renderer, self._clock, rule, interval)
-                return await trial.run(start_ms, end_ms)
+                yield
         finally:
             self._waiting -= 1
+
+
+def _build_grid(interval: timedelta, start_ms: int, end_ms: int) -> Grid:
+    interval_ms = interval // timedelta(milliseconds=1)
+    return Grid(end_ms - (end_ms - start_ms) // interval_ms * interval_ms, end_ms, interval_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +109,19 @@ class _Trial:
 
     async def run(self, start_ms: int, end_ms: int) -> Preview:
         node = parse(self.rule.expr, features=FEATURES)
-        interval_ms = self.interval // timedelta(milliseconds=1)
-        grid = Grid(end_ms - (end_ms - start_ms) // interval_ms * interval_ms, end_ms, interval_ms)
+        grid = _build_grid(self.interval, start_ms, end_ms)
+        interval_ms = grid.step_ms
         log, grid, is_cut = await self._find_presence(node, grid)
         # What is followed takes a while, and nobody else should wait for it.
         alerts = await asyncio.to_thread(self._follow, log, grid)
-        chart, (nan, infinite) = await self._draw(node, grid)
+        threshold = find_threshold(node)
+        drawn = await draw(
+            self.queries,
+            self.clock,
+            grid,
+            expr=self.rule.expr if threshold is None else threshold.expr,
+            threshold=threshold,
+        )
         warnings = [
             *advise_rule(self.rule, self.interval),
             *await advise_data(
@@ -105,11 +129,11 @@ class _Trial:
             ),
             *advise_firing(
                 alerts,
-                chart,
+                drawn.chart,
                 timedelta(milliseconds=grid.end_ms - grid.start_ms),
                 left_out=log.left_out,
             ),
-            *advise_values(node, chart, nan, infinite),
+            *advise_values(node, drawn.chart, drawn.nan, drawn.infinite),
         ]
         example, failures = await self._render_example(alerts, grid)
         return Preview(
@@ -120,7 +144,7 @@ class _Trial:
             is_cut=is_cut or log.is_full,
             alerts=alerts,
             left_out=log.left_out,
-            chart=chart,
+            chart=drawn.chart,
             warnings=[*warnings, *failures],
             example=example,
         )
@@ -170,34 +194,6 @@ class _Trial:
         ]
         return sorted(alerts, key=lambda each: (-each.firing, -each.firing_count, each.labels))
 
-    async def _draw(self, node: ast.Expr, grid: Grid) -> tuple[PreviewChart, tuple[float, float]]:
-        threshold = find_threshold(node)
-        expr = self.rule.expr if threshold is None else threshold.expr
-        pieces: list[Matrix] = []
-        seen: set[Labels] = set()
-        columns = 0
-
-        def take(matrix: Matrix) -> None:
-            # Joined, every series has a place at every moment, also those that come and go.
-            nonlocal columns
-            columns += len(matrix.timestamps)
-            if len(seen) * columns <= _MOST_VALUES:
-                seen.update(matrix.labels)
-            if len(seen) * columns <= _MOST_VALUES:
-                pieces.append(matrix)
-
-        sampler = Sampler(self.queries, self.clock, expr=expr, node=parse(expr, features=FEATURES))
-        step_ms = max(grid.step_ms, (grid.end_ms - grid.start_ms) // _CHART_POINTS or 1000)
-        wanted = Grid(
-            grid.end_ms - (grid.end_ms - grid.start_ms) // step_ms * step_ms, grid.end_ms, step_ms
-        )
-        deadline = self.clock.monotonic() + _CHART_SECONDS
-        each = await sampler.measure(grid.end_ms)
-        plan: Plan = sampler.spread(wanted, each, _CHART_SECONDS / 2) or await sampler.plan(wanted)
-        await sampler.sample(plan, take, deadline=deadline)
-        # Millions of values are sorted.
-        return await asyncio.to_thread(_summarise, pieces, expr, threshold)
-
     async def _render_example(
         self, alerts: list[PreviewedAlert], grid: Grid
     ) -> tuple[PreviewExample | None, list[PreviewWarning]]:
@@ -233,62 +229,3 @@ class _Trial:
                 at_ms = round(at.timestamp() * 1000)
                 return PreviewExample(dict(seen.labels), seen.annotations, at_ms), failures
         return None, []
-
-
-def _summarise(
-    pieces: list[Matrix], expr: str, threshold: Threshold | None
-) -> tuple[PreviewChart, tuple[float, float]]:
-    """Return the chart of matrices, and the shares of NaN and of infinite values."""
-    values, labels, times = _join(pieces)
-    there = values[~is_absent(values)]
-    finite = there[np.isfinite(there)]
-    quantiles: Mapping[str, float] = {}
-    if len(finite):
-        found: list[float] = np.quantile(finite, list(_QUANTILES.values())).tolist()
-        quantiles = dict(zip(_QUANTILES, found, strict=True))
-    rows = _choose(values, "" if threshold is None else threshold.operator)
-    chart = PreviewChart(
-        expr=expr,
-        times=times,
-        labels=[labels[row] for row in rows],
-        values=values[rows],
-        left_out=len(labels) - len(rows),
-        threshold=threshold,
-        quantiles=quantiles,
-    )
-    return chart, count_odd(there)
-
-
-def _join(
-    pieces: list[Matrix],
-) -> tuple[FloatArray, list[Labels], TimeArray]:
-    """Put matrices, the newest first, side by side; absent where a series is not in one."""
-    rows: dict[Labels, int] = {}
-    for piece in pieces:
-        for labels in piece.labels:
-            rows.setdefault(labels, len(rows))
-    times = np.concatenate(
-        [each.timestamps for each in reversed(pieces)] or [np.empty(0, np.int64)]
-    )
-    values = np.full((len(rows), len(times)), ABSENT)
-    column = len(times)
-    for piece in pieces:
-        count = len(piece.timestamps)
-        column -= count
-        places = [rows[labels] for labels in piece.labels]
-        values[places, column : column + count] = piece.values
-    return values, list(rows), times
-
-
-def _choose(values: FloatArray, operator: str) -> list[int]:
-    """Return the rows of the series that come nearest to or go furthest beyond the line."""
-    if len(values) <= _CHART_SERIES:
-        return list(range(len(values)))
-    finite = np.where(np.isfinite(values), values, np.nan)
-    with np.errstate(all="ignore"):
-        if operator.startswith("<"):
-            order = np.argsort(np.fmin.reduce(finite, axis=1))
-        else:
-            order = np.argsort(-np.fmax.reduce(finite, axis=1))
-    chosen: list[int] = order[:_CHART_SERIES].tolist()
-    return chosen
