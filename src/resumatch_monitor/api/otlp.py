@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.kit.spool import SpoolFullError
 from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
 from resumatch_monitor.metrics.otlp.receiver import PartialSuccess
 from resumatch_monitor.metrics.samples import StoreFullError
@@ -23,8 +24,8 @@ _RESOURCE_EXHAUSTED = 8
 _UNAVAILABLE = 14
 
 
-class MetricsReceiver(Protocol):
-    """Stores what a request of metrics holds."""
+class Receiver(Protocol):
+    """Stores what a request of one signal holds."""
 
     async def take(self, body: bytes, *, is_json: bool) -> PartialSuccess:
         """Store a request and tell what is refused; durable when it returns.
@@ -32,12 +33,15 @@ class MetricsReceiver(Protocol):
         Raises:
             MalformedOtlpError: If it is none; nothing is stored.
             StoreFullError: If nothing can be stored at the moment.
+            SpoolFullError: If too much waits to be digested.
         """
         ...
 
 
-def build_router(*, metrics: MetricsReceiver, bodies: BodyReader, guard: Guard) -> APIRouter:
-    """Return the route `/v1/metrics`, for editors.
+def build_router(
+    *, metrics: Receiver, traces: Receiver, bodies: BodyReader, guard: Guard
+) -> APIRouter:
+    """Return the routes `/v1/metrics` and `/v1/traces`, for editors.
 
     Exporters send again what is answered with 429 or 503 and drop what is answered with any other
     error. Answers are in the form of the request.
@@ -46,6 +50,13 @@ def build_router(*, metrics: MetricsReceiver, bodies: BodyReader, guard: Guard) 
 
     @router.post("/v1/metrics")
     async def export_metrics(request: Request) -> Response:
+        return await export(request, metrics, "rejectedDataPoints")
+
+    @router.post("/v1/traces")
+    async def export_traces(request: Request) -> Response:
+        return await export(request, traces, "rejectedSpans")
+
+    async def export(request: Request, receiver: Receiver, rejected_name: str) -> Response:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         is_json = media_type == _JSON
         if media_type not in (_JSON, _PROTOBUF):
@@ -58,21 +69,21 @@ def build_router(*, metrics: MetricsReceiver, bodies: BodyReader, guard: Guard) 
             )
         try:
             async with bodies.read(request) as body:
-                partial = await metrics.take(body, is_json=is_json)
-        except (MalformedOtlpError, StoreFullError, ApiError) as error:
+                partial = await receiver.take(body, is_json=is_json)
+        except (MalformedOtlpError, StoreFullError, SpoolFullError, ApiError) as error:
             return _refuse(*_describe(error), is_json=is_json)
-        return _answer(partial, is_json=is_json)
+        return _answer(partial, rejected_name, is_json=is_json)
 
     return router
 
 
-def _answer(partial: PartialSuccess, *, is_json: bool) -> Response:
-    """Render an `ExportMetricsServiceResponse`: `partial_success`, unless nothing is to be said."""
+def _answer(partial: PartialSuccess, rejected_name: str, *, is_json: bool) -> Response:
+    """Render an `Export…ServiceResponse`: `partial_success`, unless nothing is to be said."""
     if is_json:
         # Protobuf's JSON has whole numbers of 64 bits as texts, and leaves out what is 0.
         said: dict[str, str] = {}
         if partial.message and partial.rejected:
-            said["rejectedDataPoints"] = str(partial.rejected)
+            said[rejected_name] = str(partial.rejected)
         if partial.message:
             said["errorMessage"] = partial.message
         return Response(orjson.dumps({"partialSuccess": said} if said else {}), media_type=_JSON)
@@ -86,12 +97,15 @@ def _answer(partial: PartialSuccess, *, is_json: bool) -> Response:
 
 
 def _describe(
-    error: MalformedOtlpError | StoreFullError | ApiError,
+    error: MalformedOtlpError | StoreFullError | SpoolFullError | ApiError,
 ) -> tuple[int, int, str, Mapping[str, str]]:
     """Return the status, the code of `google.rpc`, the message and the headers of an error."""
     if isinstance(error, StoreFullError):
         message = f"nothing can be stored: {error}"
         return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, message, _RETRY_AFTER
+    if isinstance(error, SpoolFullError):
+        message = f"nothing can be taken: {error}"
+        return HTTPStatus.TOO_MANY_REQUESTS, _RESOURCE_EXHAUSTED, message, _RETRY_AFTER
     if isinstance(error, MalformedOtlpError):
         return HTTPStatus.BAD_REQUEST, _INVALID_ARGUMENT, str(error), {}
     if isinstance(error, BodyBudgetError):

@@ -18,6 +18,7 @@ from resumatch_monitor.app.ruling import RuleParts
 from resumatch_monitor.app.source_maps import SourceMapParts
 from resumatch_monitor.app.stores import build_stores
 from resumatch_monitor.app.storewatch import StoreWatch
+from resumatch_monitor.app.tracing import TraceParts
 from resumatch_monitor.app.tracking import ErrorParts
 from resumatch_monitor.config.tree import MonitorConfig
 from resumatch_monitor.kit.clock import Clock
@@ -103,6 +104,7 @@ class Monitor:
             **self.alerting.loops(),
             **self.errors.loops(),
             **self.intake.loops(),
+            **self.traces.loops(),
             **self.metrics.loops(),
             **self.source_maps.loops(),
             "drills": self.rules.drills.run,
@@ -151,7 +153,8 @@ class Monitor:
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.source_maps = SourceMapParts(base)
         self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)
-        self.intake = IntakeParts(base, sinks=self.errors.sinks)
+        self.traces = TraceParts(base)
+        self.intake = IntakeParts(base, sinks={**self.errors.sinks, **self.traces.sinks})
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self.diagnoser = build_diagnoser(
             queries=self.metrics.queries, database=self.stores.database, probes=self.probes.reader

@@ -18,6 +18,7 @@ from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.traces.store import SqliteTraceStore
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 
 
@@ -43,7 +44,7 @@ class SampleStore(SampleSink, BatchSink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The relational database, the samples, the spool of envelopes, the exemplars.
+    """The relational database, the samples, the spools, the exemplars, the traces.
 
     Attributes:
         database: Everything relational.
@@ -53,6 +54,8 @@ class Stores:
         external: The way to that server, None where there is none.
         errors_spool: Envelopes that are not digested.
         exemplars: The latest exemplars.
+        traces_spool: Spans that are not digested.
+        traces: The spans.
     """
 
     database: Database
@@ -62,6 +65,8 @@ class Stores:
     external: ExternalStore | None
     errors_spool: Spool
     exemplars: ExemplarLog
+    traces_spool: Spool
+    traces: SqliteTraceStore
 
     def open(self) -> None:
         """Recover what is on disk; blocks.
@@ -75,9 +80,13 @@ class Stores:
             self.external.reader.open()
         self.errors_spool.start()
         self.exemplars.open()
+        self.traces.open()
+        self.traces_spool.start()
 
     def close(self) -> None:
         """Finish what is queued and close; blocks."""
+        self.traces_spool.stop()
+        self.traces.close()
         self.exemplars.close()
         self.errors_spool.stop()
         if self.external is not None:
@@ -137,6 +146,21 @@ def build_stores(
             folder / "exemplars",
             capacity=config.metrics.push.max_exemplars,
             min_free_bytes=config.storage.min_free_bytes,
+        ),
+        traces_spool=Spool(
+            folder / "spool" / "traces",
+            limits=SpoolLimits(
+                max_bytes=config.tracing.spool_max_bytes,
+                min_free_bytes=config.storage.min_free_bytes,
+            ),
+            metrics=spools.for_signal("traces"),
+        ),
+        traces=SqliteTraceStore(
+            folder / "traces",
+            clock=clock,
+            max_bytes=config.tracing.max_bytes,
+            min_free_bytes=config.storage.min_free_bytes,
+            spans_per_segment=config.tracing.limits.spans_per_segment,
         ),
     )
 

@@ -20,6 +20,7 @@ from resumatch_monitor.probes.identity import find_duplicate_ids
 from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.sentry.config import ProjectConfig
 from resumatch_monitor.sourcemaps.config import SourceMapsConfig
+from resumatch_monitor.tracing.config import TracingConfig
 
 
 class TokenConfig(ConfigModel):
@@ -99,6 +100,7 @@ class MonitorConfig(ConfigModel):
     projects: list[ProjectConfig] = Field(default_factory=list[ProjectConfig])
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
     source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
+    tracing: TracingConfig = Field(default_factory=TracingConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
     rule_files: list[Path] = Field(

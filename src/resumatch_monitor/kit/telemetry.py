@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-SIGNALS = ("errors", "logs", "metrics", "events")
+SIGNALS = ("errors", "logs", "metrics", "events", "traces")
 
 
 class Telemetry:

@@ -1,1 +1,1 @@
-"""Transactions and spans: traces, and how fast each endpoint is."""
+"""Spans of Sentry's SDKs and of OpenTelemetry: read, kept by trace, shown as one tree."""

@@ -1,0 +1,110 @@
+"""What is taken out of spans before anything of them is stored."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.values import as_dict, as_list
+from resumatch_monitor.tracing.drafts import Draft, DraftItem
+from resumatch_monitor.tracing.model import SpanEvent
+
+# As many as `Scrubber` takes of a list.
+_AT_ONCE = 250
+_NAME_MAX = 2_048
+_SHORT_MAX = 200
+_STATEMENT = "db.query.text"
+_OWN_ENVELOPE = re.compile(r"/api/\d{1,15}/envelope/")
+# Single quotes enclose values in every dialect; double quotes enclose names in most.
+_SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
+# Repeated on every span of a segment, and known from its root.
+_ONLY_ON_ROOTS = frozenset(
+    """
+    sentry.sdk.name sentry.sdk.version sentry.sdk.integrations sentry.platform
+    sentry.trace_lifecycle process.runtime.name process.runtime.version process.runtime.description
+    process.command_args process.pid process.executable.path
+    telemetry.sdk.name telemetry.sdk.version telemetry.sdk.language
+    """.split()  # noqa: SIM905 - a line a word would hide what belongs together
+)
+_MEANINGLESS = frozenset({"sentry.trace_lifecycle", "sentry.segment.name.source"})
+
+
+def drop_own_envelopes(item: DraftItem) -> None:
+    """Leave out what an SDK traced of its own sending to us, in place.
+
+    Python's SDK does so in streaming mode where the DSN has a port, and would send for ever what
+    it traced of what it sent.
+    """
+    own = {draft.span_id for draft in item.drafts if _is_own(draft)}
+    if not own:
+        return
+    kept = [
+        draft
+        for draft in item.drafts
+        if draft.span_id not in own
+        and draft.segment_id not in own
+        and draft.parent_span_id not in own
+    ]
+    item.refuse("own_envelope", len(item.drafts) - len(kept))
+    item.drafts = kept
+
+
+def clean(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
+    """Scrub the names and attributes of spans, and bound what is not bounded yet, in place."""
+    for begin in range(0, len(drafts), _AT_ONCE):
+        _clean_some(drafts[begin : begin + _AT_ONCE], scrubber)
+    for draft in drafts:
+        draft.op = draft.op[:_SHORT_MAX]
+        draft.service = draft.service[:_SHORT_MAX]
+        draft.environment = draft.environment[:_SHORT_MAX]
+        draft.release = draft.release[:_SHORT_MAX]
+
+
+def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
+    texts: list[list[str]] = []
+    free: list[dict[str, Any]] = []
+    for draft in drafts:
+        attributes = draft.attributes
+        if not draft.is_segment:
+            for name in _ONLY_ON_ROOTS.intersection(attributes):
+                del attributes[name]
+        for name in _MEANINGLESS.intersection(attributes):
+            del attributes[name]
+        is_statement = draft.op.startswith("db")
+        name = draft.name[:_NAME_MAX]
+        statement = attributes.pop(_STATEMENT, "")
+        # Statements and names are long and made of words, but nobody's prose.
+        texts.append(
+            [
+                _SQL_TEXT.sub("?", name) if is_statement else name,
+                _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
+                draft.segment_name[:_NAME_MAX],
+                draft.status_text[:_SHORT_MAX],
+            ]
+        )
+        free.append(attributes)
+    cleaned = scrubber.clean({"spans": texts, "contexts": free}).event
+    rows = zip(drafts, as_list(cleaned["spans"]), as_list(cleaned["contexts"]), strict=True)
+    for draft, (name, statement, segment_name, status_text), attributes in rows:
+        draft.name, draft.segment_name, draft.status_text = name, segment_name, status_text
+        draft.attributes = attributes
+        if statement:
+            attributes[_STATEMENT] = statement
+        if draft.events:
+            draft.events = _clean_events(draft.events, scrubber)
+
+
+def _clean_events(events: Sequence[SpanEvent], scrubber: Scrubber) -> list[SpanEvent]:
+    names = [event.name[:_SHORT_MAX] for event in events]
+    contents = [dict(event.attributes) for event in events]
+    cleaned = scrubber.clean({"spans": names, "contexts": contents}).event
+    rows = zip(events, as_list(cleaned["spans"]), as_list(cleaned["contexts"]), strict=False)
+    return [SpanEvent(name, event.at_us, as_dict(kept)) for event, name, kept in rows]
+
+
+def _is_own(draft: Draft) -> bool:
+    url = draft.attributes.get("url.full")
+    return any(
+        "/envelope/" in text and _OWN_ENVELOPE.search(text) is not None
+        for text in (draft.name, draft.segment_name, url if isinstance(url, str) else "")
+    )

@@ -1,0 +1,143 @@
+"""From a record of the spool to spans that may be stored; pure."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
+from resumatch_monitor.sentry.items import ItemKind, ItemRecord, RecordError
+from resumatch_monitor.sentry.lenient import parse_json
+from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.values import as_dict
+from resumatch_monitor.tracing.cleaning import clean, drop_own_envelopes
+from resumatch_monitor.tracing.config import SpanLimits
+from resumatch_monitor.tracing.drafts import Draft, DraftItem
+from resumatch_monitor.tracing.model import Span
+from resumatch_monitor.tracing.span_items import read_span_item
+from resumatch_monitor.tracing.times import correct_times
+from resumatch_monitor.tracing.transactions import read_transaction
+
+OTLP_HEADER = "otlp"
+"""In a record's headers, where the payload is a protobuf of `/v1/traces`."""
+
+
+class ProjectNames(Protocol):
+    """Knows the projects by number and by slug."""
+
+    def slug(self, number: int) -> str:
+        """Return a project's slug; a made-up one if nobody knows it."""
+        ...
+
+    def number(self, slug: str) -> int | None:
+        """Return the number of the project with `slug`, None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadItem:
+    """What a record holds.
+
+    Attributes:
+        refused: How many spans are left out, by the reason.
+        user: Whom the work was done for, as `id:…`; empty if nobody said.
+    """
+
+    spans: tuple[Span, ...]
+    refused: dict[str, int] = field(default_factory=dict[str, int])
+    user: str = ""
+
+
+class SpanReader:
+    """Reads, corrects, cleans and bounds the spans of records."""
+
+    def __init__(
+        self,
+        *,
+        scrubber: Scrubber,
+        projects: ProjectNames,
+        limits: SpanLimits,
+        retention: timedelta,
+    ) -> None:
+        self._scrubber = scrubber
+        self._projects = projects
+        self._limits = limits
+        self._retention = retention
+
+    def read(self, record: ItemRecord) -> ReadItem:
+        """Return the spans of a record.
+
+        Raises:
+            RecordError: If it has none, for what it is.
+            orjson.JSONDecodeError: If it cannot be read.
+        """
+        item = self._read_drafts(record)
+        for draft in item.drafts:
+            self._place(draft, record.project_id)
+        drop_own_envelopes(item)
+        correct_times(
+            item.drafts,
+            sent_at=record.sent_at,
+            received_at=record.received_at,
+            oldest=self._retention,
+        )
+        clean(item.drafts, self._scrubber)
+        return ReadItem(tuple(map(_finish, item.drafts)), item.refused, item.user)
+
+    def _read_drafts(self, record: ItemRecord) -> DraftItem:
+        if record.kind is ItemKind.TRANSACTION:
+            return read_transaction(_parse(record.payload), self._limits)
+        if record.kind is not ItemKind.SPAN:
+            raise RecordError(f"there are no spans in a {record.kind}")
+        # An envelope's item may have such a header too, but it has a project.
+        if OTLP_HEADER in record.headers and not record.project_id:
+            # Protobuf and the messages' classes are loaded when somebody sends them.
+            from resumatch_monitor.tracing.otlp import (  # noqa: PLC0415
+                parse_protobuf,
+                read_otlp,
+            )
+
+            try:
+                return read_otlp(parse_protobuf(record.payload), self._limits)
+            except MalformedOtlpError as error:
+                raise RecordError(str(error)) from error
+        return read_span_item(_parse(record.payload), self._limits)
+
+    def _place(self, draft: Draft, project_id: int) -> None:
+        draft.project_id = project_id or self._projects.number(draft.service) or 0
+        if not draft.service:
+            is_known = bool(draft.project_id)
+            draft.service = self._projects.slug(draft.project_id) if is_known else "unknown_service"
+
+
+def _parse(payload: bytes) -> dict[str, object]:
+    value, _ = parse_json(payload)
+    found = as_dict(value)
+    if not found:
+        raise RecordError("the item is empty or not an object")
+    return found
+
+
+def _finish(draft: Draft) -> Span:
+    return Span(
+        draft.trace_id,
+        draft.span_id,
+        # A span that is its own parent would be a loop of one.
+        "" if draft.parent_span_id == draft.span_id else draft.parent_span_id,
+        draft.project_id,
+        draft.service,
+        draft.environment,
+        draft.release,
+        draft.name,
+        draft.op,
+        draft.kind,
+        draft.status,
+        draft.status_text,
+        draft.started_us,
+        draft.ended_us - draft.started_us,
+        draft.is_segment,
+        draft.segment_id,
+        draft.segment_name,
+        draft.attributes,
+        draft.links,
+        tuple(draft.events),
+    )
