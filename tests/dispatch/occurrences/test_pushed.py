@@ -199,7 +199,9 @@ async def test_after_a_jump_and_a_restart_a_pushed_alert_ends_as_it_was_said(
     parts: Parts, database: Database, clock: FakeClock, jump: timedelta
 ) -> None:
     clock.jump(jump)
-    await parts.pushed.take([push(starts_at=None, ends_at=clock.now() + timedelta(hours=1))])
+    ends_at = clock.now() + timedelta(hours=1)
+    await parts.pushed.take([push(starts_at=None, ends_at=ends_at)])
+    assert parts.pushed.expires_at(LABELS.fingerprint) == ends_at
 
     after = await Parts(database, clock).load()
     await clock.advance(3599)

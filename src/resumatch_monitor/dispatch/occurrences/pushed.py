@@ -176,8 +176,12 @@ class PushedAlerts:
         return problems
 
     def expires_at(self, fingerprint: str) -> datetime | None:
-        """Return when a pushed alert ends unless it is pushed again; None for other alerts."""
-        return self._expiries.get(fingerprint)
+        """Return when, by the wall clock, a pushed alert ends unless it is pushed again.
+
+        None for other alerts.
+        """
+        at = self._expiries.get(fingerprint)
+        return None if at is None else self._steady.to_wall(at)
 
     async def expire_due(self) -> datetime | None:
         """End what nobody has pushed for too long; return when the next one ends."""
