@@ -43,6 +43,10 @@ class ExceptionInfo:
     Attributes:
         handled: None if the SDK did not say.
         frames: As Sentry orders them: the oldest call first, where it was raised last.
+        exception_id: Within the event; None if the SDK numbers none.
+        parent_id: The exception that this one is the cause or a member of.
+        source: How the two hang together: `__cause__`, `__context__`, `exceptions[0]`.
+        is_group: Whether it only holds others.
     """
 
     type: str
@@ -51,6 +55,10 @@ class ExceptionInfo:
     handled: bool | None
     mechanism: str
     frames: tuple[Frame, ...]
+    exception_id: int | None = None
+    parent_id: int | None = None
+    source: str = ""
+    is_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,10 @@ def _read_exception(value: dict[str, Any]) -> ExceptionInfo:
         handled=as_bool(mechanism.get("handled")),
         mechanism=_label(mechanism.get("type")),
         frames=_read_frames(value.get("stacktrace") or value.get("raw_stacktrace")),
+        exception_id=as_int(mechanism.get("exception_id")),
+        parent_id=as_int(mechanism.get("parent_id")),
+        source=_label(mechanism.get("source")),
+        is_group=mechanism.get("is_exception_group") is True,
     )
 
 
