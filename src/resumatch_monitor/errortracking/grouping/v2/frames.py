@@ -41,7 +41,7 @@ def is_minified(frame: Frame) -> bool:
     """Tell whether a frame lies in a bundle without a source map."""
     return (
         frame.line is not None
-        and frame.line < 20  # noqa: PLR2004 - a licence may stand above the one long line
+        and frame.line < 20
         and (frame.column or 0) >= _MINIFIED_COLUMN
         and frame.filename.partition("?")[0].endswith(("js", "/"))
     )
@@ -100,7 +100,7 @@ def page_of(frame: Frame) -> str:
     """Return the file of a bundle that holds a page; empty for one that a number names."""
     path = _BUILD_HASH.sub("", _path_of(frame))
     name = _EXTENSION.sub("", path.rpartition("/")[2])
-    return "" if not name or name.isdigit() or len(name) < 3 else path  # noqa: PLR2004
+    return "" if not name or name.isdigit() or len(name) < 3 else path
 
 
 def module_of(frame: Frame) -> str:

@@ -126,7 +126,7 @@ def _tell(event: Event, story: Story) -> _Told:
     for each in story[start:]:
         positions, is_specific = find_place(exceptions[each], script=script, seen=seen)
         frames += ((each, position) for position in positions)
-        if is_specific or len(seen) >= 3:  # noqa: PLR2004 - as many as `find_place` takes
+        if is_specific or len(seen) >= 3:
             break
     innermost = next(frame for frame in reversed(bearer.frames) if is_own(frame))
     minified = script and is_minified(innermost)

@@ -4,25 +4,26 @@ import re
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
-# A function whose name consists of these only acts on behalf of whoever called it.
-_GENERIC = frozenset(
-    # Asking another system.
-    "request requests response fetch fetcher get post put patch delete head send call api http"
-    " https rest graphql gql rpc query queries mutate execute exec run invoke dispatch client"
-    " json xml data body result payload url uri"
-    # Insisting on something, and giving up.
-    " require required requires ensure assert asserts check checked validate expect invariant"
-    " must raise throw throws fail failed failure error errors err exception abort panic unwrap"
-    " unreachable die bail guard not found or else none null nil defined undefined present exists"
-    " exist status ok is has for from to in of with by"
-    # Wrapping something.
-    " wrap wrapper wrapped wraps inner outer decorator decorated middleware handler handle hook"
-    " proxy proxied callback cb next apply perform process do try once retry retries attempt"
-    " attempts safe safely catch caught async sync await promise then task base main start"
-    # What has no name.
-    " lambda anonymous locals module self cls init new enter exit aenter aexit listcomp genexpr"
-    " dictcomp setcomp".split()  # noqa: SIM905 - as a list it fills a page
-)
+# A function whose name consists of these only acts on behalf of whoever called it: it asks
+# another system, insists on something or gives up, wraps something, or has no name.
+_GENERIC_WORDS = """
+    request requests response fetch fetcher get post put patch delete head send call api http https
+    rest graphql gql rpc query queries mutate execute exec run invoke dispatch client json xml data
+    body result payload url uri
+
+    require required requires ensure assert asserts check checked validate expect invariant must
+    raise throw throws fail failed failure error errors err exception abort panic unwrap unreachable
+    die bail guard not found or else none null nil defined undefined present exists exist status ok
+    is has for from to in of with by
+
+    wrap wrapper wrapped wraps inner outer decorator decorated middleware handler handle hook proxy
+    proxied callback cb next apply perform process do try once retry retries attempt attempts safe
+    safely catch caught async sync await promise then task base main start
+
+    lambda anonymous locals module self cls init new enter exit aenter aexit listcomp genexpr
+    dictcomp setcomp
+"""
+_GENERIC = frozenset(_GENERIC_WORDS.split())
 _ANONYMOUS = frozenset(
     {"", "?", "<anonymous>", "anonymous", "<unknown>", "<lambda>", "<listcomp>", "<genexpr>"}
     | {"<dictcomp>", "<setcomp>", "global code", "eval code", "{closure}", "(anonymous function)"}
