@@ -19,6 +19,7 @@ from resumatch_monitor.api.errors import install_error_handlers
 from resumatch_monitor.api.guard import Guard, Principal, Role
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
+from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
@@ -37,6 +38,7 @@ from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.groupings import SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
@@ -132,6 +134,11 @@ async def build_stack(
         spool=spool,
         store=store,
         projects=projects,
+        groupings=GroupingBook(
+            SqlGroupingStore(database),
+            projects=projects,
+            configured_rules=config.fingerprint_rules,
+        ),
         config=config,
         metrics=metrics,
         clock=clock,

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from resumatch_monitor.alerts.alert import AlertSink
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.errortracking.digest import Digest
+from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
+from resumatch_monitor.storage.sql.groupings import SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 
@@ -39,6 +41,12 @@ class ErrorParts:
         )
         self.reader = SqlIssueReader(base.stores.database)
         self.store = SqlIssueStore(base.stores.database)
+        self.grouping_store = SqlGroupingStore(base.stores.database)
+        self.groupings = GroupingBook(
+            self.grouping_store,
+            projects=self.projects,
+            configured_rules=config.fingerprint_rules,
+        )
         self._relay = IssueAlertRelay(
             queue=self.store,
             sink=alerts,
@@ -49,6 +57,7 @@ class ErrorParts:
             spool=base.stores.errors_spool,
             store=self.store,
             projects=self.projects,
+            groupings=self.groupings,
             config=config,
             metrics=self.metrics,
             clock=base.clock,

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from resumatch_monitor.errortracking.grouping.rules import RuleError
+from resumatch_monitor.errortracking.grouping.rules_parse import parse_rules
 from resumatch_monitor.kit.models import ConfigModel, Duration
 
 
@@ -26,3 +28,18 @@ class ErrorsConfig(ConfigModel):
     )
     new_issue_severity: str = Field(default="warning", pattern="^(critical|warning|info)$")
     """Severity of the alerts for new and regressed issues: `critical`, `warning` or `info`."""
+    fingerprint_rules: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="Fingerprint rules in Sentry's syntax, by the slug of a project; they are"
+        " tried before those that were written in the UI.",
+    )
+
+    @field_validator("fingerprint_rules")
+    @classmethod
+    def _check_rules(cls, rules: dict[str, str]) -> dict[str, str]:
+        for slug, text in rules.items():
+            try:
+                parse_rules(text)
+            except RuleError as error:
+                raise ValueError(f"the rules of {slug}: {error}") from error
+        return rules

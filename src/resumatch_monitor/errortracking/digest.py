@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from resumatch_monitor.errortracking.config import ErrorsConfig
+from resumatch_monitor.errortracking.grouping.project import GroupingBook, ProjectGroupings
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.prepare import prepare
 from resumatch_monitor.errortracking.store import (
@@ -62,6 +63,7 @@ class Digest:
         spool: SpoolReader,
         store: IssueStore,
         projects: Projects,
+        groupings: GroupingBook,
         config: ErrorsConfig,
         metrics: ErrorMetrics,
         clock: Clock,
@@ -71,6 +73,7 @@ class Digest:
         self._spool = spool
         self._store = store
         self._projects = projects
+        self._groupings = groupings
         self._config = config
         self._metrics = metrics
         self._clock = clock
@@ -95,7 +98,8 @@ class Digest:
     async def digest_batch(self) -> int:
         """Digest one batch; return how many records it had."""
         batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES)
-        prepared = await asyncio.to_thread(self._prepare_all, batch.records)
+        groupings = await self._groupings.current(self._clock.now())
+        prepared = await asyncio.to_thread(self._prepare_all, batch.records, groupings)
         events = prepared.events
         if events:
             await self._patiently(lambda: self._store_all(events))
@@ -114,7 +118,7 @@ class Digest:
             await self._trim()
         return batch.count
 
-    def _prepare_all(self, records: Sequence[bytes]) -> _Prepared:
+    def _prepare_all(self, records: Sequence[bytes], groupings: ProjectGroupings) -> _Prepared:
         prepared = _Prepared()
         for data in records:
             try:
@@ -126,6 +130,7 @@ class Digest:
                             scrubber=self._scrubber,
                             projects=self._projects,
                             retention=self._config.retention,
+                            grouping=groupings.of(record.project_id),
                         )
                     )
                 else:

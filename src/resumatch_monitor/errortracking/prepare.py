@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from resumatch_monitor.errortracking.grouping.registry import CURRENT_VERSION, GROUPERS
+from resumatch_monitor.errortracking.grouping.project import ProjectGrouping, group_event
 from resumatch_monitor.errortracking.model import Event, ExceptionInfo
 from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.store import DigestedEvent
@@ -22,7 +22,12 @@ _LABEL_MAX = 120
 
 
 def prepare(
-    record: ItemRecord, *, scrubber: Scrubber, projects: Projects, retention: timedelta
+    record: ItemRecord,
+    *,
+    scrubber: Scrubber,
+    projects: Projects,
+    retention: timedelta,
+    grouping: ProjectGrouping,
 ) -> DigestedEvent:
     """Read, scrub, normalise and group the event in a record.
 
@@ -43,6 +48,7 @@ def prepare(
         user_hash=user_hash,
         scrubbed=cleaned.scrubbed,
         retention=retention,
+        how=grouping,
     )
 
 
@@ -64,9 +70,11 @@ def _digest(
     user_hash: bytes | None,
     scrubbed: tuple[str, ...],
     retention: timedelta,
+    how: ProjectGrouping,
 ) -> DigestedEvent:
-    grouping = GROUPERS[CURRENT_VERSION](event)
-    kind, value = describe(event)
+    grouped = group_event(event, how)
+    grouping = grouped.grouping
+    kind, value = (grouped.title, "") if grouped.title else describe(event)
     occurred_at = correct_clock(
         parse_timestamp(event.raw.get("timestamp")),
         sent_at=record.sent_at,
@@ -96,6 +104,7 @@ def _digest(
         user_label=_encodable(_label_user(event.user)),
         tags=tuple((_encodable(key), _encodable(value)) for key, value in event.tags),
         payload=orjson.dumps({"event": event.raw, "scrubbed": scrubbed}),
+        previous_key=grouped.previous_key,
     )
 
 

@@ -7,4 +7,4 @@ from resumatch_monitor.errortracking.grouping.grouping import Grouper
 from resumatch_monitor.errortracking.grouping.v2 import group as v2
 
 GROUPERS: Mapping[int, Grouper] = {v1.VERSION: v1.group, v2.VERSION: v2.group}
-CURRENT_VERSION = v1.VERSION
+CURRENT_VERSION = v2.VERSION
