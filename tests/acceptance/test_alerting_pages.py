@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
@@ -22,6 +22,7 @@ from tests.acceptance.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
 _PASSWORD = "a-password-of-the-acceptance-tests"
+_RECORDING = quote('{"record": "job:up:count", "expr": "count by (job) (up)"}')
 _VARIANTS = [
     Variant(width, height, theme)
     for width, height in ((1440, 900), (390, 844))
@@ -319,6 +320,7 @@ def test_the_pages_are_without_barriers_on_every_screen(
         for name, path, sign in (
             ("rules", "/rules", "MonitorGone"),
             ("rule-new", "/rules/new?expr=up%20%3E%200&from=now-6h", "It would have fired"),
+            ("rule-recording", f"/rules/new?rule={_RECORDING}&from=now-6h", "would have recorded"),
             ("routes", "/routes?label=alertname%3D%22X%22", "Who is told"),
             ("notification", "/notifications/1", "Its way"),
             ("receivers", "/notifications?tab=receivers", "Last success"),
