@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resumatch_monitor.alerts.alert import Alert
-from resumatch_monitor.api.alertmanager import AlertmanagerSources, build_router
+from resumatch_monitor.api.alertmanager import build_router
+from resumatch_monitor.api.alertmanager_reading import AlertmanagerSources
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.dispatch.dispatcher import Dispatcher
 from resumatch_monitor.dispatch.muting.dependencies import Dependencies

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from resumatch_monitor.api import alertmanager, silences
-from resumatch_monitor.api.alertmanager import AlertmanagerSources
+from resumatch_monitor.api.alertmanager_reading import AlertmanagerSources
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor

@@ -26,16 +26,12 @@ from resumatch_monitor.promql.value import (
     ScalarValue,
 )
 from resumatch_monitor.promql.waiting import Waiting
+from resumatch_monitor.rules.drill.arithmetic import UnsolvableError
 from resumatch_monitor.rules.drill.mentions import find_mentioned_labels
 from resumatch_monitor.rules.drill.model import DRILL_LABEL, Firing, MadeUp, Target
+from resumatch_monitor.rules.drill.selectors import find_label_names, find_selectors
 from resumatch_monitor.rules.drill.shadow import ShadowSeries, ShadowStore, build_series
-from resumatch_monitor.rules.drill.wishes import (
-    Solver,
-    UnsolvableError,
-    Wish,
-    find_label_names,
-    find_selectors,
-)
+from resumatch_monitor.rules.drill.wishes import Solver, Wish
 from resumatch_monitor.rules.isolated import ForgetfulStates, StandingClock, wait_for_ever
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import AlertingRule, RuleGroup

@@ -5,8 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from resumatch_monitor.promql import ast
+from resumatch_monitor.rules.drill.arithmetic import (
+    COMPARISONS,
+    INVERSES,
+    UnsolvableError,
+    holds,
+    solve_left,
+    solve_right,
+    split,
+    turn,
+)
+from resumatch_monitor.rules.drill.selectors import find_selectors
 
-_COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _ONE_SERIES = frozenset({"sum", "avg", "min", "max", "topk", "bottomk", "quantile", "limitk"})
 _SAME = frozenset(
     {
@@ -41,23 +51,7 @@ _LEVELS = frozenset(
 )
 _PER_SECOND = frozenset({"rate", "irate", "deriv"})
 _BY_RANGE = frozenset({"increase", "delta"})
-_INVERSES: dict[str, Callable[[float], float]] = {
-    "exp": lambda y: math.log(y),
-    "ln": lambda y: math.exp(min(y, 700.0)),
-    "log2": lambda y: 2.0 ** min(y, 1000.0),
-    "log10": lambda y: 10.0 ** min(y, 300.0),
-    "sqrt": lambda y: y * y,
-    "sgn": lambda y: y,
-    "deg": lambda y: math.radians(y),
-    "rad": lambda y: math.degrees(y),
-}
 _MOST_COUNTED = 200
-_WHOLE = 100.0
-"""What stands below in a fraction, so that there is something to divide by."""
-
-
-class UnsolvableError(Exception):
-    """It is not known how data would make this part of the expression hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ class Solver:
                 return self._first(lambda: self.hold(lhs), lambda: self.hold(rhs))
             case ast.Binary("unless", lhs, rhs):
                 return [*self.hold(lhs), *self._hide(rhs)]
-            case ast.Binary(operator) if operator in _COMPARISONS and not node.is_bool:
+            case ast.Binary(operator) if operator in COMPARISONS and not node.is_bool:
                 return self._compare(node, None)
             case _:
                 return self.reach(node, 1.0)
@@ -162,9 +156,9 @@ class Solver:
             return self._hide(args[0])
         if name in _SAME:
             return self.reach(args[0], target)
-        if name in _INVERSES:
+        if name in INVERSES:
             try:
-                return self.reach(args[0], _INVERSES[name](target))
+                return self.reach(args[0], INVERSES[name](target))
             except ValueError:
                 raise UnsolvableError from None
         if name == "histogram_quantile":
@@ -218,14 +212,14 @@ class Solver:
             return [*self.reach(lhs, target), *other]
         if operator == "or":
             return self._first(lambda: self.reach(lhs, target), lambda: self.reach(rhs, target))
-        if operator in _COMPARISONS:
+        if operator in COMPARISONS:
             return self._compare(node, target)
         left, right = self._constant(lhs), self._constant(rhs)
         if right is not None:
-            return self.reach(lhs, _solve_left(operator, right, target))
+            return self.reach(lhs, solve_left(operator, right, target))
         if left is not None:
-            return self.reach(rhs, _solve_right(operator, left, target))
-        left_target, right_target = _split(operator, target, self.attempt)
+            return self.reach(rhs, solve_right(operator, left, target))
+        left_target, right_target = split(operator, target, self.attempt)
         return [*self.reach(lhs, left_target), *self.reach(rhs, right_target)]
 
     def _compare(self, node: ast.Binary, target: float | None) -> list[Wish]:
@@ -239,7 +233,7 @@ class Solver:
             wanted = self._choose(node.operator, right, target)
             return self.reach(node.lhs, wanted)
         if left is not None:
-            return self.reach(node.rhs, self._choose(_turn(node.operator), left, target))
+            return self.reach(node.rhs, self._choose(turn(node.operator), left, target))
         low, high = ((0.0, 1000.0), (1.0, 1000.0), (1.0, 1e6))[min(self.attempt, 2)]
         if node.operator in ("==", "<=", ">="):
             low = high = target if target is not None else 1.0
@@ -248,7 +242,7 @@ class Solver:
 
     def _choose(self, operator: str, bound: float, target: float | None) -> float:
         """Return a value that compares well with `bound`: `target` if it does."""
-        if target is not None and _holds(operator, target, bound):
+        if target is not None and holds(operator, target, bound):
             return target
         above = (2 * abs(bound) + bound + 1, bound + abs(bound) * 0.5 + 0.01, bound * 1.02 + 1e-9)
         below = (bound - 2 * abs(bound) - 1, bound / 2 if bound > 0 else bound - 1, bound - 1e-3)
@@ -280,125 +274,6 @@ class Solver:
             except UnsolvableError:
                 continue
         raise UnsolvableError
-
-
-def find_selectors(node: ast.Expr) -> list[ast.VectorSelector]:
-    """Return every selector in `node`."""
-    match node:
-        case ast.VectorSelector():
-            return [node]
-        case ast.MatrixSelector():
-            return [node.selector]
-        case ast.Subquery() | ast.Negation():
-            return find_selectors(node.expr)
-        case ast.Call():
-            return [each for argument in node.args for each in find_selectors(argument)]
-        case ast.Aggregation():
-            inner = [] if node.param is None else find_selectors(node.param)
-            return [*inner, *find_selectors(node.expr)]
-        case ast.Binary():
-            return [*find_selectors(node.lhs), *find_selectors(node.rhs)]
-        case _:
-            return []
-
-
-def find_label_names(node: ast.Expr) -> set[str]:
-    """Return the labels by which `node` groups or matches."""
-    match node:
-        case ast.Subquery() | ast.Negation():
-            return find_label_names(node.expr)
-        case ast.Call():
-            return {name for argument in node.args for name in find_label_names(argument)}
-        case ast.Aggregation():
-            own = set[str]() if node.is_without else set(node.grouping)
-            return own | find_label_names(node.expr)
-        case ast.Binary():
-            matching = node.matching
-            own = set(matching.labels) if matching.is_on else set[str]()
-            inner = find_label_names(node.lhs) | find_label_names(node.rhs)
-            return own | set(matching.include) | inner
-        case _:
-            return set()
-
-
-def _solve_left(operator: str, right: float, target: float) -> float:
-    """Return the x of `x <operator> right = target`."""
-    try:
-        match operator:
-            case "+":
-                return target - right
-            case "-":
-                return target + right
-            case "*":
-                return target / right
-            case "/":
-                return target * right
-            case "^" if target >= 0:
-                return target ** (1 / right)
-            case "%":
-                return target
-            case _:
-                raise UnsolvableError
-    except (ZeroDivisionError, OverflowError, TypeError):
-        raise UnsolvableError from None
-
-
-def _solve_right(operator: str, left: float, target: float) -> float:
-    """Return the x of `left <operator> x = target`."""
-    try:
-        match operator:
-            case "+":
-                return target - left
-            case "-":
-                return left - target
-            case "*":
-                return target / left
-            case "/":
-                return left / target
-            case "^":
-                return math.log(target) / math.log(left)
-            case _:
-                raise UnsolvableError
-    except (ZeroDivisionError, ValueError, OverflowError):
-        raise UnsolvableError from None
-
-
-def _split(operator: str, target: float, attempt: int) -> tuple[float, float]:
-    """Return values of both sides of an operator that have the value `target` together."""
-    match operator:
-        case "+":
-            return target, 0.0
-        case "-":
-            # Where the left side stands in a fraction as well, nothing may be left on the right.
-            return (target, 0.0) if attempt == 0 else (target + _WHOLE, _WHOLE)
-        case "*":
-            return target, 1.0
-        case "/":
-            return target * _WHOLE, _WHOLE
-        case "^":
-            return target, 1.0
-        case _:
-            raise UnsolvableError
-
-
-def _turn(operator: str) -> str:
-    return {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
-
-
-def _holds(operator: str, left: float, right: float) -> bool:
-    match operator:
-        case "==":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case _:
-            return left >= right
 
 
 def _times(wish: Wish, count: int) -> Wish:
