@@ -18,6 +18,7 @@ from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.storage.traces.store import SqliteTraceStore
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 
@@ -113,6 +114,7 @@ def build_stores(
         telemetry: Gets their metrics.
     """
     spools = SpoolTelemetry(telemetry)
+    database = Database(folder / DATABASE_NAME)
     external = embedded = None
     if config.metrics.store is not None:
         external = build_external_store(
@@ -129,7 +131,7 @@ def build_stores(
         embedded = _build_embedded(config, folder=folder, clock=clock, telemetry=telemetry)
         samples = queryable = embedded
     return Stores(
-        database=Database(folder / DATABASE_NAME),
+        database=database,
         samples=samples,
         queryable=queryable,
         embedded=embedded,
@@ -161,6 +163,7 @@ def build_stores(
             max_bytes=config.tracing.max_bytes,
             min_free_bytes=config.storage.min_free_bytes,
             spans_per_segment=config.tracing.limits.spans_per_segment,
+            find_with_errors=SqlTraceErrors(database).find_with_errors,
         ),
     )
 

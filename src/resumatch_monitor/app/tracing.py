@@ -7,6 +7,7 @@ from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.tracing.digest import TraceDigest
 from resumatch_monitor.tracing.feed import SegmentFeed
 from resumatch_monitor.tracing.metrics import TracingMetrics
@@ -32,6 +33,7 @@ class TraceParts:
             (ItemKind.TRANSACTION, ItemKind.SPAN), stores.traces_spool
         )
         self.reader = stores.traces
+        self.errors = SqlTraceErrors(stores.database)
         self.receiver = OtlpTraceReceiver(
             spool=stores.traces_spool, metrics=self.metrics, clock=base.clock, ids=base.ids
         )
@@ -60,6 +62,7 @@ class TraceParts:
             max_bytes=config.max_bytes,
             metrics=self.metrics,
             clock=base.clock,
+            errors=self.errors,
         )
 
     def loops(self) -> Loops:

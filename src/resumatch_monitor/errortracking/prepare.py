@@ -14,6 +14,7 @@ from resumatch_monitor.sentry.items import ItemRecord, RecordError
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
+from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
 from resumatch_monitor.sentry.values import as_dict, as_text
 
 _TITLE_MAX = 200
@@ -74,6 +75,7 @@ def _digest(
 ) -> DigestedEvent:
     grouped = group_event(event, how)
     grouping = grouped.grouping
+    trace = as_dict(as_dict(event.raw.get("contexts")).get("trace"))
     kind, value = (grouped.title, "") if grouped.title else describe(event)
     occurred_at = correct_clock(
         parse_timestamp(event.raw.get("timestamp")),
@@ -105,6 +107,8 @@ def _digest(
         tags=tuple((_encodable(key), _encodable(value)) for key, value in event.tags),
         payload=orjson.dumps({"event": event.raw, "scrubbed": scrubbed}),
         previous_key=grouped.previous_key,
+        trace_id=read_trace_id(trace.get("trace_id")),
+        span_id=read_span_id(trace.get("span_id")),
     )
 
 

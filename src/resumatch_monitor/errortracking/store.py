@@ -35,6 +35,8 @@ class DigestedEvent:
         user_hash: The same for all events of a user; None without one.
         user_label: The user's id or name, for lists.
         payload: The scrubbed event and what was scrubbed, as JSON.
+        trace_id: Of the trace that it occurred in, 32 hexadecimal digits; empty if in none.
+        span_id: Of the span that it occurred in, 16 hexadecimal digits.
     """
 
     project_id: int
@@ -60,6 +62,8 @@ class DigestedEvent:
     tags: tuple[tuple[str, str], ...]
     payload: bytes
     previous_key: tuple[int, bytes] | None = None
+    trace_id: str = ""
+    span_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

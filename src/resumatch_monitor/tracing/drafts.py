@@ -5,10 +5,6 @@ from typing import Any
 
 from resumatch_monitor.tracing.model import SpanEvent, SpanKind, SpanLink, SpanStatus
 
-_HEXADECIMAL = frozenset("0123456789abcdef")
-_TRACE_ID_LENGTH = 32
-_SPAN_ID_LENGTH = 16
-
 
 @dataclass(slots=True)
 class Draft:
@@ -56,24 +52,3 @@ class DraftItem:
     def refuse(self, reason: str, count: int = 1) -> None:
         """Note that spans are left out."""
         self.refused[reason] = self.refused.get(reason, 0) + count
-
-
-def read_trace_id(value: object) -> str:
-    """Return a trace id as 32 lower-case hexadecimal digits; empty if it is none."""
-    return _read_id(value, _TRACE_ID_LENGTH)
-
-
-def read_span_id(value: object) -> str:
-    """Return a span id as 16 lower-case hexadecimal digits; empty if it is none."""
-    return _read_id(value, _SPAN_ID_LENGTH)
-
-
-def _read_id(value: object, length: int) -> str:
-    if not isinstance(value, str):
-        return ""
-    text = value if len(value) == length else value.replace("-", "")
-    text = text.lower()
-    # An id of nothing but zeros is none, by the specification of trace contexts.
-    if len(text) != length or not _HEXADECIMAL.issuperset(text) or not text.strip("0"):
-        return ""
-    return text

@@ -13,9 +13,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
+from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
 from resumatch_monitor.tracing.attributes import put_attribute, take_text
 from resumatch_monitor.tracing.config import SpanLimits
-from resumatch_monitor.tracing.drafts import Draft, DraftItem, read_span_id, read_trace_id
+from resumatch_monitor.tracing.drafts import Draft, DraftItem
 from resumatch_monitor.tracing.model import SpanEvent, SpanKind, SpanLink, SpanStatus
 from resumatch_monitor.tracing.naming import op_of_kind
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.tracing.beside import TraceErrorKeeper
 from resumatch_monitor.tracing.metrics import TracingMetrics
 
 logger = logging.getLogger(__name__)
@@ -52,8 +53,10 @@ class TraceRetention:
         max_bytes: int,
         metrics: TracingMetrics,
         clock: Clock,
+        errors: TraceErrorKeeper | None = None,
     ) -> None:
         self._keeper = keeper
+        self._errors = errors
         self._retention = retention
         self._max_bytes = max_bytes
         self._metrics = metrics
@@ -67,7 +70,10 @@ class TraceRetention:
 
     async def look(self) -> None:
         """Look once."""
-        expired = await self._keeper.expire(self._clock.now() - self._retention)
+        before = self._clock.now() - self._retention
+        expired = await self._keeper.expire(before)
+        if self._errors is not None:
+            await self._errors.forget(before)
         fitted = await self._keeper.fit(self._max_bytes)
         parts = self._metrics.dropped_parts
         parts.labels("expired").inc(expired)

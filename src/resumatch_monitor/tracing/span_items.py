@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
 from resumatch_monitor.sentry.values import as_dict, as_list, as_text, is_list
 from resumatch_monitor.tracing.attributes import read_attributes, take_text, text_of
 from resumatch_monitor.tracing.config import SpanLimits
-from resumatch_monitor.tracing.drafts import Draft, DraftItem, read_span_id, read_trace_id
+from resumatch_monitor.tracing.drafts import Draft, DraftItem
 from resumatch_monitor.tracing.model import SpanKind, SpanStatus
 from resumatch_monitor.tracing.naming import kind_of_op, status_of_text
 from resumatch_monitor.tracing.times import read_microseconds

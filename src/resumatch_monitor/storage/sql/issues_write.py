@@ -32,6 +32,7 @@ from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_USERS,
     ISSUES,
 )
+from resumatch_monitor.storage.sql.trace_errors import write_trace_errors
 
 _HOUR_MILLISECONDS = 3_600_000
 _PARAMETERS_PER_QUERY = 400
@@ -92,6 +93,7 @@ class BatchWriter:
         self._load_issues({key for each in fresh for key in _keys_of(each.event)})
         rows = [self._apply(each) for each in fresh]
         self._connection.execute(insert(ISSUE_EVENTS), rows)
+        write_trace_errors(self._connection, [each.event for each in fresh])
         self._count_groupings([each.event for each in fresh])
         self._count_users()
         self._save_issues()
