@@ -6,7 +6,7 @@ a no walks through the part, and only that walk decides.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 _DEPTH_MAX = 12
 _ITEMS_MAX = 250
@@ -17,6 +17,9 @@ _NAMES_MAX = 8_192
 _LINES_KEYS = ("pre_context", "post_context")
 _FRAMES_KEY = "frames"
 
+# `cast` and `isinstance` would take as long as the checks themselves.
+_type_of: Callable[[object], type[object]] = type
+
 
 class PlainParts:
     """Remembers which names mean no harm, and answers for parts without suspicious text."""
@@ -25,33 +28,33 @@ class PlainParts:
         self._is_sensitive = is_sensitive
         self._harmless: set[str] = set()
 
-    def is_plain(self, value: object, depth: int) -> bool:
+    def is_plain(self, value: Any, depth: int) -> bool:
         """Tell whether `value` has harmless names, short texts and nothing long or deep.
 
         Args:
             value: Made of what JSON is made of.
             depth: How deep in the event it lies, as the walk counts.
         """
-        kind = type(value)
+        kind = _type_of(value)
         if kind is str:
-            return len(cast("str", value)) <= _SHORT_MAX
+            return len(value) <= _SHORT_MAX
         if kind is dict:
-            return self._is_plain_dict(cast("dict[str, object]", value), depth)
+            return self._is_plain_dict(value, depth)
         if kind is list:
-            return self._is_plain_list(cast("list[object]", value), depth)
+            return self._is_plain_list(value, depth)
         return True
 
-    def is_plain_frame(self, frame: dict[str, object]) -> bool:
+    def is_plain_frame(self, frame: dict[str, Any]) -> bool:
         """Tell whether a stack frame has only what is plain, short lines of code included."""
         if len(frame) > _ITEMS_MAX:
             return False
         for key, value in frame.items():
-            kind = type(value)
+            kind = _type_of(value)
             if key in _LINES_KEYS:
-                if kind is not list or not are_short_lines(cast("list[Any]", value)):
+                if kind is not list or not are_short_lines(value):
                     return False
             elif kind is str:
-                if len(cast("str", value)) > _SOURCE_LINE_MAX:
+                if len(value) > _SOURCE_LINE_MAX:
                     return False
             elif key == "vars":
                 if not self.is_plain(value, 3):
@@ -60,33 +63,33 @@ class PlainParts:
                 return False
         return True
 
-    def _is_plain_dict(self, value: dict[str, object], depth: int) -> bool:
+    def _is_plain_dict(self, value: dict[str, Any], depth: int) -> bool:
         if depth > _DEPTH_MAX or len(value) > _ITEMS_MAX:
             return False
         if not self._harmless.issuperset(value) and not self._learn(value):
             return False
         for item in value.values():
-            kind = type(item)
+            kind = _type_of(item)
             if kind is str:
-                if len(cast("str", item)) > _SHORT_MAX:
+                if len(item) > _SHORT_MAX:
                     return False
             elif (kind is dict or kind is list) and not self.is_plain(item, depth + 1):
                 return False
         return True
 
-    def _is_plain_list(self, value: list[object], depth: int) -> bool:
+    def _is_plain_list(self, value: list[Any], depth: int) -> bool:
         if depth > _DEPTH_MAX or len(value) > _ITEMS_MAX:
             return False
         for item in value:
-            kind = type(item)
+            kind = _type_of(item)
             if kind is str:
-                if len(cast("str", item)) > _SHORT_MAX:
+                if len(item) > _SHORT_MAX:
                     return False
             elif (kind is dict or kind is list) and not self.is_plain(item, depth + 1):
                 return False
         return True
 
-    def _learn(self, names: dict[str, object]) -> bool:
+    def _learn(self, names: dict[str, Any]) -> bool:
         if len(self._harmless) > _NAMES_MAX:
             # Whoever sends names without end pays for looking at them again.
             self._harmless.clear()

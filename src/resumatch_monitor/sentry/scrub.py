@@ -161,7 +161,7 @@ class _Pass:
             case "exception" | "threads" | "stacktrace":
                 return self._walk(value, 1, is_free=False)
             case _ if key in _EXEMPT:
-                return _cut(value) if isinstance(value, str) else self._copy(value, 1)
+                return value if self._plain.is_plain(value, 1) else self._copy(value, 1)
             case _ if self._is_sensitive(key) and value:
                 return self._filter()
             case _:

@@ -26,7 +26,8 @@ from resumatch_monitor.storage.sql.issues_retention import (
     expire_issues,
     trim_issues,
 )
-from resumatch_monitor.storage.sql.issues_write import BatchWriter, CompressedEvent
+from resumatch_monitor.storage.sql.issues_write import BatchWriter
+from resumatch_monitor.storage.sql.payloads import PayloadPacker
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_DEAD_LETTERS,
     ERROR_PROJECTS,
@@ -37,7 +38,6 @@ from resumatch_monitor.storage.sql.tables.errors import (
 
 T = TypeVar("T")
 
-NO_DICTIONARY = 0
 _COMPRESSION_LEVEL = 3
 _DEAD_LETTERS_MAX = 1_000
 _IDS_PER_UPDATE = 200
@@ -54,11 +54,12 @@ class SqlIssueStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._packer = PayloadPacker(database)
 
     async def store(self, events: Sequence[DigestedEvent]) -> StoreOutcome:
         """Store `events` in order; one that is there already counts once."""
         # Before the writer's turn, and on another thread: compressing takes most of the time.
-        batch = await asyncio.to_thread(_compress_all, events)
+        batch = await asyncio.to_thread(self._packer.pack_all, events)
         return await self._write(lambda connection: BatchWriter(connection).write(batch))
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
@@ -194,11 +195,3 @@ class SqlIssueStore:
         except (DatabaseFullError, OperationalError) as error:
             reason = error.orig if isinstance(error, OperationalError) else error
             raise StoreUnavailableError(str(reason)) from error
-
-
-def _compress_all(events: Sequence[DigestedEvent]) -> list[CompressedEvent]:
-    compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=False)
-    return [
-        CompressedEvent(event, NO_DICTIONARY, compressor.compress(event.payload))
-        for event in events
-    ]

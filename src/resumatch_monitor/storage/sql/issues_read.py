@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import orjson
-import zstandard
 from sqlalchemy import BigInteger, Connection, Row, literal, select, tuple_
 
 from resumatch_monitor.errortracking.issues import (
@@ -35,6 +33,7 @@ from resumatch_monitor.storage.sql.issues_list import (
     read_issue,
     read_sparklines,
 )
+from resumatch_monitor.storage.sql.payloads import PayloadReader
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_PROJECTS,
     ERROR_RELEASES,
@@ -51,7 +50,6 @@ _CHART_HOURS = 14 * 24
 _VALUES_SHOWN = 20
 _RELEASES_SHOWN = 50
 _ACTIVITY_SHOWN = 100
-_EVENT_MAX_BYTES = 64 * 1024 * 1024
 
 
 class SqlIssueReader:
@@ -59,6 +57,7 @@ class SqlIssueReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._payloads = PayloadReader()
 
     async def list_issues(self, query: IssueQuery, now: datetime) -> IssuePage:
         """Return a page of issues."""
@@ -81,7 +80,7 @@ class SqlIssueReader:
     async def get_event(self, issue_id: int, event_id: str) -> StoredEvent | None:
         """Return an event; `latest` and `oldest` are accepted as its id."""
         return await self._database.read(
-            lambda connection: _get_event(connection, issue_id, event_id)
+            lambda connection: _get_event(connection, self._payloads, issue_id, event_id)
         )
 
     async def project_uses(self) -> Sequence[ProjectUse]:
@@ -225,7 +224,9 @@ def _list_events(
     )
 
 
-def _get_event(connection: Connection, issue_id: int, event_id: str) -> StoredEvent | None:
+def _get_event(
+    connection: Connection, payloads: PayloadReader, issue_id: int, event_id: str
+) -> StoredEvent | None:
     events = ISSUE_EVENTS.c
     statement = select(ISSUE_EVENTS).where(events.issue_id == issue_id)
     if event_id == "latest":
@@ -240,9 +241,7 @@ def _get_event(connection: Connection, issue_id: int, event_id: str) -> StoredEv
     row = connection.execute(statement.limit(1)).one_or_none()
     if row is None:
         return None
-    content = orjson.loads(
-        zstandard.ZstdDecompressor().decompress(row.payload, max_output_size=_EVENT_MAX_BYTES)
-    )
+    content = payloads.unpack(connection, row.dict_id, row.payload)
     return StoredEvent(
         event_id=row.event_id.hex(),
         occurred_at=row.occurred_at,

@@ -109,6 +109,17 @@ ISSUE_EVENTS = Table(
 )
 Index("ix_issue_events_occurred", ISSUE_EVENTS.c.issue_id, ISSUE_EVENTS.c.occurred_at, "id")
 
+# What `dict_id` names; never changed, newer ones only come beside it.
+PAYLOAD_DICTIONARIES = Table(
+    "payload_dictionaries",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+Index("ix_payload_dictionaries_project_id", PAYLOAD_DICTIONARIES.c.project_id, "id")
+
 ISSUE_USERS = Table(
     "issue_users",
     METADATA,

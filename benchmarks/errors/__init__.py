@@ -1,0 +1,1 @@
+"""Errors beside Bugsink: what is fully processed, how soon it is acknowledged, what it costs."""
