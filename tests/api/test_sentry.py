@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.errortracking.issues import IssueQuery
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.storage.spool.state import SpoolLimits
@@ -141,7 +142,15 @@ async def test_refuses_half_an_event_and_keeps_what_is_whole(stack: ErrorStack) 
     )
 
 
-async def test_refuses_events_and_envelopes_that_are_too_large(stack: ErrorStack) -> None:
+async def test_refuses_events_and_envelopes_that_are_too_large(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    bodies = BodyReader(max_bytes=20 * 1024 * 1024)
+    async with build_stack(tmp_path, database=database, clock=clock, bodies=bodies) as stack:
+        await refuse_what_is_too_large(stack)
+
+
+async def refuse_what_is_too_large(stack: ErrorStack) -> None:
     event = make_envelope(make_event(1, extra={"x": "y" * 10_000_000}))
     envelope = b"{}\n" + bytes(21 * 1024 * 1024)
 

@@ -14,6 +14,7 @@ from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.scrubbers import Scrubbers
 
 Loops = Mapping[str, Callable[[], Awaitable[None]]]
 """What runs until it is cancelled, by name."""
@@ -27,6 +28,7 @@ class Base:
         folder: Where everything is kept.
         external_url: Where people reach the monitor.
         projects: The applications that may send.
+        scrubbers: What takes out of their data what must not be stored.
         client: For everything that goes out; it knows which hosts may be reached.
     """
 
@@ -38,6 +40,7 @@ class Base:
     telemetry: Telemetry
     supervisor: Supervisor
     projects: Projects
+    scrubbers: Scrubbers
     client: httpx.AsyncClient
     stores: Stores
 

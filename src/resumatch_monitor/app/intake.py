@@ -1,9 +1,12 @@
 """The door through which everything that SDKs send comes in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.app.measurements import StoredMeasurements
 from resumatch_monitor.kit.spool import SpoolWriter
+from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.metrics.trace_metrics import TraceMetricReceiver
 from resumatch_monitor.sentry.intake import Intake
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.limits import ItemLimits
@@ -11,7 +14,8 @@ from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.outcomes import OutcomeLedger
 from resumatch_monitor.sentry.quotas import Quotas, since_when
 from resumatch_monitor.sentry.screening import Screening
-from resumatch_monitor.sentry.upkeep import IntakeUpkeep
+from resumatch_monitor.sentry.upkeep import Expiring, IntakeUpkeep
+from resumatch_monitor.storage.spool.giving_up import GivingUpSpool
 from resumatch_monitor.storage.sql.digested_items import DigestedItems
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 
@@ -19,12 +23,21 @@ from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 class IntakeParts:
     """The door, what it lets in, and what it tells about itself."""
 
-    def __init__(self, base: Base, *, sinks: Mapping[ItemKind, SpoolWriter]) -> None:
+    def __init__(
+        self,
+        base: Base,
+        *,
+        sinks: Mapping[ItemKind, SpoolWriter],
+        metadata: MetadataStore,
+        expiring: Sequence[Expiring] = (),
+    ) -> None:
         """Build the parts.
 
         Args:
             base: What everything is built on.
-            sinks: Where items of each kind wait for whoever digests them.
+            sinks: Where items of each kind wait for whoever digests them. Logs have a place here.
+            metadata: Where it is told what is measured.
+            expiring: What else is of use only for a time.
         """
         database = base.stores.database
         self._clock = base.clock
@@ -34,14 +47,27 @@ class IntakeParts:
         self.quotas = Quotas(clock=base.clock)
         self.intake = Intake(
             projects=base.projects,
-            sinks=sinks,
-            limits=ItemLimits(event_max_bytes=base.config.errors.event_max_bytes),
+            sinks={**sinks, ItemKind.LOG: GivingUpSpool(base.stores.logs_spool)},
+            limits=ItemLimits(
+                event_max_bytes=base.config.errors.event_max_bytes,
+                attachment_max_bytes=base.config.intake.attachment_max_bytes,
+            ),
             screening=Screening(quotas=self.quotas, outcomes=self.outcomes, metrics=self.metrics),
             metrics=self.metrics,
             clock=base.clock,
             ids=base.ids,
+            measurements=StoredMeasurements(
+                TraceMetricReceiver(
+                    sink=base.stores.samples,
+                    metadata=metadata,
+                    telemetry=base.telemetry,
+                    clock=base.clock,
+                )
+            ),
         )
-        self._upkeep = IntakeUpkeep([DigestedItems(database), self.outcome_store], clock=base.clock)
+        self._upkeep = IntakeUpkeep(
+            [DigestedItems(database), self.outcome_store, *expiring], clock=base.clock
+        )
 
     async def open(self) -> None:
         """Remember what was sent before the start."""

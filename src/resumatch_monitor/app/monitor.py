@@ -10,6 +10,7 @@ from resumatch_monitor.app.alerting import AlertingParts
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.files import FileParts
 from resumatch_monitor.app.intake import IntakeParts
 from resumatch_monitor.app.metering import MetricParts
 from resumatch_monitor.app.probing import ProbeParts
@@ -30,6 +31,7 @@ from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.notify.diagnosis import Diagnosis
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.scrubbers import Scrubbers
 from resumatch_monitor.storage.sql.accounts import SqlAccountStore
 
 
@@ -66,6 +68,7 @@ class Monitor:
         self.stores = build_stores(
             config, folder=folder, client=client, clock=clock, telemetry=self.telemetry
         )
+        projects = Projects(config.projects)
         self._base = Base(
             config=config,
             folder=folder,
@@ -74,7 +77,8 @@ class Monitor:
             ids=ids,
             telemetry=self.telemetry,
             supervisor=Supervisor(clock=clock, telemetry=self.telemetry),
-            projects=Projects(config.projects),
+            projects=projects,
+            scrubbers=Scrubbers(projects, config.errors.scrub_keys),
             client=client,
             stores=self.stores,
         )
@@ -152,9 +156,17 @@ class Monitor:
         self.metrics = MetricParts(base)
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.source_maps = SourceMapParts(base)
-        self.errors = ErrorParts(base, alerts=self.alerting.dispatcher)
+        self.files = FileParts(base)
+        self.errors = ErrorParts(
+            base, alerts=self.alerting.dispatcher, processors=self.files.processors
+        )
         self.traces = TraceParts(base)
-        self.intake = IntakeParts(base, sinks={**self.errors.sinks, **self.traces.sinks})
+        self.intake = IntakeParts(
+            base,
+            sinks={**self.errors.sinks, **self.traces.sinks},
+            metadata=self.metrics.metadata,
+            expiring=[self.files.store],
+        )
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self.diagnoser = build_diagnoser(
             queries=self.metrics.queries, database=self.stores.database, probes=self.probes.reader

@@ -22,6 +22,9 @@ from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.storage.traces.store import SqliteTraceStore
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
 
+_LOGS_SEGMENT_BYTES = 16 * 1024 * 1024
+"""How much is given up at once."""
+
 
 class SampleStore(SampleSink, BatchSink, Protocol):
     """Takes samples, and has work to do in the background."""
@@ -54,6 +57,7 @@ class Stores:
         embedded: The monitor's own time-series store, None where another server keeps samples.
         external: The way to that server, None where there is none.
         errors_spool: Envelopes that are not digested.
+        logs_spool: The latest of the logs that Sentry's SDKs send.
         exemplars: The latest exemplars.
         traces_spool: Spans that are not digested.
         traces: The spans.
@@ -65,6 +69,7 @@ class Stores:
     embedded: TimeSeriesStore | None
     external: ExternalStore | None
     errors_spool: Spool
+    logs_spool: Spool
     exemplars: ExemplarLog
     traces_spool: Spool
     traces: SqliteTraceStore
@@ -80,6 +85,7 @@ class Stores:
         if self.external is not None:
             self.external.reader.open()
         self.errors_spool.start()
+        self.logs_spool.start()
         self.exemplars.open()
         self.traces.open()
         self.traces_spool.start()
@@ -89,6 +95,7 @@ class Stores:
         self.traces_spool.stop()
         self.traces.close()
         self.exemplars.close()
+        self.logs_spool.stop()
         self.errors_spool.stop()
         if self.external is not None:
             self.external.reader.close()
@@ -143,6 +150,15 @@ def build_stores(
                 min_free_bytes=config.storage.min_free_bytes,
             ),
             metrics=spools.for_signal("errors"),
+        ),
+        logs_spool=Spool(
+            folder / "spool" / "logs",
+            limits=SpoolLimits(
+                max_bytes=config.intake.logs_max_bytes,
+                min_free_bytes=config.storage.min_free_bytes,
+                segment_bytes=min(_LOGS_SEGMENT_BYTES, config.intake.logs_max_bytes // 4),
+            ),
+            metrics=spools.for_signal("logs"),
         ),
         exemplars=ExemplarLog(
             folder / "exemplars",

@@ -13,6 +13,7 @@ from resumatch_monitor.api import (
     cardinality,
     charts,
     dashboards,
+    event_files,
     exemplars,
     explain,
     health,
@@ -56,7 +57,10 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
             _build_health(monitor, folder),
             sentry.build_router(
                 intake=monitor.intake.intake,
-                bodies=BodyReader(max_bytes=monitor.config.errors.envelope_max_bytes),
+                bodies=BodyReader(
+                    max_bytes=monitor.config.errors.envelope_max_bytes,
+                    max_wire_bytes=monitor.config.intake.envelope_packed_max_bytes,
+                ),
                 metrics=monitor.intake.metrics,
             ),
             # Among the first that are asked: what comes most often.
@@ -206,6 +210,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
             external_url=monitor.config.external_url,
         ),
+        event_files.build_router(files=monitor.files.store, guard=guard),
         probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),
     ]
 

@@ -18,7 +18,7 @@ from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.probes.config import ProbeConfig
 from resumatch_monitor.probes.identity import find_duplicate_ids
 from resumatch_monitor.rules.config import RulesConfig
-from resumatch_monitor.sentry.config import ProjectConfig
+from resumatch_monitor.sentry.config import IntakeConfig, ProjectConfig
 from resumatch_monitor.sourcemaps.config import SourceMapsConfig
 from resumatch_monitor.tracing.config import TracingConfig
 
@@ -98,6 +98,7 @@ class MonitorConfig(ConfigModel):
     server: ServerConfig = Field(default_factory=ServerConfig)
     auth: AuthConfig = Field(default_factory=AuthConfig)
     projects: list[ProjectConfig] = Field(default_factory=list[ProjectConfig])
+    intake: IntakeConfig = Field(default_factory=IntakeConfig)
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
     source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
     tracing: TracingConfig = Field(default_factory=TracingConfig)

@@ -28,7 +28,7 @@ from resumatch_monitor.sentry.items import (
     encode_record,
 )
 from resumatch_monitor.sentry.projects import Projects
-from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.scrubbers import Scrubbers
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Digest:
         self._clock = clock
         self._on_alerts = on_alerts
         self._processors = dict(processors or {})
-        self._scrubber = Scrubber(config.scrub_keys)
+        self._scrubbers = Scrubbers(projects, config.scrub_keys)
         self._untrimmed = 0
 
     async def run(self) -> None:
@@ -127,7 +127,7 @@ class Digest:
                     prepared.events.append(
                         prepare(
                             record,
-                            scrubber=self._scrubber,
+                            scrubber=self._scrubbers.of(record.project_id),
                             projects=self._projects,
                             retention=self._config.retention,
                             grouping=groupings.of(record.project_id),

@@ -10,6 +10,7 @@ from resumatch_monitor.errortracking.grouping.project import ProjectGrouping, gr
 from resumatch_monitor.errortracking.model import Event, ExceptionInfo
 from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.store import DigestedEvent
+from resumatch_monitor.sentry.addresses import place_address
 from resumatch_monitor.sentry.items import ItemRecord, RecordError
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
@@ -39,6 +40,7 @@ def prepare(
     raw = as_dict(orjson.loads(record.payload))
     if not raw:
         raise RecordError("the record's event is empty or not an object")
+    raw = place_address(raw, record.client_address)
     user_hash = hash_user(record.project_id, as_dict(raw.get("user")))
     cleaned = scrubber.clean(raw)
     event = normalise(cleaned.event)

@@ -84,7 +84,7 @@ class Regex:
 
 
 class RegexSet:
-    """Several expressions, whatever the case, that are looked for in one pass.
+    """Several expressions that are looked for in one pass, as a rule whatever the case.
 
     Raises:
         RegexError: If one does not compile or all together become too large.
@@ -92,10 +92,10 @@ class RegexSet:
 
     __slots__ = ("_match",)
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], *, is_case_sensitive: bool = False) -> None:
         options = _re2.Options()
         options.log_errors = False
-        options.case_sensitive = False
+        options.case_sensitive = is_case_sensitive
         try:
             compiled = _re2.Set.SearchSet(options)
             for pattern in patterns:

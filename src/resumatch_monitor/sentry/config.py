@@ -1,10 +1,11 @@
-"""`projects`: who may send."""
+"""`projects` and `intake`: who may send, and what is kept of it."""
 
+from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from resumatch_monitor.kit.models import ConfigModel
+from resumatch_monitor.kit.models import ConfigModel, Duration, Size
 from resumatch_monitor.sentry.settings import ProjectSettings, RateLimit
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,49}$"
@@ -46,3 +47,28 @@ class ProjectConfig(ProjectSettings):
         if len(set(keys)) < len(keys):
             raise ValueError("a key is listed twice")
         return self
+
+
+class IntakeConfig(ConfigModel):
+    """What is kept of what Sentry's SDKs send beside errors and performance."""
+
+    envelope_packed_max_bytes: Size = Field(default=20 * 1024 * 1024, gt=0)
+    """A larger request, as it comes, is refused with 413."""
+    attachment_max_bytes: Size = Field(default=20 * 1024 * 1024, gt=0)
+    """A larger attachment is dropped."""
+    files_max_bytes: Size = Field(
+        default=1024 * 1024 * 1024,
+        gt=0,
+        description="How much attachments, profiles and replays may take; the oldest give way.",
+    )
+    files_retention: Duration = timedelta(days=30)
+    """How long they are kept."""
+    store_profiles: bool = False
+    """Whether profiles are kept; otherwise they are counted only."""
+    store_replays: bool = False
+    """Whether replays are kept; otherwise they are counted only."""
+    logs_max_bytes: Size = Field(
+        default=256 * 1024 * 1024,
+        gt=0,
+        description="How much the logs that SDKs send may take; the oldest give way.",
+    )

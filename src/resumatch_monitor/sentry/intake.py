@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 
@@ -14,11 +15,18 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.spool import SpoolFullError, SpoolWriter
 from resumatch_monitor.sentry.addresses import present_address
-from resumatch_monitor.sentry.categories import Category, count_quantity, find_category
+from resumatch_monitor.sentry.categories import (
+    Category,
+    count_quantity,
+    find_category,
+    read_item_count,
+)
 from resumatch_monitor.sentry.check_ins import render_check_in
 from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
+from resumatch_monitor.sentry.files import is_dump
 from resumatch_monitor.sentry.items import ItemKind, encode_record
 from resumatch_monitor.sentry.limits import SESSIONS_MAX, ItemLimits
+from resumatch_monitor.sentry.measurements import MeasurementSink, read_measurements
 from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.outcomes import Outcome
 from resumatch_monitor.sentry.projects import Project, ProjectKey, Projects, parse_dsn
@@ -65,6 +73,7 @@ class Intake:
         metrics: DoorMetrics,
         clock: Clock,
         ids: Ids,
+        measurements: MeasurementSink | None = None,
     ) -> None:
         """Build the door.
 
@@ -76,6 +85,7 @@ class Intake:
             metrics: What became of it.
             clock: When it came.
             ids: For items that have no id of their own.
+            measurements: Where metrics go, if they are stored.
         """
         self._projects = projects
         self._sinks = sinks
@@ -84,6 +94,7 @@ class Intake:
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
+        self._measurements = measurements
 
     def find_project(self, number: str) -> Project:
         """Return the project that a path names.
@@ -257,10 +268,11 @@ class Intake:
         )
         screening = self._screening.begin(sender)
         taken: list[ReadItem] = []
+        others: list[Item] = []
         refusal: IntakeError | None = None
-        for kind, item in self._sort(sender, envelope.items):
+        for kind, item in self._sort(sender, envelope.items, others):
             try:
-                read = self._read(reader, kind, item)
+                read = self._read(sender, reader, kind, item)
             except IntakeError as error:
                 refusal = error
                 category = find_category(kind)
@@ -268,20 +280,24 @@ class Intake:
                 continue
             if read is not None and screening.admits(read):
                 taken.append(read)
-        if refusal is not None and not taken:
+        if refusal is not None and not taken and not others:
             raise refusal
         await self._spool_all(sender, taken)
+        for item in others:
+            await self._take_other(sender, item)
         limits = self._screening.quotas.describe(sender.project, sender.key)
         return Receipt(reader.event_id, tuple(limits))
 
-    def _sort(self, sender: Sender, items: Iterable[Item]) -> list[tuple[ItemKind, Item]]:
-        """Return what can be read, in the order in which to read it; count the rest."""
+    def _sort(
+        self, sender: Sender, items: Iterable[Item], others: list[Item]
+    ) -> list[tuple[ItemKind, Item]]:
+        """Return what goes into a spool, in the order in which to read it; gather the others."""
         known: list[tuple[ItemKind, Item]] = []
         seen: Counter[ItemKind] = Counter()
         for item in items:
             kind = find_kind(item)
             if kind is None:
-                self._count_other(sender, item)
+                others.append(item)
                 continue
             seen[kind] += 1
             if kind is ItemKind.SESSION and seen[kind] > SESSIONS_MAX:
@@ -292,10 +308,18 @@ class Intake:
                 known.append((kind, item))
         return sorted(known, key=lambda each: _IN_ORDER.get(each[0], len(_IN_ORDER)))
 
-    def _read(self, reader: EnvelopeReader, kind: ItemKind, item: Item) -> ReadItem | None:
+    def _is_wanted(self, sender: Sender, kind: ItemKind, item: Item) -> bool:
+        if kind is not ItemKind.ATTACHMENT:
+            return True
+        is_kept = sender.project.settings.store_attachments
+        return is_kept and not is_dump(item.headers.get("attachment_type"))
+
+    def _read(
+        self, sender: Sender, reader: EnvelopeReader, kind: ItemKind, item: Item
+    ) -> ReadItem | None:
         if kind is ItemKind.EVENT:
             read = reader.read_event(item)
-        elif kind not in self._sinks:
+        elif kind not in self._sinks or not self._is_wanted(sender, kind, item):
             read = None
         elif kind is ItemKind.TRANSACTION:
             read = reader.read_transaction(item)
@@ -324,7 +348,10 @@ class Intake:
                 self._metrics.rejected.labels("errors", failures[0].reason).inc()
             raise failures[0]
 
-    def _count_other(self, sender: Sender, item: Item) -> None:
+    async def _take_other(self, sender: Sender, item: Item) -> None:
+        if item.type == "trace_metric" and self._measurements is not None:
+            await self._take_measurements(sender, item, self._measurements)
+            return
         self._metrics.count_item(item.type, "not_stored")
         if item.type == "client_report":
             for discard in read_client_report(item.payload):
@@ -336,3 +363,29 @@ class Intake:
                     discard.reason,
                     discard.quantity,
                 )
+
+    async def _take_measurements(
+        self, sender: Sender, item: Item, measurements: MeasurementSink
+    ) -> None:
+        category = Category.TRACE_METRIC
+        count = partial(self._screening.count, sender, item.type, category)
+        if len(item.payload) > self._limits.event_max_bytes:
+            count(Outcome.INVALID, "too_large", read_item_count(item.headers.get("item_count")))
+            return
+        found = read_measurements(item.payload)
+        if not found:
+            count(Outcome.INVALID, "malformed")
+            return
+        limit = self._screening.quotas.admit(sender.project, sender.key, category, len(found))
+        if limit is not None:
+            count(Outcome.RATE_LIMITED, limit.reason, len(found))
+            return
+        try:
+            refused = await measurements.take(sender.project.slug, found)
+        except SpoolFullError as error:
+            count(Outcome.RATE_LIMITED, str(error.reason), len(found))
+            raise
+        if refused:
+            count(Outcome.INVALID, "malformed", min(refused, len(found)))
+        if refused < len(found):
+            count(Outcome.ACCEPTED, "", len(found) - refused)

@@ -38,6 +38,17 @@ _SQL_PARAMETERS = re.compile(r"\[parameters: .*?\](?=\s*(?:\(Background|\Z|\n))"
 _SQL_DETAIL = re.compile(r"(DETAIL:\s+[^\n]{0,200}?[=(]\()[^)\n]*\)")
 _SQL_ROW = re.compile(r"(Failing row contains )\([^\n]*\)")
 
+_IBAN_COUNTRY = (
+    r"\b(?:ad|ae|al|at|az|ba|be|bg|bh|br|ch|cr|cy|cz|de|dk|do|ee|es|fi|fo|fr|gb|ge|gi|gl|gr|gt|hr|hu"
+    r"|ie|il|is|it|jo|kw|kz|lb|li|lt|lu|lv|mc|md|me|mk|mr|mt|mu|nl|no|pk|pl|ps|pt|qa|ro|rs|sa|se|si"
+    r"|sk|sm|tn|tr|ua|xk)"
+)
+_IBAN = re.compile(
+    rf"{_IBAN_COUNTRY}\d{{2}}(?: ?[a-z0-9]{{4}}){{2,7}}(?: ?[a-z0-9]{{1,3}})?\b", re.IGNORECASE
+)
+_SOCIAL_SECURITY = re.compile(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
+
+
 Test = Callable[[str], bool]
 
 
@@ -87,6 +98,13 @@ def is_card_number(digits: str) -> bool:
 def _replace_card(match: re.Match[str]) -> str:
     digits = match[0].replace(" ", "").replace("-", "")
     return "[card number]" if is_card_number(digits) else match[0]
+
+
+def _replace_iban(match: re.Match[str]) -> str:
+    """Replace what passes the check of ISO 7064; most identifiers of that shape do not."""
+    text = match[0].replace(" ", "").upper()
+    digits = "".join(str(int(each, 36)) for each in text[4:] + text[:4])
+    return "[bank account]" if int(digits) % 97 == 1 else match[0]
 
 
 def _has_any(*needles: str) -> Test:
@@ -171,6 +189,18 @@ PATTERNS = (
         r"[a-z0-9._%+'-]@(?:[a-z0-9-]+\.)+[a-z]{2}",
         _has_any("@"),
         _substitute(_EMAIL, "[email]"),
+    ),
+    Pattern(
+        "iban",
+        rf"{_IBAN_COUNTRY}[0-9]{{2}}(?: ?[a-z0-9]{{4}}){{2}}",
+        lambda text: _IBAN.search(text) is not None,
+        lambda text: _IBAN.sub(_replace_iban, text),
+    ),
+    Pattern(
+        "social_security",
+        r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b",
+        _has_any("-"),
+        _substitute(_SOCIAL_SECURITY, "[social security number]"),
     ),
     Pattern(
         CARD_NUMBER,

@@ -3,16 +3,20 @@
 The rules are listed for users in docs/errors.md.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
+from resumatch_monitor.sentry.addresses import (
+    AddressUse,
+    place_address,
+    present_address,
+    present_addresses,
+)
+from resumatch_monitor.sentry.custom_patterns import CustomPatterns
 from resumatch_monitor.sentry.patterns import (
     FILTERED,
     PATTERNS,
@@ -21,6 +25,8 @@ from resumatch_monitor.sentry.patterns import (
     is_card_number,
 )
 from resumatch_monitor.sentry.plain import PlainParts, are_short_lines
+from resumatch_monitor.sentry.sensitive_names import SensitiveNames
+from resumatch_monitor.sentry.settings import ScrubPattern
 from resumatch_monitor.sentry.values import as_dict, as_list, as_text, is_dict, list_of_pairs
 
 _TEXT_MAX = 8_192
@@ -37,26 +43,6 @@ _PROSE_MIN_LENGTH = 200
 _PROSE_MIN_WORDS = 25
 _OMITTED = "[omitted: nested too deeply]"
 
-# A key is sensitive if one of its words, or two adjoining ones together, is listed.
-_SENSITIVE_WORDS = frozenset(
-    """
-    password passwd passphrase pwd secret secrets token tokens apikey accesskey secretkey privatekey
-    credential credentials authorization authentication auth bearer jwt cookie cookies csrf xsrf
-    csrftoken xsrftoken csrfmiddlewaretoken session sessionid sessionkey sid phpsessid mysqlpwd dsn
-    ssn socialsecurity iban cvv cvc creditcard cardnumber pin otp totp
-    email emailaddress mail phone phonenumber telephone birthdate dateofbirth dob
-    ipaddress remoteaddr clientip forwarded forwardedfor realip
-    resume resumetext resumecontent resumebytes cv cvtext coverletter jobtext jobdescription
-    extractedtext documenttext rawtext fulltext plaintext filecontent filecontents filebytes
-    filedata
-    """.split()  # noqa: SIM905 - a line a word would hide what belongs together
-)
-# What a sensitive word does not make sensitive: numbers and identifiers beside the thing itself.
-_HARMLESS_SUFFIXES = frozenset({"id", "ids", "count", "length", "size", "type", "name", "format"})
-_IDENTIFYING_WORDS = frozenset({"session", "resume", "cv", "email", "token", "file", "secret"})
-_HARMLESS_KEYS = frozenset({"_session_id_length", "resume_at"})
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-
 # Fields that identify code, not people; patterns would only damage them.
 _EXEMPT = frozenset(
     """
@@ -65,6 +51,18 @@ _EXEMPT = frozenset(
     """.split()  # noqa: SIM905 - a line a word would hide what belongs together
 )
 _ADDRESS_KEYS = frozenset({"REMOTE_ADDR", "remote_addr", "ip_address", "client_ip"})
+_ADDRESS_HEADERS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-real-ip",
+        "x-client-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "fastly-client-ip",
+        "x-cluster-client-ip",
+        "forwarded",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +78,46 @@ class Cleaned:
 
 
 class Scrubber:
-    """Cleans events; `extra_keys` are filtered beside the built-in ones.
+    """Cleans events, by the built-in rules and those of a project."""
 
-    With `is_thorough` every text is looked at, however harmless the whole is: the same result,
-    many times as slowly, for comparison.
-    """
+    def __init__(
+        self,
+        extra_keys: Iterable[str] = (),
+        *,
+        safe_keys: Iterable[str] = (),
+        patterns: Iterable[ScrubPattern] = (),
+        addresses: AddressUse = "anonymise",
+        is_thorough: bool = False,
+    ) -> None:
+        """Take the rules.
 
-    def __init__(self, extra_keys: Iterable[str] = (), *, is_thorough: bool = False) -> None:
-        self._extra_keys = frozenset(_squeeze(key) for key in extra_keys)
-        self.is_sensitive = lru_cache(maxsize=8_192)(self._decide_sensitive)
+        Args:
+            extra_keys: Names that are filtered beside the built-in ones.
+            safe_keys: Names that are not, although the built-in ones say so.
+            patterns: Expressions whose matches are taken out of every text.
+            addresses: What becomes of users' IP addresses.
+            is_thorough: Look at every text, however harmless the whole is: the same result, many
+                times as slowly, for comparison.
+        """
+        self._names = SensitiveNames(
+            extra=extra_keys, safe=safe_keys, with_addresses=addresses != "keep"
+        )
+        self.is_sensitive = self._names.is_sensitive
+        self._custom = CustomPatterns(patterns)
+        self.patterns = (*PATTERNS, *self._custom.patterns)
+        self.addresses: AddressUse = addresses
         self.plain = PlainParts(self.is_sensitive)
         self.is_thorough = is_thorough
         self._finder = PatternFinder(PATTERNS)
 
-    def clean(self, event: dict[str, Any]) -> Cleaned:
-        """Return a copy of `event` without what must not be stored."""
+    def clean(self, event: dict[str, Any], client_address: str = "") -> Cleaned:
+        """Return a copy of `event` without what must not be stored.
+
+        Args:
+            event: As it was sent.
+            client_address: Where it came from, which stands for `{{auto}}`.
+        """
+        event = place_address(event, client_address)
         try:
             json = orjson.dumps(event)
         except TypeError:
@@ -105,19 +128,16 @@ class Scrubber:
 
     def find_patterns(self, json: bytes) -> Sequence[Pattern]:
         """Return the patterns that may occur in a part of an event."""
-        return PATTERNS if self.is_thorough else self._finder.find(json)
+        if self.is_thorough:
+            return self.patterns
+        found = self._finder.find(json)
+        return [*found, *self._custom.find(json)] if self._custom.patterns else found
 
-    def _decide_sensitive(self, key: str) -> bool:
-        if len(key) > 200 or key in _HARMLESS_KEYS:
-            return False
-        if _squeeze(key) in self._extra_keys or _squeeze(key) in _SENSITIVE_WORDS:
-            return True
-        words = [word.lower() for word in _WORD.findall(key)]
-        if len(words) > 1 and words[-1] in _HARMLESS_SUFFIXES and words[-2] in _IDENTIFYING_WORDS:
-            # `session_id` lets somebody in, `resume_id` does not.
-            return words[-2] == "session" and words[-1] == "id"
-        pairs = [first + second for first, second in pairwise(words)]
-        return not _SENSITIVE_WORDS.isdisjoint([*words, *pairs])
+    def clean_text(self, text: str) -> str:
+        """Return a text of any length without what must not be stored; prose stays."""
+        for pattern in self.patterns:
+            text = pattern.replace(text)
+        return text
 
 
 class _Pass:
@@ -127,6 +147,8 @@ class _Pass:
         self._is_sensitive = scrubber.is_sensitive
         self._plain = scrubber.plain
         self._find_patterns = scrubber.find_patterns
+        self._patterns = scrubber.patterns
+        self._addresses: AddressUse = scrubber.addresses
         self._active = active
         self._path: list[str] = []
         self._scrubbed: list[str] = []
@@ -298,10 +320,20 @@ class _Pass:
         return {"values": self._walk(values[-_BREADCRUMBS_MAX:], 2, is_free=True)}
 
     def _clean_user(self, user: dict[str, Any]) -> dict[str, Any]:
-        """Keep what tells users apart; their addresses, of either kind, go."""
-        cleaned = as_dict(self._walk(user, 1, is_free=True))
+        """Keep what tells users apart; their addresses, of either kind, as little as is wanted."""
+        rest = {key: value for key, value in user.items() if key not in ("ip_address", "geo")}
+        cleaned = as_dict(self._walk(rest, 1, is_free=True))
         for key in ("ip_address", "geo"):
-            if cleaned.pop(key, None) is not None:
+            stated = user.get(key)
+            if not stated:
+                continue
+            if key == "ip_address":
+                kept = present_address(as_text(stated), self._addresses)
+            else:
+                kept = self._copy(stated, 2) if self._addresses == "keep" else None
+            if kept:
+                cleaned[key] = kept
+            if kept != stated:
                 self._scrubbed.append(f"user.{key}")
         return cleaned
 
@@ -327,17 +359,24 @@ class _Pass:
         cleaned: list[list[Any]] = []
         for name, content in list_of_pairs(value)[:_LIST_MAX]:
             self._path.append(name)
-            is_address = name in _ADDRESS_KEYS or name.lower().endswith("-ip")
-            if content and (is_address or self._is_sensitive(name)):
+            if content and (name in _ADDRESS_KEYS or name.lower() in _ADDRESS_HEADERS):
+                cleaned.append([name, self._clean_addresses(as_text(content))])
+            elif content and self._is_sensitive(name):
                 cleaned.append([name, self._filter()])
             else:
                 cleaned.append([name, self._walk(content, 3, is_free=True)])
             self._path.pop()
         return cleaned
 
+    def _clean_addresses(self, text: str) -> str:
+        kept = present_addresses(text, self._addresses)
+        if kept != text:
+            self._note()
+        return kept or FILTERED
+
     def _clean_query(self, value: Any) -> Any:
         # What is decoded here was looked at in no other form.
-        outer, self._active = self._active, PATTERNS
+        outer, self._active = self._active, self._patterns
         cleaned = self._clean_parameters(value)
         self._active = outer
         return cleaned
@@ -406,7 +445,3 @@ def _cut_depth(value: Any, depth: int = 0) -> Any:
 
 def _first(value: dict[str, Any], count: int) -> list[tuple[str, Any]]:
     return list(value.items())[:count]
-
-
-def _squeeze(key: str) -> str:
-    return "".join(character for character in key.lower() if character.isalnum())

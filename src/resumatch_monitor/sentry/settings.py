@@ -120,3 +120,5 @@ class ProjectSettings(ConfigModel):
     scrubbing: ScrubSettings = Field(default_factory=ScrubSettings)
     quotas: list[QuotaRule] = Field(default_factory=list[QuotaRule], max_length=20)
     spike_protection: SpikeSettings = Field(default_factory=SpikeSettings)
+    store_attachments: bool = True
+    """Whether files that come with events are kept. Texts are scrubbed, pictures are not."""
