@@ -13,6 +13,7 @@ from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.scrubbers import Scrubbers
 from resumatch_monitor.sentry.settings import ScrubPattern, ScrubSettings
+from resumatch_monitor.sentry.values import as_dict
 
 
 def make_patterns(*expressions: str) -> list[ScrubPattern]:
@@ -132,7 +133,7 @@ def test_the_server_fills_in_where_an_event_came_from(
 ) -> None:
     cleaned = Scrubber().clean(event, "203.0.113.77").event
 
-    assert (cleaned.get("user") or {}).get("ip_address") == address
+    assert as_dict(cleaned.get("user")).get("ip_address") == address
     unknown = Scrubber().clean(event).event
     assert "{{auto}}" not in str(unknown.get("user"))
 
