@@ -94,6 +94,15 @@ class Killable:
         answer = await self.client.get("/api/monitor/alerts?name=PushedByOthers&sort=name")
         return answer.json()["items"]
 
+    async def wait_until_sent(self) -> None:
+        """Wait until it is remembered that a message was sent, or a kill would have it repeated."""
+        async with asyncio.timeout(60):
+            while True:
+                answer = await self.client.get("/api/monitor/notifications?status=sent")
+                if answer.json()["items"]:
+                    return
+                await asyncio.sleep(0.01)
+
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
@@ -130,6 +139,7 @@ async def test_what_was_answered_is_true_after_a_kill(tmp_path: Path) -> None:
     async with running(tmp_path, url) as monitor:
         await monitor.post("/api/v2/alerts", PUSHED)
         (trigger,) = await pagerduty.wait_for("trigger")
+        await monitor.wait_until_sent()
         await monitor.wait_until_noted("firing")
         acknowledged = await monitor.act("acknowledge")
     async with running(tmp_path, url) as monitor:
