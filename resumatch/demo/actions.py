@@ -20,7 +20,7 @@ def break_database(settings: DemoSettings) -> str:
     _postgres(settings).stop()
     return (
         "PostgreSQL is stopped. Within two minutes: the alert DatabaseConnectionFailed, an outage"
-        " of the probes, and messages. Undo with: make mend"
+        " of the probes, failing requests, and one message about all of it. Undo with: make mend"
     )
 
 

@@ -45,3 +45,23 @@ async def test_results_and_errors_come_through() -> None:
     assert await finish(answer()) == 42
     with pytest.raises(OSError, match="disk"):
         await finish(fail())
+
+
+async def test_a_failure_that_nobody_waits_for_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = asyncio.Event()
+
+    async def fail() -> None:
+        await gate.wait()
+        raise OSError("the disk is full")
+
+    task = asyncio.create_task(finish(fail()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "the disk is full" in caplog.text

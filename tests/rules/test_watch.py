@@ -240,10 +240,18 @@ def test_finds_the_series_that_an_expression_needs(expr: str, needed: dict[str, 
     assert found == {text: timedelta(seconds=seconds) for text, seconds in needed.items()}
 
 
+@pytest.mark.parametrize(
+    ("expr", "state"),
+    [
+        ("broken > 0 and on () up", DataState.VANISHED),
+        ("vector(1) and on () broken > 0", DataState.VANISHED),
+        ("vector(1) and on () up", DataState.PRESENT),
+    ],
+)
 async def test_what_only_lets_pass_does_not_stand_for_what_is_gone(
-    real: World, store: MemoryStore
+    real: World, store: MemoryStore, expr: str, state: DataState
 ) -> None:
-    rule = replace(make_rule(expr="broken > 0 and on () up"), on_no_data=NoDataPolicy.ALERT)
+    rule = replace(make_rule(expr=expr), on_no_data=NoDataPolicy.ALERT)
     manager = await real.start(make_group(rule), looks_for_data=True)
     await scrape(real, store, 0.0, 2)
     for _ in range(18 * 4):
@@ -251,7 +259,7 @@ async def test_what_only_lets_pass_does_not_stand_for_what_is_gone(
         store.add(Labels.of(__name__="up"), {now: 1.0})
         await real.evaluate()
 
-    assert status_of(manager).data is DataState.VANISHED
+    assert status_of(manager).data is state
 
 
 async def test_looks_for_series_with_the_real_engine(store: MemoryStore, clock: FakeClock) -> None:

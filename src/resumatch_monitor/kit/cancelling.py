@@ -1,10 +1,13 @@
 """What must not be left half done when whoever waits for it goes away."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -18,4 +21,6 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
                 await asyncio.wait([task])
             except asyncio.CancelledError:
                 continue
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("What nobody waits for any more has failed", exc_info=error)
         raise

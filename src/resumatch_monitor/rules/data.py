@@ -48,10 +48,12 @@ class DataFinder:
         """Return what there is at `at` of the series that `expr` reads.
 
         What is inside of `absent()`, or taken away by `unless`, need not be there; and what comes
-        after `and` lets pass what is before it, and says nothing of whether that is there.
+        after `and` lets pass what is before it, and says nothing of whether that is there. It
+        counts where nothing else is read: `hour() > 8 and up == 0`.
         """
         try:
-            selectors = _collect(_walk(parse(expr, features=FEATURES), _FILTERS))
+            node = parse(expr, features=FEATURES)
+            selectors = _collect(_walk(node, _FILTERS)) or find_needed(node)
             if not selectors:
                 return DataState.PRESENT
             for selector, looked_back in selectors.items():

@@ -66,7 +66,7 @@ class DependencyConfig(ConfigModel):
         ge=timedelta(0),
         le=timedelta(hours=1),
         description=(
-            "How long, from when they begin to fire, they wait for an alert of `on` that is"
+            "Until how long after their own beginning they wait for an alert of `on` that is"
             " pending: what notices a cause is often slower than what notices its effects."
         ),
     )
