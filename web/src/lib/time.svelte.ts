@@ -33,7 +33,7 @@ class TimeRange {
   /** The URL names a range, or a part of one. */
   isSet = $derived(!!here.get('from') || !!here.get('to'));
   isRelative = $derived(this.to === 'now' && this.from.startsWith('now-'));
-  label = $derived(describe(this.from, this.to));
+  label = $derived(describeRange(this.from, this.to));
 }
 
 export const range = new TimeRange();
@@ -86,7 +86,8 @@ export function toMs(text: string): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-function describe(from: string, to: string): string {
+/** A range in words: "Last 6 hours", "26 Nov 14:00 – 15:30". */
+export function describeRange(from: string, to: string): string {
   const known = RANGES.find((r) => r.from === from);
   if (to === 'now' && known) return known.label;
   if (to === 'now' && from.startsWith('now-')) return `Last ${from.slice(4)}`;
