@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +106,14 @@ class Visit:
             self.complaints.append(f"{response.status} of {response.url[:200]}")
 
 
+DESKTOP, PHONE = (1440, 900), (390, 844)
+VARIANTS = [
+    Variant(width, height, theme)
+    for width, height in (DESKTOP, PHONE)
+    for theme in ("dark", "light")
+]
+
+
 @contextmanager
 def launch() -> Generator[Browser]:
     """Yield the machine's Chromium; skip, or in CI fail, where there is none."""
@@ -169,3 +177,32 @@ def sign_in(visit: Visit, url: str, *, email: str, password: str) -> None:
     visit.page.get_by_label("Password").fill(password)
     visit.page.get_by_role("button", name="Sign in").click()
     visit.settle()
+
+
+@contextmanager
+def signed_in(
+    browser: Browser, variants: Sequence[Variant], url: str, *, email: str, password: str
+) -> Generator[dict[Variant, BrowserContext]]:
+    """Yield a context for each variant, all of them of somebody who has signed in."""
+    first = open_context(browser, variants[0])
+    with visit(first, url) as visited:
+        sign_in(visited, url, email=email, password=password)
+        visited.check()
+    session = first.storage_state()
+    first.close()
+    contexts = {variant: open_context(browser, variant, session=session) for variant in variants}
+    try:
+        yield contexts
+    finally:
+        for context in contexts.values():
+            context.close()
+
+
+def check_look(visited: Visit, picture: Path) -> None:
+    """Take a picture of the page; fail if it scrolls sideways, complains, or has barriers."""
+    visited.page.screenshot(path=picture)
+    overflow = visited.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow <= 0, f"{picture.stem} scrolls sideways"
+    assert visited.find_barriers() == [], picture.stem

@@ -1,22 +1,17 @@
 """ResuMatch, and a monitor that watches it by the guide's rules and the policy of the house."""
 
 import json
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
+from typing_extensions import override
 
-from resumatch.demo.databases import Postgres, redis_command
-from resumatch.demo.processes import Processes, python
 from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from tests.acceptance.guide_rules import shorten_rules
-from tests.acceptance.messages import Catcher
-from tests.acceptance.monitor import TOKEN, MonitorProcess, base_environment
-from tests.acceptance.ports import choose_ports
-from tests.acceptance.world import resumatch_environment
+from tests.acceptance.monitor import TOKEN
+from tests.acceptance.surroundings import Surroundings
 from tests.support.prompb import pack, write_request
 
 JOB = "resumatch-api"
@@ -30,63 +25,17 @@ _HISTORY = timedelta(days=8)
 _STEP = timedelta(minutes=5)
 
 
-class GuideWorld:
+class GuideWorld(Surroundings):
     """Everything that an alert of the guide needs to come about, and to be told."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stack = ExitStack()
-        self.processes = Processes(folder / "logs")
-        names = ("monitor", "resumatch", "http", "smtp", "postgres", "redis")
-        self._ports = dict(zip(names, choose_ports(len(names)), strict=True))
-        self.catcher = Catcher(
-            name="catcher", folder=folder, ports=(self._ports["http"], self._ports["smtp"])
-        )
-        self.postgres = Postgres(folder / "postgres", self._ports["postgres"])
-        self.monitor = MonitorProcess(
-            name="monitor",
-            config=self._write_config(),
-            data=folder / "monitor",
-            port=self._ports["monitor"],
-            processes=self.processes,
-        )
-        self.resumatch = httpx.Client(
-            base_url=f"http://{self._address}",
-            timeout=30,
-            trust_env=False,
-            # A server closes the connection after an exception; the next request has its own.
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
 
     def start(self) -> None:
         """Start everything; whatever was started is ended by `stop`, also after a failure."""
-        self._stack.callback(self.postgres.stop)
-        for client in (self.monitor, self.catcher, self.resumatch):
-            self._stack.callback(client.close)
-        self._stack.callback(self.processes.stop_all)
-        redis_folder = self._folder / "redis"
-        redis_folder.mkdir()
-        self.processes.start(
-            "redis", redis_command(redis_folder, self._ports["redis"]), base_environment()
-        )
-        self.postgres.start()
+        self.end_everything_at_stop()
+        self.start_databases()
         self.catcher.start(self.processes)
         self.monitor.start()
         self._write_history()
-        self.processes.start(
-            "resumatch",
-            python("-m", "resumatch.backend.main"),
-            resumatch_environment(self._ports["resumatch"], self._dsn, self._redis_url),
-        )
-        self.processes.wait_for_http("resumatch", f"http://{self._address}/health")
-
-    def stop(self) -> None:
-        """End everything."""
-        self._stack.close()
-
-    def set_faults(self, **faults: Any) -> None:
-        """Break ResuMatch, or mend it with nothing."""
-        self.resumatch.post("/demo/faults", json=faults).raise_for_status()
+        self.start_resumatch()
 
     def _write_history(self) -> None:
         """Write a week in which people registered steadily, until an hour ago."""
@@ -116,29 +65,19 @@ class GuideWorld:
 
     @property
     def _address(self) -> str:
-        return f"127.0.0.1:{self._ports['resumatch']}"
+        return f"127.0.0.1:{self.ports['resumatch']}"
 
-    @property
-    def _dsn(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self._ports['postgres']}/postgres"
-
-    @property
-    def _redis_url(self) -> str:
-        return f"redis://127.0.0.1:{self._ports['redis']}/0"
-
-    def _write_config(self) -> Path:
-        self._folder.mkdir(exist_ok=True)
-        (self._folder / "rules.yml").write_text(yaml.safe_dump(shorten_rules()))
-        path = self._folder / "monitor.yaml"
+    @override
+    def render_config(self) -> str:
+        (self.folder / "rules.yml").write_text(yaml.safe_dump(shorten_rules()))
         # JSON is YAML.
-        path.write_text(json.dumps(self._build_config(), indent=2))
-        return path
+        return json.dumps(self._build_config(), indent=2)
 
     def _build_config(self) -> dict[str, Any]:
         second = {"scrape_interval": "1s", "scrape_timeout": "1s"}
         often = {"interval": "1s", "timeout": "1s"}
         return {
-            "external_url": f"http://127.0.0.1:{self._ports['monitor']}",
+            "external_url": f"http://127.0.0.1:{self.ports['monitor']}",
             "auth": {"tokens": [{"name": "acceptance", "token": TOKEN, "role": "editor"}]},
             "global": {**second, "evaluation_interval": "1s"},
             "default_rules": False,
@@ -147,15 +86,15 @@ class GuideWorld:
                 {"job_name": JOB, "static_configs": [{"targets": [self._address]}]},
             ],
             "collectors": {
-                "postgres": [{"name": "resumatch", "dsn": self._dsn, **often}],
-                "redis": [{"name": "resumatch", "url": self._redis_url, **often}],
+                "postgres": [{"name": "resumatch", "dsn": self.postgres_dsn, **often}],
+                "redis": [{"name": "resumatch", "url": self.redis_url, **often}],
             },
             # It notices the same outage as the collector, as quickly.
             "probes": [
                 {
                     "name": "PostgreSQL",
                     "type": "postgres",
-                    "dsn": self._dsn,
+                    "dsn": self.postgres_dsn,
                     **often,
                     "down_after": "2s",
                 }

@@ -157,7 +157,7 @@ def restart_resumatch(world: World) -> SeenOutage:
 
     open_outage = wait_until(find_outage, "the outage opens")
     starting_at = datetime.now(UTC)
-    world.start_resumatch()
+    world.start_watched_resumatch()
     started = Moments(starting_at, datetime.now(UTC))
 
     def find_end() -> dict[str, Any] | None:

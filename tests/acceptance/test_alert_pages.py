@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Variant, Visit, launch, open_context, sign_in, visit
+from tests.acceptance.browser import Variant, Visit, check_look, launch, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.monitor import TOKEN, MonitorProcess
 from tests.acceptance.ports import choose_ports
@@ -135,15 +135,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    first = open_context(browser, _VARIANTS[0])
-    with visit(first, monitor.url) as visited:
-        sign_in(visited, monitor.url, email=_EMAIL, password=_PASSWORD)
-    session = first.storage_state()
-    first.close()
-    contexts = {variant: open_context(browser, variant, session=session) for variant in _VARIANTS}
-    yield contexts
-    for context in contexts.values():
-        context.close()
+    with signed_in(browser, _VARIANTS, monitor.url, email=_EMAIL, password=_PASSWORD) as contexts:
+        yield contexts
 
 
 @pytest.fixture
@@ -183,12 +176,7 @@ def test_a_page_is_without_errors_and_barriers(
         if name == "silence-new":
             expect(visited.page.get_by_role("region", name="Matches now")).to_contain_text("Drift")
 
-        visited.page.screenshot(path=OUTPUT / "pages" / f"{name}-{variant}.png")
-        overflow = visited.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, "the page scrolls sideways"
-        assert visited.find_barriers() == []
+        check_look(visited, OUTPUT / "pages" / f"{name}-{variant}.png")
 
 
 def test_what_is_held_back_says_by_what(desk: Visit, monitor: MonitorProcess) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Variant, Visit, launch, open_context, sign_in, visit
+from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.messages import Catcher
 from tests.acceptance.monitor import TOKEN, MonitorProcess
@@ -23,11 +23,6 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(1
 
 _PASSWORD = "a-password-of-the-acceptance-tests"
 _RECORDING = quote('{"record": "job:up:count", "expr": "count by (job) (up)"}')
-_VARIANTS = [
-    Variant(width, height, theme)
-    for width, height in ((1440, 900), (390, 844))
-    for theme in ("dark", "light")
-]
 _CONFIG = """
 auth:
   admin: {{email: admin@localhost, password: {password}}}
@@ -110,21 +105,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def contexts(browser: Browser, place: Place) -> Iterator[dict[Variant, BrowserContext]]:
-    first = open_context(browser, _VARIANTS[0])
-    with visit(first, place.monitor.url) as visited:
-        sign_in(visited, place.monitor.url, email="admin@localhost", password=_PASSWORD)
-    session = first.storage_state()
-    first.close()
-    contexts = {variant: open_context(browser, variant, session=session) for variant in _VARIANTS}
-    yield contexts
-    for context in contexts.values():
-        context.close()
+    with signed_in(
+        browser, VARIANTS, place.monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as contexts:
+        yield contexts
 
 
 @pytest.fixture
 def desk(contexts: dict[Variant, BrowserContext], place: Place) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[_VARIANTS[0]], place.monitor.url) as visited:
+    with visit(contexts[VARIANTS[0]], place.monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -310,7 +300,7 @@ def test_the_log_of_notifications_is_narrowed_to_a_stretch_of_time(
     assert "from=" not in desk.page.url
 
 
-@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_the_pages_are_without_barriers_on_every_screen(
     variant: Variant, contexts: dict[Variant, BrowserContext], place: Place
 ) -> None:
@@ -329,10 +319,4 @@ def test_the_pages_are_without_barriers_on_every_screen(
         ):
             visited.open(url + path)
             expect(_main(visited)).to_contain_text(sign)
-            visited.page.screenshot(path=OUTPUT / "pages" / f"{name}-{variant}.png")
-            overflow = visited.page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert overflow <= 0, f"{name} scrolls sideways"
-            assert visited.find_barriers() == [], name
-        visited.check()
+            check_look(visited, OUTPUT / "pages" / f"{name}-{variant}.png")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Variant, Visit, launch, open_context, sign_in, visit
+from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.monitor import TOKEN, MonitorProcess
 from tests.acceptance.ports import choose_ports
@@ -18,11 +18,6 @@ from tests.acceptance.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
 _PASSWORD = "a-password-of-the-acceptance-tests"
-_VARIANTS = [
-    Variant(width, height, theme)
-    for width, height in ((1440, 900), (390, 844))
-    for theme in ("dark", "light")
-]
 _BUCKETS = "sum by (le) (rate(resumatch_monitor_http_request_duration_seconds_bucket[10s]))"
 _CONFIG = """
 auth:
@@ -82,21 +77,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    first = open_context(browser, _VARIANTS[0])
-    with visit(first, monitor.url) as visited:
-        sign_in(visited, monitor.url, email="admin@localhost", password=_PASSWORD)
-    session = first.storage_state()
-    first.close()
-    contexts = {variant: open_context(browser, variant, session=session) for variant in _VARIANTS}
-    yield contexts
-    for context in contexts.values():
-        context.close()
+    with signed_in(
+        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as contexts:
+        yield contexts
 
 
 @pytest.fixture
 def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[_VARIANTS[0]], monitor.url) as visited:
+    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -122,7 +112,7 @@ _STATES = {
 }
 
 
-@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("state", _STATES)
 def test_a_state_is_without_errors_and_barriers(
     state: str,
@@ -134,13 +124,7 @@ def test_a_state_is_without_errors_and_barriers(
         visited.open(monitor.url + _STATES[state])
 
         expect(visited.page.locator("main .panel").first).to_be_visible()
-        visited.page.screenshot(path=OUTPUT / "pages" / f"{state}-{variant}.png")
-        overflow = visited.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, "the page scrolls sideways"
-        assert visited.find_barriers() == []
-        visited.check()
+        check_look(visited, OUTPUT / "pages" / f"{state}-{variant}.png")
 
 
 def test_several_queries_share_a_chart(desk: Visit, monitor: MonitorProcess) -> None:
@@ -181,7 +165,7 @@ def test_a_query_has_its_own_error(
     contexts: dict[Variant, BrowserContext], monitor: MonitorProcess
 ) -> None:
     # The browser itself notes the refusal on the console.
-    with visit(contexts[_VARIANTS[0]], monitor.url) as visited:
+    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
         visited.open(_explore(monitor, "up", "sum("))
 
         expect(visited.page.get_by_role("group", name="Query B")).to_contain_text("parse error")

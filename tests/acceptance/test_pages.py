@@ -6,7 +6,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
-from tests.acceptance.browser import Variant, Visit, launch, open_context, sign_in, visit
+from tests.acceptance.browser import (
+    VARIANTS,
+    Variant,
+    Visit,
+    check_look,
+    launch,
+    open_context,
+    sign_in,
+    visit,
+)
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.story import Story
 from tests.acceptance.world import (
@@ -20,12 +29,6 @@ from tests.acceptance.world import (
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(240)]
 
 _STORY_SECONDS = 200
-_DESKTOP, _PHONE = (1440, 900), (390, 844)
-_VARIANTS = [
-    Variant(width, height, theme)
-    for width, height in (_DESKTOP, _PHONE)
-    for theme in ("dark", "light")
-]
 _EXPR = "sum by (status) (rate(http_requests_total[1m]))"
 
 
@@ -41,7 +44,7 @@ def browser(story: Story) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def session(browser: Browser, world: World) -> StorageState:
     """The cookies of somebody who has signed in."""
-    context = open_context(browser, _VARIANTS[0])
+    context = open_context(browser, VARIANTS[0])
     with visit(context, world.monitor.url) as visited:
         sign_in(visited, world.monitor.url, email=ADMIN_EMAIL, password=ADMIN_PASSWORD)
         visited.check()
@@ -52,7 +55,7 @@ def session(browser: Browser, world: World) -> StorageState:
 
 @pytest.fixture(scope="module")
 def contexts(browser: Browser, session: StorageState) -> Iterator[dict[Variant, BrowserContext]]:
-    contexts = {variant: open_context(browser, variant, session=session) for variant in _VARIANTS}
+    contexts = {variant: open_context(browser, variant, session=session) for variant in VARIANTS}
     yield contexts
     for context in contexts.values():
         context.close()
@@ -61,7 +64,7 @@ def contexts(browser: Browser, session: StorageState) -> Iterator[dict[Variant, 
 @pytest.fixture
 def desk(contexts: dict[Variant, BrowserContext], world: World) -> Iterator[Visit]:
     """A page on a desktop."""
-    with visit(contexts[_VARIANTS[0]], world.monitor.url) as visited:
+    with visit(contexts[VARIANTS[0]], world.monitor.url) as visited:
         yield visited
 
 
@@ -97,7 +100,7 @@ _PAGES = (
 )
 
 
-@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("name", _PAGES)
 def test_a_page_is_without_errors_foreign_hosts_and_barriers(
     name: str,
@@ -112,14 +115,7 @@ def test_a_page_is_without_errors_foreign_hosts_and_barriers(
 
         expect(visited.page.get_by_role("heading", level=1)).to_contain_text(heading)
         expect(visited.page.get_by_role("alert")).to_have_count(0)
-        picture = OUTPUT / "pages" / f"{name}-{variant}.png"
-        visited.page.screenshot(path=picture)
-        overflow = visited.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, "the page scrolls sideways"
-        assert visited.find_barriers() == []
-        visited.check()
+        check_look(visited, OUTPUT / "pages" / f"{name}-{variant}.png")
 
 
 def test_every_entry_of_the_navigation_leads_to_its_page(desk: Visit, world: World) -> None:
@@ -138,7 +134,7 @@ def test_every_entry_of_the_navigation_leads_to_its_page(desk: Visit, world: Wor
 def test_the_sign_in_page_is_without_errors_and_keeps_strangers_out(
     browser: Browser, world: World
 ) -> None:
-    context = open_context(browser, _VARIANTS[1])
+    context = open_context(browser, VARIANTS[1])
     with visit(context, world.monitor.url) as visited:
         visited.page.goto(f"{world.monitor.url}/issues?sort=events")
         assert urlsplit(visited.page.url).path == "/login"
@@ -176,7 +172,7 @@ def test_a_copied_link_shows_the_same_issues(
     expect(desk.page.locator("main tbody tr")).to_have_count(1)
     link = desk.page.url
 
-    context = open_context(browser, _VARIANTS[1], session=session)
+    context = open_context(browser, VARIANTS[1], session=session)
     with visit(context, world.monitor.url) as other:
         other.open(link)
         expect(other.page.get_by_label("Search issues")).to_have_value("ZeroDivision")
@@ -204,7 +200,7 @@ def test_a_copied_link_shows_the_same_query_and_range(
     link = desk.page.url
     query = parse_qs(urlsplit(link).query)
 
-    context = open_context(browser, _VARIANTS[1], session=session)
+    context = open_context(browser, VARIANTS[1], session=session)
     with visit(context, world.monitor.url) as other:
         other.open(link)
         editor = other.page.locator("[data-editor] [role=textbox]")

@@ -137,6 +137,33 @@ class Notification:
         return replace(self, alerts=firing, resolved_count=0)
 
 
+def build_notice(
+    notice: Notice,
+    *,
+    notification_id: str,
+    receiver: str,
+    group_key: str,
+    created_at: datetime,
+    external_labels: Labels = NO_LABELS,
+    is_drill: bool = False,
+) -> Notification:
+    """Return the message that says `notice`, which is about no group of alerts."""
+    return Notification(
+        id=notification_id,
+        thread_id=notification_id,
+        receiver=receiver,
+        group_key=group_key,
+        group_labels=NO_LABELS,
+        alerts=(),
+        firing_count=0,
+        resolved_count=0,
+        created_at=created_at,
+        external_labels=external_labels,
+        notice=notice,
+        is_drill=is_drill,
+    )
+
+
 def build_dedup_key(receiver: str, group_key: str, *, is_drill: bool = False) -> str:
     """Return what names a group where incidents are kept: a hash in hexadecimal digits."""
     # A drill must neither join nor end an incident that is real.

@@ -1,12 +1,12 @@
 """Which rules of a group may be evaluated at the same time: those that do not read each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from resumatch_monitor.alerts.alert import ALERT_NAME
 from resumatch_monitor.metrics.labels import METRIC_NAME, Matcher
-from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.promql.value import QueryError
+from resumatch_monitor.promql.walk import list_selectors
 from resumatch_monitor.rules.model import ALERTS_METRIC, FOR_STATE_METRIC, AlertingRule, Rule
 
 _Selectors = Sequence[Sequence[Matcher]]
@@ -49,7 +49,7 @@ def find_selectors(rule: Rule) -> _Selectors:
         if any("{{" in text and "query" in text for text in texts):
             return _EVERYTHING
     try:
-        return [selector.matchers for selector in walk_selectors(parse(rule.expr))]
+        return [selector.matchers for selector in list_selectors(parse(rule.expr))]
     except QueryError:
         return _EVERYTHING
 
@@ -67,29 +67,6 @@ def may_read(selectors: _Selectors, rule: Rule) -> bool:
         for matchers in selectors
         for name in names
     )
-
-
-def walk_selectors(node: ast.Expr) -> Iterator[ast.VectorSelector]:
-    """Yield every selector in `node`."""
-    match node:
-        case ast.VectorSelector():
-            yield node
-        case ast.MatrixSelector():
-            yield node.selector
-        case ast.Subquery() | ast.Negation():
-            yield from walk_selectors(node.expr)
-        case ast.Call():
-            for argument in node.args:
-                yield from walk_selectors(argument)
-        case ast.Aggregation():
-            yield from walk_selectors(node.expr)
-            if node.param is not None:
-                yield from walk_selectors(node.param)
-        case ast.Binary():
-            yield from walk_selectors(node.lhs)
-            yield from walk_selectors(node.rhs)
-        case _:
-            return
 
 
 def _may_match(matcher: Matcher, fixed: dict[str, str]) -> bool:

@@ -15,7 +15,7 @@ from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels
-from resumatch_monitor.notify.notification import Notification
+from resumatch_monitor.notify.notification import build_notice
 from resumatch_monitor.notify.notifier import Integration
 
 logger = logging.getLogger(__name__)
@@ -116,19 +116,13 @@ class Digester:
         )
         notification = None
         if notice is not None:
-            notification_id = self._ids.uuid()
-            notification = Notification(
-                id=notification_id,
-                thread_id=notification_id,
+            notification = build_notice(
+                notice,
+                notification_id=self._ids.uuid(),
                 receiver=plan.receiver,
                 group_key=f"digest/{plan.name}",
-                group_labels=NO_LABELS,
-                alerts=(),
-                firing_count=0,
-                resolved_count=0,
                 created_at=self._clock.now(),
                 external_labels=self._external_labels,
-                notice=notice,
             )
         record = DigestRecord(
             name=plan.name,

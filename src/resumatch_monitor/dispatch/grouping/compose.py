@@ -13,8 +13,8 @@ from resumatch_monitor.dispatch.routing.route import Target
 from resumatch_monitor.dispatch.store import Announcement, Flush, NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
-from resumatch_monitor.metrics.labels import NO_LABELS, Labels, render_labels
-from resumatch_monitor.notify.notification import Notice, Notification, split_alerts
+from resumatch_monitor.metrics.labels import Labels, render_labels
+from resumatch_monitor.notify.notification import Notice, Notification, build_notice, split_alerts
 from resumatch_monitor.notify.notifier import Integration
 
 Dependents = Callable[[Alert], Sequence[Alert]]
@@ -102,18 +102,13 @@ class Composer:
         self, notice: Notice, receiver: str, *, key: str, is_drill: bool = False
     ) -> Notification:
         notification_id = self._ids.uuid()
-        return Notification(
-            id=notification_id,
-            thread_id=notification_id,
+        return build_notice(
+            notice,
+            notification_id=notification_id,
             receiver=receiver,
             group_key=f"{key}/{notification_id}",
-            group_labels=NO_LABELS,
-            alerts=(),
-            firing_count=0,
-            resolved_count=0,
             created_at=self._clock.now(),
             external_labels=self._external_labels,
-            notice=notice,
             is_drill=is_drill,
         )
 

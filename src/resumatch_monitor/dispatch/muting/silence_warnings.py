@@ -12,7 +12,7 @@ from resumatch_monitor.dispatch.store import NewDelivery
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.metrics.labels import NO_LABELS, Labels, render_labels
-from resumatch_monitor.notify.notification import Notice, NoticeSection, Notification
+from resumatch_monitor.notify.notification import Notice, NoticeSection, Notification, build_notice
 from resumatch_monitor.notify.notifier import Integration
 
 AHEAD = timedelta(minutes=15)
@@ -114,19 +114,13 @@ class SilenceWarnings:
             ]
             if not deliveries:
                 continue
-            notification_id = self._ids.uuid()
-            notification = Notification(
-                id=notification_id,
-                thread_id=notification_id,
+            notification = build_notice(
+                _describe(silence, alerts),
+                notification_id=self._ids.uuid(),
                 receiver=receiver,
                 group_key=f"silence/{silence.id}",
-                group_labels=NO_LABELS,
-                alerts=(),
-                firing_count=0,
-                resolved_count=0,
                 created_at=now,
                 external_labels=self._external_labels,
-                notice=_describe(silence, alerts),
             )
             yield notification, deliveries
 

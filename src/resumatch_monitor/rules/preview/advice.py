@@ -17,6 +17,7 @@ from resumatch_monitor.promql.format import format_g
 from resumatch_monitor.promql.functions import RANGE_FUNCTIONS
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.promql.value import InstantVector, QueryError
+from resumatch_monitor.promql.walk import find_nodes
 from resumatch_monitor.rules.data import find_needed
 from resumatch_monitor.rules.model import AlertingRule, Rule
 from resumatch_monitor.rules.preview.model import (
@@ -25,7 +26,6 @@ from resumatch_monitor.rules.preview.model import (
     PreviewWarning,
     WarningKind,
 )
-from resumatch_monitor.rules.preview.threshold import find_nodes
 
 _MOST_SELECTORS = 10
 _MOMENTS = 12

@@ -8,8 +8,8 @@ from resumatch_monitor.promql import ast
 from resumatch_monitor.promql.context import DEFAULT_LOOKBACK_MS
 from resumatch_monitor.promql.runner import QueryRunner
 from resumatch_monitor.promql.value import Matrix, QueryLimitError
+from resumatch_monitor.promql.walk import list_selectors
 from resumatch_monitor.rules.preview.firing import Grid
-from resumatch_monitor.rules.preview.threshold import find_nodes
 
 MOST_POINTS = 50_000
 _MOST_CELLS = 2_000_000
@@ -126,9 +126,7 @@ class Sampler:
     async def _count_series(self, grid: Grid) -> int:
         # What is there at the end stands for what there was.
         start_ms = max(grid.start_ms, grid.end_ms - 3_600_000)
-        selectors = [
-            each for each in find_nodes(self._node) if isinstance(each, ast.VectorSelector)
-        ]
+        selectors = list_selectors(self._node)
         return await self._queries.read(
             lambda queryable: max(
                 (

@@ -1,7 +1,6 @@
 """What an expression compares with what, so that a chart can draw the line and propose another."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,28 +60,6 @@ def find_constant(node: ast.Expr) -> float | None:
             return _calculate(operator, left, right)
         case _:
             return None
-
-
-def find_nodes(node: ast.Expr) -> Iterator[ast.Expr]:
-    """Yield `node` and everything in it."""
-    yield node
-    match node:
-        case ast.Subquery() | ast.Negation():
-            yield from find_nodes(node.expr)
-        case ast.MatrixSelector():
-            yield node.selector
-        case ast.Call():
-            for argument in node.args:
-                yield from find_nodes(argument)
-        case ast.Aggregation():
-            yield from find_nodes(node.expr)
-            if node.param is not None:
-                yield from find_nodes(node.param)
-        case ast.Binary():
-            yield from find_nodes(node.lhs)
-            yield from find_nodes(node.rhs)
-        case _:
-            return
 
 
 def _calculate(operator: str, left: float, right: float) -> float | None:
