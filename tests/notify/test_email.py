@@ -272,7 +272,9 @@ class Signed:
     """Links of one click, as handling makes them."""
 
     def urls(self, alert: Alert, recipient: str) -> ActionUrls:
-        return ActionUrls(*(f"https://m/{recipient}/{word}" for word in ("ack", "snooze", "mute")))
+        return ActionUrls(
+            *(f"https://m/{recipient}/{word}" for word in ("ack", "snooze", "mute", "resolve"))
+        )
 
 
 def render(
@@ -328,7 +330,7 @@ def test_one_click_is_the_recipients_own() -> None:
     message, html = render(make_notification(), NO_DIAGNOSIS, "Alice <alice@example.org>")
     _, many = render(make_notification(), NO_DIAGNOSIS, "alice@example.org", "bob@example.org")
 
-    for word in ("ack", "snooze", "mute"):
+    for word in ("ack", "snooze", "mute", "resolve"):
         assert f'href="https://m/alice@example.org/{word}"' in html
         assert f"https://m/alice@example.org/{word}" in str(message.get_body(("plain",)))
         assert f'href="https://m/email/{word}"' in many

@@ -29,7 +29,7 @@ class Signed:
 
     def urls(self, alert: Alert, recipient: str) -> ActionUrls:
         base = f"{BASE}/act/{alert.fingerprint}/{recipient}"
-        return ActionUrls(f"{base}/ack", f"{base}/snooze", f"{base}/silence")
+        return ActionUrls(*(f"{base}/{word}" for word in ("ack", "snooze", "silence", "resolve")))
 
 
 def render(
@@ -107,7 +107,7 @@ def test_says_how_many_it_does_not_show() -> None:
     assert "22 more not shown" in texts(message)[-1]
 
 
-def test_one_click_acknowledges_snoozes_silences_or_opens() -> None:
+def test_one_click_acknowledges_snoozes_silences_resolves_or_opens() -> None:
     alert = make_alert()
 
     blocks = render(make_notification(alert), action_links=Signed())["attachments"][0]["blocks"]
@@ -118,6 +118,7 @@ def test_one_click_acknowledges_snoozes_silences_or_opens() -> None:
         ("Acknowledge", f"{base}/ack"),
         ("Snooze 1 h", f"{base}/snooze"),
         ("Silence", f"{base}/silence"),
+        ("Resolve", f"{base}/resolve"),
         ("Open", f"{BASE}/alerts/{alert.fingerprint}"),
     ]
 

@@ -19,7 +19,9 @@ class Signed:
     """Links of one click, as handling makes them."""
 
     def urls(self, alert: Alert, recipient: str) -> ActionUrls:
-        return ActionUrls(*(f"https://m/{recipient}/{word}" for word in ("ack", "snooze", "mute")))
+        return ActionUrls(
+            *(f"https://m/{recipient}/{word}" for word in ("ack", "snooze", "mute", "resolve"))
+        )
 
 
 def test_reads_well_in_a_terminal() -> None:
@@ -76,6 +78,7 @@ Errors are above 5 % of the requests
   Acknowledge   https://m/alice@example.org/ack
   Snooze 1 h    https://m/alice@example.org/snooze
   Silence       https://m/alice@example.org/mute
+  Resolve       https://m/alice@example.org/resolve
 
 --\x20
 ResuMatch Monitor, 2026-01-05 12:03:00 UTC, to the receiver team

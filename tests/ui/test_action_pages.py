@@ -90,7 +90,7 @@ async def world(database: Database, clock: FakeClock) -> AsyncGenerator[World]:
         yield world
 
 
-@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence"])
+@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence", "resolve"])
 async def test_looking_at_a_link_changes_nothing(world: World, name: str) -> None:
     url = getattr(world.urls(), name)
 
@@ -122,7 +122,7 @@ async def test_the_button_acknowledges_for_whom_the_link_was_sent_to(world: Worl
     assert handling is not None
     assert handling.acknowledged_by == f"link: {RECIPIENT}"
     assert "Acknowledged by ada@example.org" in first.text == second.text
-    assert "<form" not in first.text
+    assert ">Acknowledge</button>" not in first.text
     journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
     assert [(each.action, each.actor, each.via.value) for each in journal] == [
         ("acknowledged", f"link: {RECIPIENT}", "link")
@@ -164,7 +164,7 @@ async def test_a_silence_holds_for_this_label_set_and_is_made_once(world: World)
     assert await world.reader.list_journal(ID.fingerprint, START, limit=9) == []
 
 
-@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence"])
+@pytest.mark.parametrize("name", ["acknowledge", "snooze", "silence", "resolve"])
 async def test_nothing_is_left_to_do_about_what_is_over(world: World, name: str) -> None:
     await world.alerts.put([resolve(ALERT, START + timedelta(minutes=5))], at=START)
 
@@ -172,8 +172,76 @@ async def test_nothing_is_left_to_do_about_what_is_over(world: World, name: str)
 
     assert page.status_code == 200
     assert "It ended at 2026-01-05 12:05 UTC" in page.text
-    assert "<form" not in page.text
+    assert page.text.count("</button>") == page.text.count(">Comment</button>") == 1
     assert await world.handling() is None
+
+
+async def test_a_person_resolves_from_a_message_and_everybody_sees_why(world: World) -> None:
+    first = await world.client.post(world.urls().resolve, data={"text": "It was the cache"})
+    second = await world.client.post(world.urls().resolve)
+
+    handling = await world.handling()
+    assert handling is not None
+    assert handling.resolved_by == f"link: {RECIPIENT}"
+    assert "Resolved by ada@example.org at 2026-01-05 12:00 UTC" in first.text
+    assert "Resolved by ada@example.org" in second.text
+    journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
+    assert [(each.action, each.text) for each in journal] == [("resolved", "It was the cache")]
+
+
+async def test_who_acknowledges_may_take_it_and_say_what_they_see(world: World) -> None:
+    url = world.urls().acknowledge
+    asked = await world.client.get(url)
+    done = await world.client.post(url, data={"text": "The disk is full", "take": "1"})
+    more = await world.client.post(url, data={"text": "Cleaning up\r\n<b>now</b>"})
+    nothing = await world.client.post(url, data={"text": "  ", "take": "1"})
+
+    handling = await world.handling()
+    assert handling is not None
+    assert (handling.assignee, handling.acknowledged_by) == (RECIPIENT, f"link: {RECIPIENT}")
+    assert "Assign it to me" in asked.text
+    assert "Assign it to me" not in done.text
+    assert all("is in the alert's timeline" in page.text for page in (done, more))
+    assert "timeline" not in nothing.text
+    journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
+    assert [(each.action, each.text) for each in journal] == [
+        ("assigned", RECIPIENT),
+        ("acknowledged", "The disk is full"),
+        ("commented", "Cleaning up\r\n<b>now</b>"),
+    ]
+
+
+async def test_what_is_over_can_still_be_commented_on(world: World) -> None:
+    await world.alerts.put([resolve(ALERT, START + timedelta(minutes=5))], at=START)
+
+    await world.client.post(world.urls().silence, data={"text": "It was the cable", "take": "1"})
+
+    journal = await world.reader.list_journal(ID.fingerprint, START, limit=9)
+    assert [(each.action, each.text) for each in journal] == [("commented", "It was the cable")]
+    assert world.silences.list_silences() == []
+
+
+async def test_a_chat_takes_nothing_and_what_is_written_is_bounded(world: World) -> None:
+    url = world.links.urls(ALERT, "slack").acknowledge
+    page = await world.client.get(url)
+    await world.client.post(url, data={"take": "1"})
+    too_long = await world.client.post(url, data={"text": "x" * 4097})
+    answers = [await world.client.post(url, data={"text": str(n)}) for n in range(201)]
+
+    handling = await world.handling()
+    assert handling is not None
+    assert "Assign it to me" not in page.text
+    assert handling.assignee == ""
+    assert 400 <= too_long.status_code < 500
+    assert "Enough was said here" in answers[-1].text
+    assert len(await world.reader.list_journal(ID.fingerprint, START, limit=300)) == 200
+
+
+async def test_a_silence_says_why(world: World) -> None:
+    await world.client.post(world.urls().silence, data={"text": "Planned work"})
+
+    (silence,) = world.silences.list_silences()
+    assert silence.comment == "Planned work"
 
 
 async def test_a_link_is_about_one_occurrence(world: World) -> None:
@@ -216,7 +284,7 @@ async def test_whoever_hears_of_a_drill_confirms_it_and_can_do_nothing_else(worl
     later = await world.client.post(world.links.urls(drill, "bob@example.org").acknowledge)
     missing = await world.client.post(world.urls(gone).acknowledge)
 
-    assert (urls.snooze, urls.silence) == ("", "")
+    assert (urls.snooze, urls.silence, urls.resolve) == ("", "", "")
     assert '<form method="post">' in asked.text
     assert "ada@example.org has heard of it" in confirmed.text
     assert "ada@example.org has heard of it" in later.text

@@ -27,6 +27,7 @@ class ActionUrls:
     acknowledge: str = ""
     snooze: str = ""
     silence: str = ""
+    resolve: str = ""
 
 
 class ActionLinks(Protocol):

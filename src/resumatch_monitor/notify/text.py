@@ -113,6 +113,7 @@ def _render_alert(
             ("Acknowledge", urls.acknowledge),
             ("Snooze 1 h", urls.snooze),
             ("Silence", urls.silence),
+            ("Resolve", urls.resolve),
         ],
         wrap=False,
     )

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
+from resumatch_monitor.dispatch.handling.actions import LONGEST_TEXT
 from resumatch_monitor.dispatch.handling.link_actions import DrillReceipt, LinkActions, LinkView
 from resumatch_monitor.dispatch.handling.links import ExpiredLinkError, InvalidLinkError, LinkAction
 from resumatch_monitor.kit.errors import StorageUnavailableError
@@ -23,6 +25,7 @@ _WORDS = {
     LinkAction.ACKNOWLEDGE: ("Acknowledge this alert?", "Acknowledge", "Acknowledged"),
     LinkAction.SNOOZE: ("Snooze this alert for an hour?", "Snooze for 1 hour", "Snoozed"),
     LinkAction.SILENCE: ("Silence this alert for 4 hours?", "Silence for 4 hours", "Silenced"),
+    LinkAction.RESOLVE: ("Resolve this alert?", "Resolve", "Resolved"),
 }
 _EFFECTS = {
     LinkAction.ACKNOWLEDGE: "Others see that you are on it. It is neither repeated nor escalated;"
@@ -30,8 +33,12 @@ _EFFECTS = {
     LinkAction.SNOOZE: "Nobody hears of it until then. If it still fires, it is told anew.",
     LinkAction.SILENCE: "Alerts with exactly these labels are not told until then, whether they"
     " end and begin again or not.",
+    LinkAction.RESOLVE: "Everybody who was told hears that it is over. If its condition just goes"
+    " on, it stays quiet for a while, and is told again then.",
 }
 _MOST_LABELS = 12
+# Line ends are two characters once they are sent.
+_LONGEST_TYPED = LONGEST_TEXT // 2
 _HIDDEN_LABELS = ("alertname", "severity")
 
 
@@ -57,8 +64,17 @@ class _ActionPages:
     async def show(self, request: Request, token: str) -> Response:
         return await self._answer(request, self._actions.show, token)
 
-    async def carry_out(self, request: Request, token: str) -> Response:
-        return await self._answer(request, self._actions.carry_out, token)
+    async def carry_out(
+        self,
+        request: Request,
+        token: str,
+        text: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
+        take: Annotated[str, Form(max_length=8)] = "",
+    ) -> Response:
+        async def act(token: str) -> LinkView:
+            return await self._actions.carry_out(token, text=text, takes=bool(take))
+
+        return await self._answer(request, act, token)
 
     async def _answer(
         self, request: Request, find: Callable[[str], Awaitable[LinkView]], token: str
@@ -108,8 +124,11 @@ class _ActionPages:
             request,
             "action.html",
             HTTPStatus.OK,
-            title=question if is_open else "This alert is over" if view.is_over else done,
-            button=button if is_open else "",
+            title=question if is_open else done if view.is_done else "This alert is over",
+            button=button if is_open else "Comment",
+            is_open=is_open,
+            can_take=view.can_take,
+            is_noted=view.is_noted,
             effect=_EFFECTS[view.link.action] if is_open else "",
             done=_describe(view) if not is_open else "",
             problem=view.problem,
@@ -120,6 +139,7 @@ class _ActionPages:
             since=_format(alert.starts_at),
             assignee=handling.assignee if handling is not None else "",
             recipient=view.link.recipient,
+            longest=_LONGEST_TYPED,
         )
 
     def _render_drill(self, request: Request, recipient: str, drill: DrillReceipt) -> Response:
@@ -150,6 +170,9 @@ def _describe(view: LinkView) -> str:
     """Say how it stands, where there is nothing to press."""
     assert view.handled is not None
     alert, handling = view.handled.record.alert, view.handled.handling
+    if view.link.action is LinkAction.RESOLVE and handling is not None and view.is_done:
+        at = "" if handling.resolved_at is None else _format(handling.resolved_at)
+        return f"Resolved by {handling.resolved_by.removeprefix('link: ')} at {at}."
     if view.is_over:
         end = alert.ends_at or alert.starts_at
         return f"It ended at {_format(end)}. Nothing is left to be done."

@@ -1,12 +1,12 @@
 """What a link in a message does when its button is pressed, and what its page shows before."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, Alert
-from resumatch_monitor.dispatch.handling.actions import Action, ActionKind, Actor, Via
+from resumatch_monitor.dispatch.handling.actions import LONGEST_TEXT, Action, ActionKind, Actor, Via
 from resumatch_monitor.dispatch.handling.handled import HandledAlert, HandledReader
 from resumatch_monitor.dispatch.handling.handlings import Handlings, Request
 from resumatch_monitor.dispatch.handling.links import Link, LinkAction, SignedLinks
@@ -17,6 +17,8 @@ from resumatch_monitor.metrics.labels import Matcher, MatchOp
 
 SNOOZE = timedelta(hours=1)
 SILENCE = timedelta(hours=4)
+
+_MOST_SAID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class LinkView:
         is_over: The occurrence has ended: nothing is left to do.
         until: Until when the snooze or silence lasts, or would last.
         problem: Why it could not be done; empty if nothing is wrong.
+        is_noted: What somebody said was added to the alert's timeline.
+        can_take: Whoever got the link may be the one that the alert is assigned to.
         drill: Of the link in a drill's message, the drill; then there is no occurrence.
     """
 
@@ -64,6 +68,8 @@ class LinkView:
     is_over: bool
     until: datetime
     problem: str = ""
+    is_noted: bool = False
+    can_take: bool = False
     drill: DrillReceipt | None = None
 
 
@@ -86,10 +92,11 @@ class LinkActions:
         self._silences = silences
         self._drills = drills
         self._clock = clock
-        self._do: dict[LinkAction, Callable[[Link, Alert], Awaitable[str]]] = {
+        self._do: dict[LinkAction, Callable[[Link, Alert, str], Awaitable[str]]] = {
             LinkAction.ACKNOWLEDGE: self._acknowledge,
             LinkAction.SNOOZE: self._snooze,
             LinkAction.SILENCE: self._silence,
+            LinkAction.RESOLVE: self._resolve,
         }
 
     async def show(self, token: str) -> LinkView:
@@ -104,8 +111,13 @@ class LinkActions:
             return self._show_drill(link, await self._drills.find(link.occurrence_id.fingerprint))
         return await self._view(link)
 
-    async def carry_out(self, token: str) -> LinkView:
+    async def carry_out(self, token: str, *, text: str = "", takes: bool = False) -> LinkView:
         """Do what a link says, durably; once done, doing it again changes nothing.
+
+        Args:
+            token: The link's.
+            text: Why, or what somebody sees; said again where there is nothing else to do.
+            takes: Whether the alert is assigned to whom the link was sent to.
 
         Raises:
             InvalidLinkError: If it was not made here.
@@ -116,10 +128,18 @@ class LinkActions:
             drill_id = link.occurrence_id.fingerprint
             return self._show_drill(link, await self._drills.confirm(drill_id, by=_name(link)))
         before = await self._view(link)
-        if before.handled is None or before.is_over or before.is_done:
+        if before.handled is None:
             return before
-        problem = await self._do[link.action](link, before.handled.record.alert)
-        return await self._view(link, problem)
+        text = text.strip()[:LONGEST_TEXT]
+        problem = ""
+        if takes and before.can_take:
+            problem = await self._act(link, Action(ActionKind.ASSIGN, link.recipient))
+        if not before.is_over and not before.is_done:
+            alert = before.handled.record.alert
+            problem = problem or await self._do[link.action](link, alert, text)
+        elif text:
+            problem = problem or await self._comment(link, text)
+        return replace(await self._view(link, problem), is_noted=bool(text) and not problem)
 
     def _show_drill(self, link: Link, drill: DrillReceipt | None) -> LinkView:
         is_done = drill is not None and bool(drill.confirmed_by)
@@ -147,17 +167,35 @@ class LinkActions:
                 silences = self._silences.silences_of(alert.labels)
                 is_done = bool(silences)
                 until = silences[0].ends_at if silences else now + SILENCE
+            case LinkAction.RESOLVE:
+                is_done = handling is not None and handling.resolved_at is not None
             case LinkAction.CONFIRM_DRILL:
                 pass
-        return LinkView(link, handled, is_done, is_over, until, problem)
+        # Many read a chat: an alert is nobody's by being assigned to one.
+        is_person = "@" in link.recipient
+        assignee = "" if handling is None else handling.assignee
+        can_take = is_person and not is_over and assignee != link.recipient
+        return LinkView(link, handled, is_done, is_over, until, problem, can_take=can_take)
 
-    async def _acknowledge(self, link: Link, _alert: Alert) -> str:
-        return await self._act(link, Action(ActionKind.ACKNOWLEDGE))
+    async def _acknowledge(self, link: Link, _alert: Alert, text: str) -> str:
+        return await self._act(link, Action(ActionKind.ACKNOWLEDGE, text))
 
-    async def _snooze(self, link: Link, _alert: Alert) -> str:
-        return await self._act(link, Action(ActionKind.SNOOZE, until=self._clock.now() + SNOOZE))
+    async def _snooze(self, link: Link, _alert: Alert, text: str) -> str:
+        until = self._clock.now() + SNOOZE
+        return await self._act(link, Action(ActionKind.SNOOZE, text, until))
 
-    async def _silence(self, link: Link, alert: Alert) -> str:
+    async def _resolve(self, link: Link, _alert: Alert, text: str) -> str:
+        return await self._act(link, Action(ActionKind.RESOLVE, text))
+
+    async def _comment(self, link: Link, text: str) -> str:
+        # Whoever has the link needs no sign-in: what they can write is bounded.
+        about = link.occurrence_id
+        said = await self._reader.list_journal(about.fingerprint, about.starts_at, limit=_MOST_SAID)
+        if len(said) == _MOST_SAID:
+            return "Enough was said here. Open the alert in the monitor to say more."
+        return await self._act(link, Action(ActionKind.COMMENT, text))
+
+    async def _silence(self, link: Link, alert: Alert, text: str) -> str:
         now = self._clock.now()
         pairs = sorted(alert.labels.pairs, key=lambda pair: pair[0] != ALERT_NAME)
         draft = SilenceDraft(
@@ -167,7 +205,7 @@ class LinkActions:
             starts_at=now,
             ends_at=now + SILENCE,
             created_by=_name(link)[:200],
-            comment="by the link in a message",
+            comment=text or "by the link in a message",
         )
         try:
             await self._silences.set(draft)

@@ -33,6 +33,7 @@ class LinkAction(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     SNOOZE = "snooze"
     SILENCE = "silence"
+    RESOLVE = "resolve"
     CONFIRM_DRILL = "confirm_drill"
 
 
@@ -40,6 +41,7 @@ _LETTERS = {
     LinkAction.ACKNOWLEDGE: "a",
     LinkAction.SNOOZE: "z",
     LinkAction.SILENCE: "s",
+    LinkAction.RESOLVE: "r",
     LinkAction.CONFIRM_DRILL: "d",
 }
 _ACTIONS = {letter: action for action, letter in _LETTERS.items()}
@@ -132,6 +134,7 @@ class SignedLinks:
             acknowledge=self._render(LinkAction.ACKNOWLEDGE, occurrence_id, recipient, key),
             snooze=self._render(LinkAction.SNOOZE, occurrence_id, recipient, key),
             silence=self._render(LinkAction.SILENCE, occurrence_id, recipient, key),
+            resolve=self._render(LinkAction.RESOLVE, occurrence_id, recipient, key),
         )
 
     def read(self, token: str) -> Link:

@@ -161,6 +161,7 @@ def _render_buttons(
             ("Acknowledge", urls.acknowledge),
             ("Snooze 1 h", urls.snooze),
             ("Silence", urls.silence),
+            ("Resolve", urls.resolve),
             ("Open", text.url),
         ]
     )
