@@ -88,6 +88,7 @@ def monitor() -> Iterator[MonitorProcess]:
         try:
             monitor.start()
             _push(monitor, _LATER, *_queues("Backlog"), *_queues("Lag"), *_queues("Drift"))
+            _push(monitor, _LATER, *_queues("Pair"))
             _push(monitor, _LATER, {"alertname": "Hush", "severity": "info", "team": "hush"})
             _push(monitor, _LATER, {"alertname": "Mended", "severity": "warning", "team": "mend"})
             sourced = {"alertname": "Sourced", "severity": "info", "team": "far"}
@@ -359,6 +360,22 @@ def test_an_alert_is_silenced_with_its_labels_and_the_silence_ended(
     expect(timeline).to_contain_text(f"{_EMAIL} silenced it until")
     expect(timeline).to_contain_text("Being moved")
     expect(timeline).to_contain_text(f"{_EMAIL} ended the silence")
+
+
+def test_alerts_are_silenced_together(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/alerts?matcher=team%3D%22pair%22")
+    desk.page.get_by_role("checkbox", name="Select all").check()
+
+    bar = desk.page.get_by_role("region", name="Selected alerts")
+    bar.get_by_role("link", name="Silence").click()
+
+    matched = desk.page.get_by_role("region", name="Matches now")
+    expect(matched).to_contain_text("3 of ")
+    expect(matched.get_by_role("row").filter(has_text="Pair")).to_have_count(3)
+    desk.page.get_by_label("Why").fill("All of them")
+    desk.page.get_by_role("button", name="Silence", exact=True).click()
+    expect(desk.page.locator("main tbody tr", has_text="All of them")).to_contain_text("3 alerts")
+    assert _states(monitor, "Pair") == ["silenced"] * 3
 
 
 def test_a_past_firing_is_judged_with_one_click(desk: Visit, monitor: MonitorProcess) -> None:
