@@ -20,6 +20,7 @@ from resumatch_monitor.api.guard import Guard, Principal, Role
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
+from resumatch_monitor.errortracking.helper import Preparing
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
@@ -114,6 +115,7 @@ async def build_stack(
     bodies: BodyReader | None = None,
     free_bytes: Callable[[Path], int] | None = None,
     processors: Mapping[ItemKind, ItemProcessor] | None = None,
+    preparing: Preparing | None = None,
     project: ProjectConfig = PROJECT,
 ) -> AsyncGenerator[ErrorStack]:
     """Build error tracking around `database`, with its spool in `folder`."""
@@ -144,6 +146,7 @@ async def build_stack(
         clock=clock,
         on_alerts=relay.wake,
         processors=processors,
+        preparing=preparing,
     )
     door = DoorMetrics(telemetry)
     outcome_store = SqlOutcomeStore(database)

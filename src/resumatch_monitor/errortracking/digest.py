@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
+from resumatch_monitor.errortracking.batch import Prepared, PrepareSettings
 from resumatch_monitor.errortracking.config import ErrorsConfig
-from resumatch_monitor.errortracking.grouping.project import GroupingBook, ProjectGroupings
+from resumatch_monitor.errortracking.grouping.project import GroupingBook
+from resumatch_monitor.errortracking.helper import Preparing
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
-from resumatch_monitor.errortracking.prepare import prepare
 from resumatch_monitor.errortracking.store import (
     DeadLetter,
     DigestedEvent,
@@ -19,16 +20,14 @@ from resumatch_monitor.errortracking.store import (
 )
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.errors import StorageUnavailableError
-from resumatch_monitor.kit.spool import SpoolBatch, SpoolReader
+from resumatch_monitor.kit.spool import Position, SpoolBatch, SpoolReader
 from resumatch_monitor.sentry.items import (
     ItemKind,
     ItemProcessor,
     ItemRecord,
-    decode_record,
     encode_record,
 )
 from resumatch_monitor.sentry.projects import Projects
-from resumatch_monitor.sentry.scrubbers import Scrubbers
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +39,12 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _EVENTS_BETWEEN_TRIMS = 2_000
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """What a batch of the spool holds."""
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A batch of the spool and what it holds."""
 
-    events: list[DigestedEvent] = field(default_factory=list[DigestedEvent])
-    items: list[ItemRecord] = field(default_factory=list[ItemRecord])
-    letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    batch: SpoolBatch
+    prepared: Prepared
 
 
 class Digest:
@@ -69,44 +67,83 @@ class Digest:
         clock: Clock,
         on_alerts: Callable[[], None],
         processors: Mapping[ItemKind, ItemProcessor] | None = None,
+        preparing: Preparing | None = None,
     ) -> None:
         self._spool = spool
         self._store = store
-        self._projects = projects
         self._groupings = groupings
         self._config = config
         self._metrics = metrics
         self._clock = clock
         self._on_alerts = on_alerts
         self._processors = dict(processors or {})
-        self._scrubbers = Scrubbers(projects, config.scrub_keys)
+        self._preparing = preparing or Preparing(
+            PrepareSettings(tuple(config.scrub_keys), config.retention), projects, clock=clock
+        )
+        self._ahead: asyncio.Task[_Ready] | None = None
         self._untrimmed = 0
 
     async def run(self) -> None:
         """Digest until cancelled."""
-        while True:
-            try:
-                async with asyncio.timeout(_IDLE_SECONDS):
-                    await self._spool.wait_for_records()
-            except TimeoutError:
-                # What has been digested lies unscrubbed in the spool until it is dropped.
-                await self._spool.drop_consumed()
-                await self._trim()
-                await self._spool.wait_for_records()
-            await self.digest_batch()
+        try:
+            while True:
+                await self._wait()
+                await self.digest_batch()
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Give up what was prepared in advance, and who helped."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.wait([ahead])
+        await self._preparing.stop()
 
     async def digest_batch(self) -> int:
         """Digest one batch; return how many records it had."""
-        batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES)
+        ahead, self._ahead = self._ahead, None
+        ready = None if ahead is None else await ahead
+        if ready is None or not ready.batch.count:
+            ready = await self._prepare_next(None)
+        batch = ready.batch
+        is_full = batch.count >= _BATCH_RECORDS or _size_of(batch) >= _BATCH_BYTES // 2
+        await self._preparing.note_batch(is_full=is_full)
+        if is_full and self._preparing.is_helped:
+            # One batch is stored while the next one is prepared.
+            self._ahead = asyncio.create_task(self._prepare_next(batch.end))
+        await self._digest(batch, ready.prepared)
+        return batch.count
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._spool.wait_for_records()
+        except TimeoutError:
+            # What has been digested lies unscrubbed in the spool until it is dropped.
+            await self._spool.drop_consumed()
+            await self.stop()
+            await self._trim()
+            await self._spool.wait_for_records()
+
+    async def _prepare_next(self, after: Position | None) -> _Ready:
+        batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES, after=after)
+        if not batch.records:
+            return _Ready(batch, Prepared())
         groupings = await self._groupings.current(self._clock.now())
-        prepared = await asyncio.to_thread(self._prepare_all, batch.records, groupings)
+        return _Ready(batch, await self._preparing.prepare(batch.records, groupings))
+
+    async def _digest(self, batch: SpoolBatch, prepared: Prepared) -> None:
         events = prepared.events
         if events:
             await self._patiently(lambda: self._store_all(events))
         for kind, records in groupby(prepared.items, key=lambda record: record.kind):
             await self._process(kind, list(records))
-        if prepared.letters:
-            await self._set_aside(prepared.letters)
+        if prepared.failures:
+            now = self._clock.now()
+            await self._set_aside(
+                [DeadLetter(now, reason, record) for record, reason in prepared.failures]
+            )
         await self._commit(batch)
         if events:
             lag = self._clock.now() - events[-1].received_at
@@ -116,28 +153,6 @@ class Digest:
         self._untrimmed += len(events)
         if self._untrimmed >= _EVENTS_BETWEEN_TRIMS:
             await self._trim()
-        return batch.count
-
-    def _prepare_all(self, records: Sequence[bytes], groupings: ProjectGroupings) -> _Prepared:
-        prepared = _Prepared()
-        for data in records:
-            try:
-                record = decode_record(data)
-                if record.kind is ItemKind.EVENT:
-                    prepared.events.append(
-                        prepare(
-                            record,
-                            scrubber=self._scrubbers.of(record.project_id),
-                            projects=self._projects,
-                            retention=self._config.retention,
-                            grouping=groupings.of(record.project_id),
-                        )
-                    )
-                else:
-                    prepared.items.append(record)
-            except Exception as error:  # noqa: BLE001 - one bad event must not stop the others
-                prepared.letters.append(self._make_letter(data, error))
-        return prepared
 
     async def _process(self, kind: ItemKind, records: Sequence[ItemRecord]) -> None:
         processor = self._processors.get(kind)
@@ -216,3 +231,7 @@ class Digest:
                 await self._store.trim(events_per_issue=self._config.events_per_issue)
             except StoreUnavailableError as error:
                 logger.warning("Old events could not be dropped: %s", error)
+
+
+def _size_of(batch: SpoolBatch) -> int:
+    return sum(len(record) for record in batch.records)

@@ -65,8 +65,13 @@ class SpoolReader(Protocol):
         """Return as soon as there is a record that has not been committed."""
         ...
 
-    async def read_batch(self, max_records: int, max_bytes: int) -> SpoolBatch:
-        """Return the oldest uncommitted records: at least one, if there is any."""
+    async def read_batch(
+        self, max_records: int, max_bytes: int, *, after: Position | None = None
+    ) -> SpoolBatch:
+        """Return the oldest uncommitted records: at least one, if there is any.
+
+        A reader that reads ahead passes the end of the batch before as `after`.
+        """
         ...
 
     async def commit(self, batch: SpoolBatch) -> None:

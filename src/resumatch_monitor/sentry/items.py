@@ -97,6 +97,21 @@ def encode_record(record: ItemRecord) -> bytes:
     return orjson.dumps(header) + b"\n" + record.payload
 
 
+def read_project_id(data: bytes) -> int:
+    """Return the project that what `encode_record` wrote belongs to.
+
+    Raises:
+        RecordError: If it names none.
+    """
+    try:
+        project_id = as_int(as_dict(orjson.loads(data[: max(0, data.find(b"\n"))])).get("project"))
+    except orjson.JSONDecodeError as error:
+        raise RecordError("the record has no header") from error
+    if project_id is None:
+        raise RecordError("the record names no project")
+    return project_id
+
+
 def decode_record(data: bytes) -> ItemRecord:
     """Read what `encode_record` wrote, in this version or an earlier one.
 

@@ -1,6 +1,6 @@
 """How one project groups: the version to which it is pinned, its rules, where it came from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -112,6 +112,14 @@ class ProjectGroupings:
         if found is not None:
             return found
         return ProjectGrouping(rules=self._configured(project_id))
+
+    def only(self, project_ids: Iterable[int]) -> "ProjectGroupings":
+        """Return the same for a few projects, as something that another process can be told."""
+        return ProjectGroupings({each: self.of(each) for each in project_ids}, _no_rules)
+
+
+def _no_rules(_project_id: int) -> RuleSet:
+    return RuleSet()
 
 
 class GroupingBook:
