@@ -28,6 +28,7 @@ from resumatch_monitor.api import (
     routes,
     sentry,
     targets,
+    traces,
 )
 from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.bodies import BodyReader
@@ -211,6 +212,11 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             external_url=monitor.config.external_url,
         ),
         event_files.build_router(files=monitor.files.store, guard=guard),
+        traces.build_router(
+            sources=traces.TraceSources(reader=monitor.traces.reader, errors=monitor.traces.errors),
+            clock=monitor.clock,
+            guard=guard,
+        ),
         probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),
     ]
 

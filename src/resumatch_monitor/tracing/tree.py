@@ -48,7 +48,8 @@ def collect_segment(
                 members[child.span_id] = child
                 waiting.append(child)
     for span in spans:
-        if span.segment_id == root.span_id and not span.is_segment:
+        is_mine = span.segment_id == root.span_id and span.span_id != root.span_id
+        if is_mine and not span.is_segment:
             members.setdefault(span.span_id, span)
     ordered = sorted(members.values(), key=order_of)
     return Segment(root, tuple(ordered[:limit]), received_at, user)
