@@ -192,7 +192,9 @@ def _add_project_route(
                     "id": project.id,
                     "slug": project.slug,
                     "name": project.name or project.slug,
-                    "dsn": render_dsn(project, base_url),
+                    "platform": project.platform,
+                    "is_provisioned": project.is_provisioned,
+                    "dsn": render_dsn(project, base_url) if project.key else "",
                     "event_count": use.event_count if use is not None else 0,
                     "last_event_at": isoformat_or_none(
                         use.last_event_at if use is not None else None

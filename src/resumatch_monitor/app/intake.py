@@ -12,12 +12,14 @@ from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.outcomes import OutcomeLedger
+from resumatch_monitor.sentry.project_book import ProjectBook
 from resumatch_monitor.sentry.quotas import Quotas, since_when
 from resumatch_monitor.sentry.screening import Screening
 from resumatch_monitor.sentry.upkeep import Expiring, IntakeUpkeep
 from resumatch_monitor.storage.spool.giving_up import GivingUpSpool
 from resumatch_monitor.storage.sql.digested_items import DigestedItems
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
+from resumatch_monitor.storage.sql.projects import SqlProjectStore
 
 
 class IntakeParts:
@@ -65,12 +67,19 @@ class IntakeParts:
                 )
             ),
         )
+        self.book = ProjectBook(
+            projects=base.projects,
+            store=SqlProjectStore(database),
+            clock=base.clock,
+            ids=base.ids,
+        )
         self._upkeep = IntakeUpkeep(
             [DigestedItems(database), self.outcome_store, *expiring], clock=base.clock
         )
 
     async def open(self) -> None:
-        """Remember what was sent before the start."""
+        """Know the projects that people made, and what was sent before the start."""
+        await self.book.load()
         since = since_when(self._clock.now())
         self.quotas.restore(await self.outcome_store.read_accepted(since))
 

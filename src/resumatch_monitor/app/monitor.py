@@ -68,7 +68,7 @@ class Monitor:
         self.stores = build_stores(
             config, folder=folder, client=client, clock=clock, telemetry=self.telemetry
         )
-        projects = Projects(config.projects)
+        projects = Projects(config.projects, is_complete=False)
         self._base = Base(
             config=config,
             folder=folder,

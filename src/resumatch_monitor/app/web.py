@@ -23,6 +23,7 @@ from resumatch_monitor.api import (
     overview,
     pagerduty,
     probes,
+    projects,
     receivers,
     remote_write,
     routes,
@@ -210,6 +211,17 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             clock=monitor.clock,
             guard=guard,
             external_url=monitor.config.external_url,
+        ),
+        projects.build_router(
+            sources=projects.ProjectSources(
+                book=monitor.intake.book,
+                quotas=monitor.intake.quotas,
+                outcomes=monitor.intake.outcome_store,
+                ledger=monitor.intake.outcomes,
+                clock=monitor.clock,
+                external_url=monitor.config.external_url,
+            ),
+            guard=guard,
         ),
         event_files.build_router(files=monitor.files.store, guard=guard),
         traces.build_router(

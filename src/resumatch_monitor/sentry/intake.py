@@ -13,7 +13,7 @@ import orjson
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
-from resumatch_monitor.kit.spool import SpoolFullError, SpoolWriter
+from resumatch_monitor.kit.spool import FullReason, SpoolFullError, SpoolWriter
 from resumatch_monitor.sentry.addresses import present_address
 from resumatch_monitor.sentry.categories import (
     Category,
@@ -101,8 +101,11 @@ class Intake:
 
         Raises:
             UnknownProjectError: If there is none.
+            SpoolFullError: If it is not known yet whether there is.
         """
         project = self._projects.find(number)
+        if project is None and not self._projects.is_complete:
+            raise SpoolFullError(FullReason.MEMORY, "the monitor is starting")
         if project is None:
             raise UnknownProjectError(f"There is no project {number[:20]!r}; check the DSN.")
         return project

@@ -98,10 +98,16 @@ class Projects:
     next sees it. It may be asked on any thread.
     """
 
-    def __init__(self, configured: Iterable[ProjectConfig]) -> None:
+    def __init__(self, configured: Iterable[ProjectConfig], *, is_complete: bool = True) -> None:
+        """Know what is configured.
+
+        Args:
+            configured: Projects of the configuration.
+            is_complete: Whether there are no others, until those that people made are known.
+        """
+        self.is_complete = is_complete
         self._provisioned = [provision(each) for each in configured]
-        self._by_id: dict[int, Project] = {}
-        self.replace_made([])
+        self._by_id = {each.id: each for each in self._provisioned}
 
     def replace_made(self, made: Iterable[Project]) -> list[Project]:
         """Know `made`, and no others, beside what is configured.
@@ -120,6 +126,7 @@ class Projects:
             else:
                 by_id[project.id] = project
         self._by_id = by_id
+        self.is_complete = True
         return left_out
 
     def all(self) -> list[Project]:
