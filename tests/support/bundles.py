@@ -11,24 +11,74 @@ import orjson
 HEADER = b"SYSB\x02\x00\x00\x00"
 DEBUG_ID = "175e7639-9f8d-5d97-b5d9-b1f21b950bde"
 SCRIPT = b'function f(n){throw new Error("boom "+n)}function g(){f(1)}g();\n'
-SOURCE = 'function fail(number) {\n  throw new Error("boom " + number)\n}\n'
+SOURCE = """function fail(number) {
+  throw new Error("boom " + number)
+}
+
+function start() {
+  fail(1)
+}
+
+start()
+"""
+_NAMES = ("fail", "number", "start")
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+# Where the parts of the script were before: line and column from 0, and the name they had.
+_PLACES = (
+    (b"function f", 0, 0, None),
+    (b"f(n)", 0, 9, 0),
+    (b"throw", 1, 2, None),
+    (b"function g", 4, 0, None),
+    (b"g(){", 4, 9, 2),
+    (b"f(1)", 5, 2, 0),
+    (b"g();", 8, 0, 2),
+)
+
+
+def column_of(part: bytes) -> int:
+    """Return where a part of `SCRIPT` begins, counted from 1 as browsers do."""
+    return SCRIPT.index(part) + 1
+
+
+def make_mappings() -> str:
+    """Return the mappings of `SCRIPT` to `SOURCE`."""
+    segments: list[str] = []
+    before = [0, 0, 0, 0, 0]
+    for part, line, column, name in _PLACES:
+        place = [SCRIPT.index(part), 0, line, column, name if name is not None else before[4]]
+        fields = [now - then for now, then in zip(place, before, strict=True)]
+        segments.append("".join(map(_encode, fields if name is not None else fields[:4])))
+        before = place
+    return ",".join(segments)
+
+
+def _encode(number: int) -> str:
+    rest = (abs(number) << 1) | (number < 0)
+    text = ""
+    while True:
+        digit, rest = rest & 31, rest >> 5
+        text += _BASE64[digit | (32 if rest else 0)]
+        if not rest:
+            return text
 
 
 def make_map(**over: Any) -> bytes:
-    """Return a map that leads the whole of `SCRIPT`'s first function to line 1 of `src/x.js`."""
+    """Return the map of `SCRIPT` to `SOURCE`, which is named `../src/x.js`."""
     source_map = {
         "version": 3,
         "file": "x.js",
         "sources": ["../src/x.js"],
         "sourcesContent": [SOURCE],
-        "names": ["fail", "number"],
-        "mappings": "AAAA,SAASA",
+        "names": list(_NAMES),
+        "mappings": make_mappings(),
         **over,
     }
     return orjson.dumps(source_map)
 
 
-def make_files(debug_id: str | None = DEBUG_ID) -> dict[str, tuple[dict[str, Any], bytes]]:
+def make_files(
+    debug_id: str | None = DEBUG_ID, *, script: bytes = SCRIPT, source_map: bytes | None = None
+) -> dict[str, tuple[dict[str, Any], bytes]]:
     """Return a script and its map: what the manifest says of each by path, and its content."""
     headers = {} if debug_id is None else {"debug-id": debug_id}
     return {
@@ -38,11 +88,11 @@ def make_files(debug_id: str | None = DEBUG_ID) -> dict[str, tuple[dict[str, Any
                 "url": "~/x.js",
                 "headers": {**headers, "Sourcemap": "x.js.map"},
             },
-            SCRIPT,
+            script,
         ),
         "files/_/_/x.js.map": (
             {"type": "source_map", "url": "~/x.js.map", "headers": headers},
-            make_map(),
+            make_map() if source_map is None else source_map,
         ),
     }
 

@@ -16,6 +16,7 @@ from resumatch_monitor.api import issues as issues_api
 from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
+from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, Principal, Role
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
@@ -35,6 +36,7 @@ from resumatch_monitor.sentry.outcomes import OutcomeLedger
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.quotas import Quotas
 from resumatch_monitor.sentry.screening import Screening
+from resumatch_monitor.sourcemaps.resolver import EventReport
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
@@ -73,6 +75,13 @@ class RecordingSink:
         if self.failure is not None:
             raise self.failure
         self.alerts.extend(alerts)
+
+
+class NothingUploaded:
+    """Knows no source maps."""
+
+    def explain(self, project_id: int, raw: dict[str, Any]) -> EventReport:
+        return EventReport(raw)
 
 
 @dataclass
@@ -173,6 +182,11 @@ async def build_stack(
             clock=clock,
             guard=guard,
             external_url="http://monitor.example.org:8000",
+            events=EventPresenter(
+                explainer=NothingUploaded(),
+                monitor_url="http://monitor.example.org:8000",
+                slug_of=projects.slug,
+            ),
         )
     )
     transport = httpx.ASGITransport(app=app)

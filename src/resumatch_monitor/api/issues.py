@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from resumatch_monitor.api.errors import NotFoundError
+from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.paging import (
     DEFAULT_LIMIT,
@@ -24,7 +25,7 @@ from resumatch_monitor.errortracking.issues import (
     IssueStatus,
     StoredEvent,
 )
-from resumatch_monitor.errortracking.present import present_detail, present_event, present_issue
+from resumatch_monitor.errortracking.present import present_detail, present_issue
 from resumatch_monitor.errortracking.store import IssueEditor, IssueReader
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.sentry.projects import Projects, render_dsn
@@ -57,16 +58,24 @@ def build_router(
     clock: Clock,
     guard: Guard,
     external_url: str,
+    events: EventPresenter,
 ) -> APIRouter:
     """Return the routes of docs/http-api.md, section Issues.
 
-    `external_url` is where the DSNs point; if it is empty, to wherever the request came in.
+    Args:
+        reader: Answers what is asked.
+        editor: Changes issues.
+        projects: The applications that may send.
+        clock: Tells what time it is.
+        guard: Lets people in.
+        external_url: Where the DSNs point; if it is empty, to wherever the request came in.
+        events: Renders events.
     """
     router = APIRouter(prefix="/api/monitor", tags=["issues"])
     finder = _Finder(reader, clock)
     _add_issue_routes(router, finder, guard)
     _add_change_routes(router, finder, editor, guard)
-    _add_event_routes(router, finder, guard)
+    _add_event_routes(router, finder, events, guard)
     _add_project_route(router, finder, projects, guard, external_url)
     return router
 
@@ -148,7 +157,9 @@ def _add_change_routes(
         return present_detail(await finder.issue(issue_id))
 
 
-def _add_event_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
+def _add_event_routes(
+    router: APIRouter, finder: _Finder, events: EventPresenter, guard: Guard
+) -> None:
     viewer = [Depends(guard.viewer)]
 
     @router.get("/issues/{issue_id}/events", dependencies=viewer)
@@ -168,7 +179,7 @@ def _add_event_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
 
     @router.get("/issues/{issue_id}/events/{event_id}", dependencies=viewer)
     async def get_event(issue_id: str, event_id: str) -> dict[str, Any]:
-        return present_event(await finder.event(issue_id, event_id))
+        return await events.present(await finder.event(issue_id, event_id))
 
     @router.get("/issues/{issue_id}/events/{event_id}/raw", dependencies=viewer)
     async def get_raw_event(issue_id: str, event_id: str) -> Response:

@@ -133,6 +133,7 @@ class Monitor:
         await self.metrics.stop_queries()
         await self._base.client.aclose()
         await self.intake.close()
+        await asyncio.to_thread(self.source_maps.close)
         await asyncio.to_thread(self.stores.close)
 
     def _build_parts(self) -> None:
@@ -158,7 +159,10 @@ class Monitor:
         self.source_maps = SourceMapParts(base)
         self.files = FileParts(base)
         self.errors = ErrorParts(
-            base, alerts=self.alerting.dispatcher, processors=self.files.processors
+            base,
+            alerts=self.alerting.dispatcher,
+            processors=self.files.processors,
+            resolver=self.source_maps.resolver,
         )
         self.traces = TraceParts(base)
         self.intake = IntakeParts(

@@ -8,6 +8,7 @@ from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
+from resumatch_monitor.errortracking.resolving import FrameResolver
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
@@ -25,6 +26,7 @@ class ErrorParts:
         *,
         alerts: AlertSink,
         processors: Mapping[ItemKind, ItemProcessor] | None = None,
+        resolver: FrameResolver | None = None,
     ) -> None:
         """Build the parts.
 
@@ -32,6 +34,7 @@ class ErrorParts:
             base: What everything is built on.
             alerts: Where alerts about issues go.
             processors: Who digests what comes through the errors' spool beside events.
+            resolver: Who knows where minified code came from.
         """
         config = base.config.errors
         self.metrics = ErrorMetrics(base.telemetry)
@@ -63,6 +66,7 @@ class ErrorParts:
             clock=base.clock,
             on_alerts=self._relay.wake,
             processors=processors,
+            resolver=resolver,
         )
         self._retention = ErrorRetention(
             store=self.store, retention=config.retention, clock=base.clock

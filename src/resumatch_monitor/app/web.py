@@ -34,6 +34,7 @@ from resumatch_monitor.api import (
 from resumatch_monitor.api.alerts_render import Standings
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.edge import build_app
+from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, refuse_foreign_origin
 from resumatch_monitor.app.diagnosis import build_message_renderer
 from resumatch_monitor.app.handling import DrillBook, find_webhook_secrets
@@ -211,6 +212,11 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             clock=monitor.clock,
             guard=guard,
             external_url=monitor.config.external_url,
+            events=EventPresenter(
+                explainer=monitor.source_maps.resolver,
+                monitor_url=monitor.external_url,
+                slug_of=monitor.errors.projects.slug,
+            ),
         ),
         projects.build_router(
             sources=projects.ProjectSources(

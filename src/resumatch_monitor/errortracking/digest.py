@@ -11,6 +11,7 @@ from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.helper import Preparing
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
+from resumatch_monitor.errortracking.resolving import FrameResolver, resolve_records
 from resumatch_monitor.errortracking.store import (
     DeadLetter,
     DigestedEvent,
@@ -68,6 +69,7 @@ class Digest:
         on_alerts: Callable[[], None],
         processors: Mapping[ItemKind, ItemProcessor] | None = None,
         preparing: Preparing | None = None,
+        resolver: FrameResolver | None = None,
     ) -> None:
         self._spool = spool
         self._store = store
@@ -80,6 +82,7 @@ class Digest:
         self._preparing = preparing or Preparing(
             PrepareSettings(tuple(config.scrub_keys), config.retention), projects, clock=clock
         )
+        self._resolver = resolver
         self._ahead: asyncio.Task[_Ready] | None = None
         self._untrimmed = 0
 
@@ -130,8 +133,12 @@ class Digest:
         batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES, after=after)
         if not batch.records:
             return _Ready(batch, Prepared())
+        records = batch.records
+        if self._resolver is not None:
+            # Here and not where they are prepared, which may be another process.
+            records = await asyncio.to_thread(resolve_records, records, self._resolver)
         groupings = await self._groupings.current(self._clock.now())
-        return _Ready(batch, await self._preparing.prepare(batch.records, groupings))
+        return _Ready(batch, await self._preparing.prepare(records, groupings))
 
     async def _digest(self, batch: SpoolBatch, prepared: Prepared) -> None:
         events = prepared.events

@@ -1,7 +1,7 @@
 """Issues as they are read and asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -167,6 +167,7 @@ class StoredEvent:
         previous_event_id: The one that occurred before it, of the same issue.
     """
 
+    project_id: int
     event_id: str
     occurred_at: datetime
     received_at: datetime
@@ -174,6 +175,10 @@ class StoredEvent:
     scrubbed: Sequence[str]
     previous_event_id: str | None
     next_event_id: str | None
+
+    def with_raw(self, raw: dict[str, Any]) -> "StoredEvent":
+        """Return the event with other content."""
+        return replace(self, raw=raw)
 
 
 @dataclass(frozen=True, slots=True)

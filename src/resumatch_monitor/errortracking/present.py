@@ -1,5 +1,6 @@
 """Renders issues and events as docs/http-api.md describes them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from resumatch_monitor.errortracking.issues import Issue, IssueDetail, StoredEvent
@@ -75,8 +76,15 @@ def present_detail(detail: IssueDetail) -> dict[str, Any]:
     }
 
 
-def present_event(stored: StoredEvent) -> dict[str, Any]:
-    """Render EVENT."""
+def present_event(
+    stored: StoredEvent, describe_frame: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Render EVENT.
+
+    Args:
+        stored: The event.
+        describe_frame: Returns what else there is to say of one of its frames.
+    """
     event = normalise(stored.raw)
     contexts = as_dict(stored.raw.get("contexts"))
     return {
@@ -93,7 +101,9 @@ def present_event(stored: StoredEvent) -> dict[str, Any]:
         "transaction": event.transaction or None,
         "sdk": {"name": event.sdk_name, "version": event.sdk_version},
         "message": event.message,
-        "exceptions": [_present_exception(each) for each in reversed(event.exceptions)],
+        "exceptions": [
+            _present_exception(each, describe_frame) for each in reversed(event.exceptions)
+        ],
         "breadcrumbs": _present_breadcrumbs(stored.raw.get("breadcrumbs")),
         "tags": [{"key": key, "value": value} for key, value in event.tags],
         "user": event.user or None,
@@ -105,14 +115,19 @@ def present_event(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def _present_exception(each: ExceptionInfo) -> dict[str, Any]:
+def _present_exception(
+    each: ExceptionInfo, describe_frame: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "type": each.type,
         "value": each.value,
         "module": each.module,
         "handled": each.handled,
         "mechanism": each.mechanism,
-        "frames": [_present_frame(frame) for frame in reversed(each.frames)],
+        "frames": [
+            {**_present_frame(frame), **describe_frame(frame.raw)}
+            for frame in reversed(each.frames)
+        ],
     }
 
 

@@ -145,14 +145,18 @@ class ArtifactFinder(Protocol):
         """Return the files of a release at one of `urls`, those of the newest bundle first."""
         ...
 
-    def uses_of(self, bundle_id: int) -> Sequence[BundleUse]:
-        """Return for what a bundle was uploaded."""
+    def find_in_bundle(self, bundle_id: int, urls: Sequence[str]) -> Sequence[FoundFile]:
+        """Return the files of a bundle at one of `urls`."""
         ...
 
     def release_urls(self, use: BundleUse, *, limit: int) -> tuple[int, Sequence[str]]:
         """Return how many minified files a release has, and the URLs of some."""
         ...
 
-    def note_use(self, bundle_ids: Collection[int], at: datetime, *, is_resolved: bool) -> None:
-        """Note that bundles were needed."""
+
+class ArtifactUsage(Protocol):
+    """Notes what uploads are good for."""
+
+    async def note_use(self, bundle_ids: Collection[int], at: datetime) -> None:
+        """Note that bundles gave frames their original places."""
         ...

@@ -243,6 +243,7 @@ def _get_event(
         return None
     content = payloads.unpack(connection, row.dict_id, row.payload)
     return StoredEvent(
+        project_id=row.project_id,
         event_id=row.event_id.hex(),
         occurred_at=row.occurred_at,
         received_at=row.received_at,

@@ -1,0 +1,10 @@
+import * as Sentry from '@sentry/nextjs';
+
+export function register() {
+  Sentry.init({
+    dsn: process.env.NEXT_PUBLIC_SENTRY_DSN,
+    release: process.env.NEXT_PUBLIC_SENTRY_RELEASE,
+  });
+}
+
+export const onRequestError = Sentry.captureRequestError;
