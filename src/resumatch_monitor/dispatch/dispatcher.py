@@ -22,6 +22,7 @@ from resumatch_monitor.dispatch.grouping.registry import GroupView, Registry
 from resumatch_monitor.dispatch.handling.handling import HandlingSource
 from resumatch_monitor.dispatch.muting.mute import Mute, Muter
 from resumatch_monitor.dispatch.muting.times import RouteTimes
+from resumatch_monitor.dispatch.occurrences.changelog import log_changes
 from resumatch_monitor.dispatch.occurrences.firing import FiringAlerts
 from resumatch_monitor.dispatch.occurrences.flapping import Change, Flapping
 from resumatch_monitor.dispatch.occurrences.occurrence import Occurrence, OccurrenceId
@@ -329,6 +330,7 @@ class Dispatcher:
 
     def _take_in(self, changed: Sequence[Occurrence]) -> None:
         now = self._steady.now()
+        log_changes(changed, self.firing)
         self.firing.update(changed)
         self._flapping.observe(changed, now)
         self._groups.place(changed, now)
