@@ -77,6 +77,7 @@ STEPS = st.lists(
         st.tuples(st.just("silence"), _number),
         st.tuples(st.just("expire"), _number),
         st.tuples(st.just("snooze"), _number),
+        st.tuples(st.just("pend"), _number),
         st.tuples(st.just("wait"), st.integers(1, 6)),
         st.tuples(st.just("restart"), st.just(0)),
         st.tuples(st.just("jump"), st.sampled_from([-2, 2])),
@@ -129,6 +130,7 @@ class Run:
         self.reports: dict[int, Alert] = {}
         self.handled = Handled()
         self.silenced: set[str] = set()
+        self.pending: list[Alert] = []
 
     async def restart(self) -> None:
         firing = FiringAlerts()
@@ -140,7 +142,11 @@ class Run:
             telemetry=Telemetry(),
         )
         inhibition = Inhibition([RULE], firing)
-        muters = (self.silences, inhibition, Dependencies(default_dependencies(), firing))
+        muters = (
+            self.silences,
+            inhibition,
+            Dependencies(default_dependencies(), firing, list_pending=lambda: self.pending),
+        )
         self.muters = Muters((*muters, make_quiet_hours(AlertingConfig.model_validate(CONFIG))))
         self.dispatcher = make_dispatcher(
             self.database,
@@ -173,6 +179,9 @@ class Run:
                 self.snooze(report)
             case "wait":
                 await self.wait(number)
+            case "pend":
+                # The cause is about to fire, or, most often, nothing is.
+                self.pending = [ALERTS[0]] if number == 0 else []
             case "restart":
                 await self.restart()
             case "jump":
