@@ -237,4 +237,5 @@ def _present_summary(each: EventSummary) -> dict[str, Any]:
         "release": each.release,
         "environment": each.environment,
         "user": each.user,
+        "kept_for": each.kept_for.name.lower() if each.kept_for else None,
     }

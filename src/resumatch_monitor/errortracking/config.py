@@ -15,7 +15,15 @@ class ErrorsConfig(ConfigModel):
     retention: Duration = timedelta(days=90)
     """How long events are kept."""
     events_per_issue: int = Field(
-        default=1_000, gt=0, description="Older events of an issue are dropped; counts stay."
+        default=1_000,
+        gt=0,
+        description="Of an issue with more events those that tell most are kept: the first, the"
+        " latest, the first of a release or with a value of a tag, some of each time; counts stay.",
+    )
+    events_per_project: int = Field(
+        default=1_000_000,
+        gt=0,
+        description="Of a project with more events its most frequent issues lose some.",
     )
     event_max_bytes: int = Field(default=1024 * 1024, gt=0)
     """A larger event is refused with 413."""

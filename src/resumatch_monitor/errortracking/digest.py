@@ -235,7 +235,10 @@ class Digest:
         if self._untrimmed:
             self._untrimmed = 0
             try:
-                await self._store.trim(events_per_issue=self._config.events_per_issue)
+                await self._store.trim(
+                    events_per_issue=self._config.events_per_issue,
+                    events_per_project=self._config.events_per_project,
+                )
             except StoreUnavailableError as error:
                 logger.warning("Old events could not be dropped: %s", error)
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from resumatch_monitor.errortracking.keeping import KeptFor
+
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -51,6 +53,7 @@ class Issue:
     Attributes:
         sparkline: Events in each of the last 24 hours, the running one last.
         is_synthetic: Only probes of the monitor's own have met it.
+        stored_count: How many of its events are kept.
     """
 
     id: int
@@ -74,6 +77,7 @@ class Issue:
     last_release: str | None
     resolved_at: datetime | None
     sparkline: tuple[int, ...] = ()
+    stored_count: int = 0
 
     @property
     def short_id(self) -> str:
@@ -139,7 +143,7 @@ class IssueDetail:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """An event in a list."""
+    """An event in a list; `kept_for` is what it told that none before it had."""
 
     event_id: str
     occurred_at: datetime
@@ -147,6 +151,7 @@ class EventSummary:
     release: str | None
     environment: str | None
     user: str | None
+    kept_for: KeptFor = KeptFor.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def present_issue(issue: Issue) -> dict[str, Any]:
         "sparkline": list(issue.sparkline),
         "resolved_at": isoformat_or_none(issue.resolved_at),
         "is_synthetic": issue.is_synthetic,
+        "stored_count": issue.stored_count,
     }
 
 

@@ -103,8 +103,11 @@ class IssueStore(Protocol):
         """Return how many records are set aside."""
         ...
 
-    async def trim(self, *, events_per_issue: int) -> None:
-        """Drop the oldest events, but the first, of issues that have more than that."""
+    async def trim(self, *, events_per_issue: int, events_per_project: int) -> None:
+        """Drop events that tell little of issues and projects that have more than that.
+
+        Counts stay; `errortracking.keeping` says which events do.
+        """
         ...
 
     async def expire(self, before: datetime) -> int:

@@ -7,8 +7,8 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.issues import Issue, IssueQuery, IssueSort, IssueStatus
+from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
 from resumatch_monitor.storage.sql.database import Database
@@ -197,21 +197,48 @@ async def test_bounds_the_values_of_a_tag_but_not_its_total(
     assert next(tag.total for tag in detail.tags if tag.key == "request") == 130
 
 
-async def test_keeps_the_first_and_the_latest_events_of_an_issue(
+async def test_keeps_the_events_of_an_issue_that_tell_most(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:
-    events = [make_event(number, timestamp=at(number - 60)) for number in range(1, 41)]
-    async with build_stack(
-        tmp_path, database=database, clock=clock, config=ErrorsConfig(events_per_issue=10)
-    ) as stack:
+    events = [
+        make_event(
+            number,
+            timestamp=at(number - 60),
+            release="shop@2" if number >= 20 else "shop@1",
+            tags={"plan": "free" if number == 5 else "pro"},
+        )
+        for number in range(1, 61)
+    ]
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
         await send(stack, *events)
-        await stack.store.trim(events_per_issue=10)
+        await stack.store.trim(events_per_issue=20, events_per_project=1_000)
         page = await stack.reader.list_events(1, cursor=None, limit=100)
         issue = await only_issue(stack)
 
-    numbers = [int(each.event_id, 16) for each in page.items]
-    assert numbers == [*range(40, 31, -1), 1]
-    assert issue.event_count == 40
+    told = {int(each.event_id, 16): each.kept_for for each in page.items}
+    assert len(told) == 18
+    assert set(range(52, 61)) <= set(told)
+    assert told[1] is KeptFor.FIRST
+    assert told[5] is KeptFor.TAG
+    assert told[20] is KeptFor.RELEASE
+    assert told[60] is KeptFor.NOTHING
+    assert (issue.event_count, issue.stored_count) == (60, 18)
+
+
+async def test_a_project_with_too_many_events_loses_some_of_its_most_frequent_issues(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    rare = {"values": [make_exception("RareError", "x", "rare")]}
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await send(stack, *(make_event(number) for number in range(1, 61)))
+        await send(stack, make_event(61, exception=rare), make_event(62, exception=rare))
+        await stack.store.trim(events_per_issue=1_000, events_per_project=40)
+        page = await stack.reader.list_issues(IssueQuery(), _NOW)
+
+    stored = {issue.type: issue.stored_count for issue in page.items}
+    assert stored["RareError"] >= 1
+    assert sum(stored.values()) <= 40
+    assert sum(issue.event_count for issue in page.items) == 62
 
 
 async def test_retention_deletes_events_and_then_their_issue(

@@ -20,11 +20,14 @@ from resumatch_monitor.errortracking.store import (
 )
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
 from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue
+from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_retention import (
     expire_events,
     expire_hours,
     expire_issues,
+    find_old_hours,
     trim_issues,
+    trim_projects,
 )
 from resumatch_monitor.storage.sql.issues_write import BatchWriter
 from resumatch_monitor.storage.sql.payloads import PayloadPacker
@@ -55,12 +58,15 @@ class SqlIssueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._packer = PayloadPacker(database)
+        self._novelty = Novelty()
 
     async def store(self, events: Sequence[DigestedEvent]) -> StoreOutcome:
         """Store `events` in order; one that is there already counts once."""
         # Before the writer's turn, and on another thread: compressing takes most of the time.
         batch = await asyncio.to_thread(self._packer.pack_all, events)
-        return await self._write(lambda connection: BatchWriter(connection).write(batch))
+        return await self._write(
+            lambda connection: BatchWriter(connection, self._novelty).write(batch)
+        )
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
         """Keep records that nobody could read; the oldest go when there are too many."""
@@ -92,23 +98,28 @@ class SqlIssueStore:
             ).scalar_one()
         )
 
-    async def trim(self, *, events_per_issue: int) -> None:
-        """Drop the oldest events, but the first, of issues that have more than that."""
-        for _ in range(_TRIM_ROUNDS_MAX):
-            trimmed = await self._write(
-                lambda connection: trim_issues(connection, events_per_issue=events_per_issue)
+    async def trim(self, *, events_per_issue: int, events_per_project: int) -> None:
+        """Drop events that tell little of issues and projects that have more than that."""
+
+        def write(connection: Connection) -> int:
+            return trim_issues(connection, events_per_issue=events_per_issue) or trim_projects(
+                connection, events_per_project=events_per_project
             )
-            if not trimmed:
+
+        for _ in range(_TRIM_ROUNDS_MAX):
+            if not await self._write(write):
                 return
 
     async def expire(self, before: datetime) -> int:
         """Delete a bounded number of events and issues from before; return how many."""
+        # Outside of the writer's turn: this looks at every issue.
+        old_hours = await self._database.read(lambda connection: find_old_hours(connection, before))
 
         def write(connection: Connection) -> int:
             return (
                 expire_events(connection, before)
                 + expire_issues(connection, before)
-                + expire_hours(connection, before)
+                + expire_hours(connection, old_hours, before)
                 + connection.execute(
                     delete(ERROR_DEAD_LETTERS).where(ERROR_DEAD_LETTERS.c.received_at < before)
                 ).rowcount

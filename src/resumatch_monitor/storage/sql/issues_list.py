@@ -238,4 +238,5 @@ def read_issue(row: Row[Any], sparkline: tuple[int, ...] = ()) -> Issue:
         last_release=row.last_release,
         resolved_at=row.resolved_at,
         sparkline=sparkline,
+        stored_count=row.stored_count,
     )

@@ -21,6 +21,7 @@ from resumatch_monitor.errortracking.issues import (
     StoredEvent,
     TagUse,
 )
+from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.issues_list import (
@@ -197,6 +198,7 @@ def _list_events(
         events.release,
         events.environment,
         events.user_label,
+        events.kept_for,
     ).where(events.issue_id == issue_id)
     if after is not None:
         statement = statement.where(
@@ -213,6 +215,7 @@ def _list_events(
             release=row.release,
             environment=row.environment,
             user=row.user_label,
+            kept_for=KeptFor(row.kept_for),
         )
         for row in rows[:limit]
     ]

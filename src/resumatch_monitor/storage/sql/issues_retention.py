@@ -5,42 +5,73 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text
 
+from resumatch_monitor.errortracking.keeping import Candidate, choose_surplus
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_EVENTS,
     ISSUE_HOURS,
     ISSUES,
 )
 
-_ISSUES_PER_TRIM = 100
 _EVENTS_PER_BITE = 500
 _ISSUES_PER_BITE = 50
+_CANDIDATES_MAX = 20_000
 
 _COUNT_STORED = text("UPDATE issues SET stored_count = stored_count - :count WHERE id = :issue")
 
 
 def trim_issues(connection: Connection, *, events_per_issue: int) -> int:
-    """Drop the oldest events, but the first, of some issues that have too many.
-
-    Returns:
-        How many issues were trimmed; there may be more if it is the most that one call trims.
-    """
-    crowded = connection.execute(
-        select(ISSUES.c.id, ISSUES.c.stored_count)
-        .where(ISSUES.c.stored_count > events_per_issue)
-        .limit(_ISSUES_PER_TRIM)
+    """Drop events of some issues that have too many; return how many events that were."""
+    crowded = connection.scalars(
+        select(ISSUES.c.id).where(ISSUES.c.stored_count > events_per_issue).limit(_ISSUES_PER_BITE)
     ).all()
-    for issue_id, stored in crowded:
-        events = ISSUE_EVENTS.c
-        ordered = select(events.id).where(events.issue_id == issue_id)
-        first = ordered.order_by(events.occurred_at, events.id).limit(1)
-        surplus = connection.scalars(
-            ordered.where(events.id != first.scalar_subquery())
-            .order_by(events.occurred_at, events.id)
-            .limit(stored - events_per_issue)
+    return _trim_some(connection, [(issue_id, events_per_issue) for issue_id in crowded])
+
+
+def trim_projects(connection: Connection, *, events_per_project: int) -> int:
+    """Drop events of the most crowded issues of projects that have too many; return how many."""
+    stored = func.sum(ISSUES.c.stored_count)
+    crowded = connection.execute(
+        select(ISSUES.c.project_id, stored.label("stored"))
+        .group_by(ISSUES.c.project_id)
+        .having(stored > events_per_project)
+    ).all()
+    dropped = 0
+    for project in crowded:
+        issues = connection.execute(
+            select(ISSUES.c.id, ISSUES.c.stored_count)
+            .where(ISSUES.c.project_id == project.project_id, ISSUES.c.stored_count > 1)
+            .order_by(ISSUES.c.stored_count.desc())
+            .limit(_ISSUES_PER_BITE)
         ).all()
+        dropped += _trim_some(
+            connection, [(row.id, max(1, row.stored_count * 3 // 4)) for row in issues]
+        )
+    return dropped
+
+
+def _trim_some(connection: Connection, issues: Sequence[tuple[int, int]]) -> int:
+    """Bring issues down to a number of events each, until a bite is full."""
+    dropped = 0
+    for issue_id, limit in issues:
+        if dropped >= _EVENTS_PER_BITE:
+            break
+        surplus = choose_surplus(_read_candidates(connection, issue_id), limit)[:_EVENTS_PER_BITE]
         _delete_events(connection, surplus)
         connection.execute(_COUNT_STORED, {"count": len(surplus), "issue": issue_id})
-    return len(crowded)
+        dropped += len(surplus)
+    return dropped
+
+
+def _read_candidates(connection: Connection, issue_id: int) -> list[Candidate]:
+    events = ISSUE_EVENTS.c
+    rows = connection.execute(
+        select(events.id, events.occurred_at, events.kept_for)
+        .where(events.issue_id == issue_id)
+        .order_by(events.occurred_at, events.id)
+        .limit(_CANDIDATES_MAX)
+    )
+    return [Candidate(row.id, to_milliseconds(row.occurred_at), row.kept_for) for row in rows]
 
 
 def expire_events(connection: Connection, before: datetime) -> int:
@@ -72,20 +103,25 @@ def expire_issues(connection: Connection, before: datetime) -> int:
     return len(found)
 
 
-def expire_hours(connection: Connection, before: datetime) -> int:
-    """Delete the hourly counts from before, of some issues that have any."""
+def find_old_hours(connection: Connection, before: datetime) -> Sequence[int]:
+    """Return some issues that have hourly counts from before."""
     hours = ISSUE_HOURS.c
-    found = connection.scalars(
+    return connection.scalars(
         select(hours.issue_id)
         .group_by(hours.issue_id)
         .having(func.min(hours.hour) < before)
         .limit(_ISSUES_PER_BITE)
     ).all()
-    if found:
+
+
+def expire_hours(connection: Connection, issue_ids: Sequence[int], before: datetime) -> int:
+    """Delete the hourly counts of some issues from before; return of how many issues."""
+    if issue_ids:
+        hours = ISSUE_HOURS.c
         connection.execute(
-            delete(ISSUE_HOURS).where(hours.issue_id.in_(found)).where(hours.hour < before)
+            delete(ISSUE_HOURS).where(hours.issue_id.in_(issue_ids)).where(hours.hour < before)
         )
-    return len(found)
+    return len(issue_ids)
 
 
 def _delete_events(connection: Connection, ids: Sequence[int]) -> None:

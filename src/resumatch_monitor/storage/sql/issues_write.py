@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, tuple_
 
 from resumatch_monitor.errortracking.issues import IssueStatus, render_short_id
+from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
 from resumatch_monitor.kit.clock import to_milliseconds
+from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
     INSERT_GROUPING,
@@ -77,8 +79,9 @@ class _IssueState:
 class BatchWriter:
     """Applies one batch on the writer's connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, novelty: Novelty) -> None:
         self._connection = connection
+        self._novelty = novelty
         self._issues: dict[GroupingId, _IssueState] = {}
         self._by_id: dict[int, _IssueState] = {}
         self._activity: list[dict[str, Any]] = []
@@ -91,6 +94,7 @@ class BatchWriter:
             return StoreOutcome(0, len(batch), has_alerts=False)
         self._count_projects([each.event for each in fresh])
         self._load_issues({key for each in fresh for key in _keys_of(each.event)})
+        self._novelty.look_up(self._connection, self._of_known_issues(fresh))
         rows = [self._apply(each) for each in fresh]
         self._connection.execute(insert(ISSUE_EVENTS), rows)
         write_trace_errors(self._connection, [each.event for each in fresh])
@@ -184,10 +188,17 @@ class BatchWriter:
     def _apply(self, each: CompressedEvent) -> dict[str, Any]:
         event = each.event
         state = self._find_issue(event)
+        is_new, regressions = state is None, 0
         if state is None:
             state = self._create_issue(event)
         else:
+            regressions = state.row["regression_count"]
             self._wake_issue(state, event)
+        kept_for = self._novelty.judge(state.issue_id, event)
+        if is_new:
+            kept_for = KeptFor.FIRST
+        elif state.row["regression_count"] > regressions:
+            kept_for = KeptFor.REGRESSION
         _update_row(state.row, event)
         _count_event(state, event)
         return {
@@ -204,9 +215,19 @@ class BatchWriter:
             "grouping_version": event.grouping_version,
             "grouping_key": event.grouping_key,
             "user_hash": event.user_hash,
+            "kept_for": int(kept_for),
             "dict_id": each.dict_id,
             "payload": each.payload,
         }
+
+    def _of_known_issues(
+        self, events: Sequence[CompressedEvent]
+    ) -> Iterable[tuple[int, DigestedEvent]]:
+        for each in events:
+            states = [self._issues.get(key) for key in _keys_of(each.event)]
+            found = next((state for state in states if state is not None), None)
+            if found is not None:
+                yield found.issue_id, each.event
 
     def _find_issue(self, event: DigestedEvent) -> _IssueState | None:
         """Return the issue to which the event's key leads, or the key that it had before."""

@@ -68,6 +68,7 @@ ISSUES = Table(
 for _column in ("last_seen_at", "first_seen_at", "event_count", "user_count"):
     Index(f"ix_issues_by_{_column}", ISSUES.c.project_id, ISSUES.c.status, ISSUES.c[_column], "id")
 Index("ix_issues_stored_count", ISSUES.c.stored_count)
+Index("ix_issues_project_stored", ISSUES.c.project_id, ISSUES.c.stored_count)
 
 # Several keys may lead to one issue, after a merge or an upgrade of the grouping.
 ISSUE_GROUPINGS = Table(
@@ -103,11 +104,19 @@ ISSUE_EVENTS = Table(
     Column("grouping_version", Integer),
     Column("grouping_key", LargeBinary),
     Column("user_hash", LargeBinary(8)),
+    Column("kept_for", Integer, nullable=False, server_default="0"),
     Column("dict_id", Integer, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     UniqueConstraint("project_id", "event_id"),
 )
-Index("ix_issue_events_occurred", ISSUE_EVENTS.c.issue_id, ISSUE_EVENTS.c.occurred_at, "id")
+# With all that decides which events are dropped.
+Index(
+    "ix_issue_events_occurred",
+    ISSUE_EVENTS.c.issue_id,
+    ISSUE_EVENTS.c.occurred_at,
+    "id",
+    ISSUE_EVENTS.c.kept_for,
+)
 
 # What `dict_id` names; never changed, newer ones only come beside it.
 PAYLOAD_DICTIONARIES = Table(

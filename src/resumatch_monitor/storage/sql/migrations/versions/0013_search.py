@@ -26,3 +26,13 @@ def upgrade() -> None:
         ["project_id", "id"],
         unique=False,
     )
+    with op.batch_alter_table("issue_events", recreate="always") as batch_op:
+        batch_op.add_column(
+            sa.Column("kept_for", sa.Integer(), nullable=False, server_default="0"),
+            insert_before="dict_id",
+        )
+    op.drop_index("ix_issue_events_occurred", "issue_events")
+    op.create_index(
+        "ix_issue_events_occurred", "issue_events", ["issue_id", "occurred_at", "id", "kept_for"]
+    )
+    op.create_index("ix_issues_project_stored", "issues", ["project_id", "stored_count"])
