@@ -2,42 +2,41 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, tuple_
 
-from resumatch_monitor.errortracking.issues import IssueStatus, render_short_id
+from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
 from resumatch_monitor.kit.clock import to_milliseconds
+from resumatch_monitor.storage.sql.issues_counts import (
+    IssueState,
+    chunks,
+    count_event,
+    count_users,
+    save_counts,
+    search_text,
+    update_row,
+)
 from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
     INSERT_GROUPING,
-    INSERT_USER,
     NEXT_NUMBER,
     PIN_GROUPING,
-    UPSERT_HOUR,
-    UPSERT_ISSUE_RELEASE,
     UPSERT_PROJECT,
     UPSERT_RELEASE,
-    UPSERT_TAG,
-    UPSERT_TAG_KEY,
 )
 from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_ACTIVITY,
     ISSUE_ALERTS,
     ISSUE_EVENTS,
     ISSUE_GROUPINGS,
-    ISSUE_USERS,
     ISSUES,
 )
 from resumatch_monitor.storage.sql.trace_errors import write_trace_errors
-
-_HOUR_MILLISECONDS = 3_600_000
-_PARAMETERS_PER_QUERY = 400
 
 _COLUMNS = (
     *("type", "value", "culprit", "level", "platform", "status", "is_regressed", "is_handled"),
@@ -63,27 +62,14 @@ class CompressedEvent:
     payload: bytes
 
 
-@dataclass(slots=True)
-class _IssueState:
-    """An issue while a batch is applied to it; `row` has the table's columns."""
-
-    row: dict[str, Any]
-    issue_id: int
-    hours: Counter[int] = field(default_factory=Counter[int])
-    tags: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    releases: Counter[str] = field(default_factory=Counter[str])
-    release_first_seen: dict[str, datetime] = field(default_factory=dict[str, datetime])
-    users: set[bytes] = field(default_factory=set[bytes])
-
-
 class BatchWriter:
     """Applies one batch on the writer's connection."""
 
     def __init__(self, connection: Connection, novelty: Novelty) -> None:
         self._connection = connection
         self._novelty = novelty
-        self._issues: dict[GroupingId, _IssueState] = {}
-        self._by_id: dict[int, _IssueState] = {}
+        self._issues: dict[GroupingId, IssueState] = {}
+        self._by_id: dict[int, IssueState] = {}
         self._activity: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
 
@@ -99,9 +85,9 @@ class BatchWriter:
         self._connection.execute(insert(ISSUE_EVENTS), rows)
         write_trace_errors(self._connection, [each.event for each in fresh])
         self._count_groupings([each.event for each in fresh])
-        self._count_users()
+        count_users(self._connection, self._by_id)
         self._save_issues()
-        self._save_counts()
+        save_counts(self._connection, self._by_id)
         if self._activity:
             self._connection.execute(insert(ISSUE_ACTIVITY), self._activity)
         if self._alerts:
@@ -111,7 +97,7 @@ class BatchWriter:
     def _without_duplicates(self, batch: Sequence[CompressedEvent]) -> list[CompressedEvent]:
         seen: set[tuple[int, bytes]] = set()
         keys = [(each.event.project_id, bytes.fromhex(each.event.event_id)) for each in batch]
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             found = self._connection.execute(
                 select(ISSUE_EVENTS.c.project_id, ISSUE_EVENTS.c.event_id).where(
                     tuple_(ISSUE_EVENTS.c.project_id, ISSUE_EVENTS.c.event_id).in_(chunk)
@@ -163,7 +149,7 @@ class BatchWriter:
 
     def _load_issues(self, wanted: set[GroupingId]) -> None:
         columns = ISSUE_GROUPINGS.c
-        for chunk in _chunks(sorted(wanted)):
+        for chunk in chunks(sorted(wanted)):
             found = self._connection.execute(
                 select(
                     columns.project_id.label("grouping_project"),
@@ -182,7 +168,7 @@ class BatchWriter:
                     row.pop("grouping_key"),
                 )
                 # Two groupings of a batch may lead to one issue.
-                state = self._by_id.setdefault(row["id"], _IssueState(row, row["id"]))
+                state = self._by_id.setdefault(row["id"], IssueState(row, row["id"]))
                 self._issues[key] = state
 
     def _apply(self, each: CompressedEvent) -> dict[str, Any]:
@@ -199,8 +185,8 @@ class BatchWriter:
             kept_for = KeptFor.FIRST
         elif state.row["regression_count"] > regressions:
             kept_for = KeptFor.REGRESSION
-        _update_row(state.row, event)
-        _count_event(state, event)
+        update_row(state.row, event)
+        count_event(state, event)
         return {
             "issue_id": state.issue_id,
             "project_id": event.project_id,
@@ -229,7 +215,7 @@ class BatchWriter:
             if found is not None:
                 yield found.issue_id, each.event
 
-    def _find_issue(self, event: DigestedEvent) -> _IssueState | None:
+    def _find_issue(self, event: DigestedEvent) -> IssueState | None:
         """Return the issue to which the event's key leads, or the key that it had before."""
         key = _grouping_id(event)
         state = self._issues.get(key)
@@ -239,11 +225,11 @@ class BatchWriter:
                 self._add_grouping(key, state)
         return state
 
-    def _add_grouping(self, key: GroupingId, state: _IssueState) -> None:
+    def _add_grouping(self, key: GroupingId, state: IssueState) -> None:
         self._issues[key] = state
         self._connection.execute(INSERT_GROUPING, {**_name_key(key), "issue": state.issue_id})
 
-    def _create_issue(self, event: DigestedEvent) -> _IssueState:
+    def _create_issue(self, event: DigestedEvent) -> IssueState:
         number = self._connection.execute(NEXT_NUMBER, {"project": event.project_id}).scalar_one()
         row: dict[str, Any] = {
             "project_id": event.project_id,
@@ -268,12 +254,12 @@ class BatchWriter:
             "resolved_at": None,
             "grouping_version": event.grouping_version,
             "explanation": event.explanation,
-            "search_text": _search_text(event, number),
+            "search_text": search_text(event, number),
         }
         issue_id = self._connection.execute(
             insert(ISSUES).values(row).returning(ISSUES.c.id)
         ).scalar_one()
-        state = _IssueState(row, issue_id)
+        state = IssueState(row, issue_id)
         self._by_id[issue_id] = state
         self._add_grouping(_grouping_id(event), state)
         self._note(state, event, "created", "First event" + _in_release(event))
@@ -281,7 +267,7 @@ class BatchWriter:
             self._alert(state, event, AlertKind.NEW)
         return state
 
-    def _wake_issue(self, state: _IssueState, event: DigestedEvent) -> None:
+    def _wake_issue(self, state: IssueState, event: DigestedEvent) -> None:
         """Reopen a resolved issue; tell of one that only probes had met."""
         if event.is_synthetic:
             return
@@ -299,7 +285,7 @@ class BatchWriter:
         self._note(state, event, "regressed", "Seen again" + _in_release(event))
         self._alert(state, event, AlertKind.REGRESSED)
 
-    def _note(self, state: _IssueState, event: DigestedEvent, kind: str, remark: str) -> None:
+    def _note(self, state: IssueState, event: DigestedEvent, kind: str, remark: str) -> None:
         self._activity.append(
             {
                 "issue_id": state.issue_id,
@@ -310,7 +296,7 @@ class BatchWriter:
             }
         )
 
-    def _alert(self, state: _IssueState, event: DigestedEvent, kind: AlertKind) -> None:
+    def _alert(self, state: IssueState, event: DigestedEvent, kind: AlertKind) -> None:
         self._alerts.append(
             {
                 "issue_id": state.issue_id,
@@ -335,24 +321,6 @@ class BatchWriter:
             ],
         )
 
-    def _count_users(self) -> None:
-        pairs = [(state.issue_id, user) for state in self._by_id.values() for user in state.users]
-        known: set[tuple[int, bytes]] = set()
-        for chunk in _chunks(pairs):
-            found = self._connection.execute(
-                select(ISSUE_USERS.c.issue_id, ISSUE_USERS.c.user_hash).where(
-                    tuple_(ISSUE_USERS.c.issue_id, ISSUE_USERS.c.user_hash).in_(chunk)
-                )
-            )
-            known.update((row.issue_id, row.user_hash) for row in found)
-        unknown = [pair for pair in pairs if pair not in known]
-        for issue_id, _ in unknown:
-            self._by_id[issue_id].row["user_count"] += 1
-        if unknown:
-            self._connection.execute(
-                INSERT_USER, [{"issue": issue, "user": user} for issue, user in unknown]
-            )
-
     def _save_issues(self) -> None:
         self._connection.execute(
             _UPDATE_ISSUE,
@@ -361,66 +329,6 @@ class BatchWriter:
                 for state in self._by_id.values()
             ],
         )
-
-    def _save_counts(self) -> None:
-        hours: list[dict[str, Any]] = []
-        keys: list[dict[str, Any]] = []
-        tags: list[dict[str, Any]] = []
-        releases: list[dict[str, Any]] = []
-        for issue, state in self._by_id.items():
-            hours += (
-                {"issue": issue, "hour": hour, "count": count}
-                for hour, count in state.hours.items()
-            )
-            totals: Counter[str] = Counter()
-            for (key, value), count in state.tags.items():
-                totals[key] += count
-                tags.append({"issue": issue, "key": key, "value": value, "count": count})
-            keys += ({"issue": issue, "key": key, "count": count} for key, count in totals.items())
-            releases += (
-                {
-                    "issue": issue,
-                    "version": version,
-                    "count": count,
-                    "first": to_milliseconds(state.release_first_seen[version]),
-                }
-                for version, count in state.releases.items()
-            )
-        statements = (UPSERT_HOUR, UPSERT_TAG_KEY, UPSERT_TAG, UPSERT_ISSUE_RELEASE)
-        for statement, rows in zip(statements, (hours, keys, tags, releases), strict=True):
-            if rows:
-                self._connection.execute(statement, rows)
-
-
-def _update_row(row: dict[str, Any], event: DigestedEvent) -> None:
-    row["event_count"] += 1
-    row["stored_count"] += 1
-    if event.occurred_at >= row["last_seen_at"]:
-        # What people see of an issue is its latest event.
-        row["last_seen_at"] = event.occurred_at
-        for name in ("type", "value", "culprit", "level", "platform", "is_handled"):
-            row[name] = getattr(event, name)
-        row["last_release"] = event.release or row["last_release"]
-        row["search_text"] = _search_text(event, row["number"])
-    if event.occurred_at < row["first_seen_at"]:
-        row["first_seen_at"] = event.occurred_at
-        row["first_release"] = event.release or row["first_release"]
-    elif row["first_release"] is None:
-        row["first_release"] = event.release or None
-    if row["last_release"] is None:
-        row["last_release"] = event.release or None
-
-
-def _count_event(state: _IssueState, event: DigestedEvent) -> None:
-    at = to_milliseconds(event.occurred_at)
-    state.hours[at - at % _HOUR_MILLISECONDS] += 1
-    state.tags.update(event.tags)
-    if event.release:
-        state.releases[event.release] += 1
-        first = state.release_first_seen.get(event.release, event.occurred_at)
-        state.release_first_seen[event.release] = min(first, event.occurred_at)
-    if event.user_hash is not None and not event.is_synthetic:
-        state.users.add(event.user_hash)
 
 
 def _grouping_id(event: DigestedEvent) -> GroupingId:
@@ -438,15 +346,5 @@ def _name_key(key: GroupingId) -> dict[str, Any]:
     return {"project": project, "version": version, "key": digest}
 
 
-def _search_text(event: DigestedEvent, number: int) -> str:
-    short_id = render_short_id(event.project_slug, number)
-    return f"{event.type}\n{event.value}\n{event.culprit}\n{short_id}".lower()
-
-
 def _in_release(event: DigestedEvent) -> str:
     return f" in release {event.release}" if event.release else ""
-
-
-def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    for start in range(0, len(items), _PARAMETERS_PER_QUERY):
-        yield items[start : start + _PARAMETERS_PER_QUERY]
