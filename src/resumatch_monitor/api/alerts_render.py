@@ -16,7 +16,7 @@ from resumatch_monitor.dispatch.reading import AlertRecord
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.metrics.labels import Labels
 
-_TURN_SIZE = 1_000
+_TURN_SIZE = 250
 
 
 @dataclass(frozen=True, slots=True)
