@@ -11,6 +11,8 @@ export const ROUTES: Route[] = [
   { pattern: /^\/$/, load: () => import('./pages/Overview.svelte') },
   { pattern: /^\/issues\/?$/, load: () => import('./pages/Issues.svelte') },
   { pattern: /^\/issues\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Issue.svelte') },
+  { pattern: /^\/traces\/?$/, load: () => import('./pages/Traces.svelte') },
+  { pattern: /^\/traces\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Trace.svelte') },
   // Not /metrics: there the monitor exposes its own.
   { pattern: /^\/explore\/?$/, load: () => import('./pages/Metrics.svelte') },
   { pattern: /^\/(?:monitors|probes)\/?$/, load: () => import('./pages/Monitors.svelte') },

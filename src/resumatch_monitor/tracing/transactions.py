@@ -36,6 +36,7 @@ def read_transaction(payload: dict[str, Any], limits: SpanLimits) -> DraftItem:
             continue
         draft.is_segment = False
         draft.segment_id, draft.segment_name = root.span_id, root.name
+        draft.release, draft.environment = root.release, root.environment
         item.drafts.append(draft)
     if len(spans) > limits.spans_per_segment:
         item.refuse("too_many", len(spans) - limits.spans_per_segment)

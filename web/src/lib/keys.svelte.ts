@@ -4,6 +4,7 @@ import { navigate } from './router.svelte';
 export const GO: Record<string, { path: string; label: string }> = {
   o: { path: '/', label: 'Overview' },
   i: { path: '/issues', label: 'Issues' },
+  x: { path: '/traces', label: 'Traces' },
   m: { path: '/explore', label: 'Metrics' },
   p: { path: '/monitors', label: 'Monitors' },
   a: { path: '/alerts', label: 'Alerts' },
