@@ -30,5 +30,7 @@ export const ROUTES: Route[] = [
   { pattern: /^\/drills\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Drill.svelte') },
   { pattern: /^\/targets\/?$/, load: () => import('./pages/Targets.svelte') },
   { pattern: /^\/cardinality\/?$/, load: () => import('./pages/Cardinality.svelte') },
+  { pattern: /^\/projects\/?$/, load: () => import('./pages/Projects.svelte') },
+  { pattern: /^\/projects\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Project.svelte') },
   { pattern: /^\/settings\/?$/, load: () => import('./pages/Settings.svelte') },
 ];

@@ -263,6 +263,8 @@ export interface Project {
   id: number;
   slug: string;
   name: string;
+  platform: string;
+  is_provisioned: boolean;
   dsn: string;
   event_count: number;
   last_event_at: Iso | null;
