@@ -24,6 +24,7 @@ from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
     INSERT_GROUPING,
+    NEXT_ISSUE_ID,
     NEXT_NUMBER,
     PIN_GROUPING,
     UPSERT_PROJECT,
@@ -231,6 +232,7 @@ class BatchWriter:
 
     def _create_issue(self, event: DigestedEvent) -> IssueState:
         number = self._connection.execute(NEXT_NUMBER, {"project": event.project_id}).scalar_one()
+        issue_id = self._connection.execute(NEXT_ISSUE_ID).scalar_one()
         row: dict[str, Any] = {
             "project_id": event.project_id,
             "number": number,
@@ -256,9 +258,7 @@ class BatchWriter:
             "explanation": event.explanation,
             "search_text": search_text(event, number),
         }
-        issue_id = self._connection.execute(
-            insert(ISSUES).values(row).returning(ISSUES.c.id)
-        ).scalar_one()
+        self._connection.execute(insert(ISSUES).values(id=issue_id, **row))
         state = IssueState(row, issue_id)
         self._by_id[issue_id] = state
         self._add_grouping(_grouping_id(event), state)

@@ -1,0 +1,1 @@
+"""Changing by hand which events belong together: merging, splitting, undoing it, upgrading."""
