@@ -12,7 +12,9 @@ import orjson
 from fastapi import FastAPI
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.api import groupings as groupings_api
 from resumatch_monitor.api import issues as issues_api
+from resumatch_monitor.api import issues_regroup as issues_regroup_api
 from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
@@ -23,6 +25,8 @@ from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.helper import Preparing
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
+from resumatch_monitor.errortracking.regroup.preview import Previews
+from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
@@ -41,10 +45,11 @@ from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
-from resumatch_monitor.storage.sql.groupings import SqlGroupingStore
+from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
+from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
 
 KEY = "0123456789abcdef0123456789abcdef"
 VIEWER_TOKEN = "viewer-token-of-the-tests"
@@ -85,6 +90,16 @@ class NothingUploaded:
 
 
 @dataclass
+class Regrouping:
+    """How projects group, and what changes it by hand."""
+
+    book: GroupingBook
+    regrouper: SqlIssueRegrouper
+    previews: Previews
+    settings: GroupingSettings
+
+
+@dataclass
 class ErrorStack:
     """Error tracking over real files; loops run only when a test drives them."""
 
@@ -100,6 +115,7 @@ class ErrorStack:
     projects: Projects
     outcomes: OutcomeLedger
     outcome_store: SqlOutcomeStore
+    regrouping: Regrouping
 
     async def drain(self) -> None:
         """Digest everything that waits and relay its alerts."""
@@ -111,6 +127,25 @@ class ErrorStack:
     def sample(self, name: str, **labels: str) -> float:
         """Return the value of one of the monitor's own metrics."""
         return self.telemetry.registry.get_sample_value(name, labels) or 0.0
+
+
+def build_regrouping(
+    database: Database, *, projects: Projects, config: ErrorsConfig, clock: Clock
+) -> Regrouping:
+    """Build what changes the grouping by hand."""
+    store, samples = SqlGroupingStore(database), SqlEventSamples(database)
+    book = GroupingBook(store, projects=projects, configured_rules=config.fingerprint_rules)
+    regrouper, previews = SqlIssueRegrouper(database), Previews(samples=samples, clock=clock)
+    settings = GroupingSettings(
+        store=store,
+        book=book,
+        samples=samples,
+        regrouper=regrouper,
+        previews=previews,
+        clock=clock,
+        retention=config.retention,
+    )
+    return Regrouping(book, regrouper, previews, settings)
 
 
 @asynccontextmanager
@@ -141,15 +176,12 @@ async def build_stack(
     store, reader, sink = SqlIssueStore(database), SqlIssueReader(database), RecordingSink()
     relay = IssueAlertRelay(queue=store, sink=sink, severity="warning", clock=clock)
     projects = Projects([project])
+    regrouping = build_regrouping(database, projects=projects, config=config, clock=clock)
     digest = Digest(
         spool=spool,
         store=store,
         projects=projects,
-        groupings=GroupingBook(
-            SqlGroupingStore(database),
-            projects=projects,
-            configured_rules=config.fingerprint_rules,
-        ),
+        groupings=regrouping.book,
         config=config,
         metrics=metrics,
         clock=clock,
@@ -187,7 +219,20 @@ async def build_stack(
                 monitor_url="http://monitor.example.org:8000",
                 slug_of=projects.slug,
             ),
+            find_heir=regrouping.regrouper.find_heir,
         )
+    )
+    app.include_router(
+        issues_regroup_api.build_router(
+            regrouper=regrouping.regrouper,
+            reader=reader,
+            book=regrouping.book,
+            clock=clock,
+            guard=guard,
+        )
+    )
+    app.include_router(
+        groupings_api.build_router(settings=regrouping.settings, projects=projects, guard=guard)
     )
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -205,6 +250,7 @@ async def build_stack(
                 projects,
                 outcomes,
                 outcome_store,
+                regrouping,
             )
         finally:
             spool.stop()

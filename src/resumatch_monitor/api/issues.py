@@ -1,13 +1,14 @@
 """Issues, their events, and the projects that send them."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from resumatch_monitor.api.errors import NotFoundError
+from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, Principal
 from resumatch_monitor.api.paging import (
@@ -31,6 +32,9 @@ from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.sentry.projects import Projects, render_dsn
 
 T = TypeVar("T")
+
+HeirFinder = Callable[[int], Awaitable[int | None]]
+"""Finds the issue into which one that is gone was merged."""
 
 
 class StatusChange(BaseModel):
@@ -59,6 +63,7 @@ def build_router(
     guard: Guard,
     external_url: str,
     events: EventPresenter,
+    find_heir: HeirFinder,
 ) -> APIRouter:
     """Return the routes of docs/http-api.md, section Issues.
 
@@ -70,9 +75,10 @@ def build_router(
         guard: Lets people in.
         external_url: Where the DSNs point; if it is empty, to wherever the request came in.
         events: Renders events.
+        find_heir: Finds where a merged issue has gone.
     """
     router = APIRouter(prefix="/api/monitor", tags=["issues"])
-    finder = _Finder(reader, clock)
+    finder = _Finder(reader, clock, find_heir)
     _add_issue_routes(router, finder, guard)
     _add_change_routes(router, finder, editor, guard)
     _add_event_routes(router, finder, events, guard)
@@ -83,14 +89,23 @@ def build_router(
 class _Finder:
     """Finds what a path names, or answers 404."""
 
-    def __init__(self, reader: IssueReader, clock: Clock) -> None:
+    def __init__(self, reader: IssueReader, clock: Clock, find_heir: HeirFinder) -> None:
         self.reader = reader
         self.clock = clock
+        self._find_heir = find_heir
 
     async def issue(self, issue_id: str) -> IssueDetail:
         detail = await self.reader.get_issue(_parse_id(issue_id), self.clock.now())
         if detail is None:
-            raise NotFoundError(f"There is no issue {issue_id}.")
+            heir = await self._find_heir(_parse_id(issue_id))
+            if heir is None:
+                raise NotFoundError(f"There is no issue {issue_id}.")
+            raise ApiError(
+                HTTPStatus.NOT_FOUND,
+                "merged",
+                f"Issue {issue_id} was merged into issue {heir}.",
+                details={"merged_into": str(heir)},
+            )
         return detail
 
     async def event(self, issue_id: str, event_id: str) -> StoredEvent:

@@ -7,14 +7,17 @@ from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
+from resumatch_monitor.errortracking.regroup.preview import Previews
+from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.resolving import FrameResolver
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
-from resumatch_monitor.storage.sql.groupings import SqlGroupingStore
+from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
+from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
 
 
 class ErrorParts:
@@ -44,11 +47,23 @@ class ErrorParts:
         )
         self.reader = SqlIssueReader(base.stores.database)
         self.store = SqlIssueStore(base.stores.database)
-        self.grouping_store = SqlGroupingStore(base.stores.database)
+        grouping_store = SqlGroupingStore(base.stores.database)
+        samples = SqlEventSamples(base.stores.database)
+        self.regrouper = SqlIssueRegrouper(base.stores.database)
         self.groupings = GroupingBook(
-            self.grouping_store,
+            grouping_store,
             projects=self.projects,
             configured_rules=config.fingerprint_rules,
+        )
+        self._previews = Previews(samples=samples, clock=base.clock)
+        self.grouping_settings = GroupingSettings(
+            store=grouping_store,
+            book=self.groupings,
+            samples=samples,
+            regrouper=self.regrouper,
+            previews=self._previews,
+            clock=base.clock,
+            retention=config.retention,
         )
         self._relay = IssueAlertRelay(
             queue=self.store,
@@ -77,5 +92,6 @@ class ErrorParts:
         return {
             "errors: alerts": self._relay.run,
             "errors: digest": self._digest.run,
+            "errors: grouping previews": self._previews.run,
             "errors: retention": self._retention.run,
         }

@@ -16,8 +16,10 @@ from resumatch_monitor.api import (
     event_files,
     exemplars,
     explain,
+    groupings,
     health,
     issues,
+    issues_regroup,
     notifications,
     otlp,
     overview,
@@ -217,6 +219,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 monitor_url=monitor.external_url,
                 slug_of=monitor.errors.projects.slug,
             ),
+            find_heir=monitor.errors.regrouper.find_heir,
         ),
         projects.build_router(
             sources=projects.ProjectSources(
@@ -229,6 +232,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             ),
             guard=guard,
         ),
+        *_build_grouping(monitor, guard),
         event_files.build_router(files=monitor.files.store, guard=guard),
         traces.build_router(
             sources=traces.TraceSources(reader=monitor.traces.reader, errors=monitor.traces.errors),
@@ -236,6 +240,23 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),
+    ]
+
+
+def _build_grouping(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    return [
+        issues_regroup.build_router(
+            regrouper=monitor.errors.regrouper,
+            reader=monitor.errors.reader,
+            book=monitor.errors.groupings,
+            clock=monitor.clock,
+            guard=guard,
+        ),
+        groupings.build_router(
+            settings=monitor.errors.grouping_settings,
+            projects=monitor.errors.projects,
+            guard=guard,
+        ),
     ]
 
 

@@ -7,7 +7,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
-from resumatch_monitor.errortracking.grouping.grouping import Grouping
+from resumatch_monitor.errortracking.grouping.grouping import Component as Told
+from resumatch_monitor.errortracking.grouping.grouping import Decision, Grouping
 from resumatch_monitor.errortracking.grouping.templates import (
     template_of,
     template_without_quotes,
@@ -38,6 +39,28 @@ def group(event: Event) -> Grouping:
             digest.update(b"\x00")
         digest.update(b"\x01")
     return Grouping(VERSION, digest.digest(), reason)
+
+
+def decide(event: Event) -> Decision:
+    """Return what counts for `event`, for an explanation."""
+    components, reason = _default_components(event)
+    uses_default = not event.fingerprint
+    if event.fingerprint:
+        uses_default = any(_DEFAULT.fullmatch(part.strip()) for part in event.fingerprint)
+        components, reason = _apply_fingerprint(event.fingerprint, components, reason)
+    frames = {
+        (position, number)
+        for position, each in enumerate(event.exceptions)
+        for number, frame in enumerate(each.frames)
+        if uses_default and (frame.in_app or not any(other.in_app for other in each.frames))
+    }
+    return Decision(
+        tuple(
+            Told("call" if kind == "frame" else kind, tuple(values)) for kind, *values in components
+        ),
+        reason,
+        frozenset(frames),
+    )
 
 
 def _apply_fingerprint(

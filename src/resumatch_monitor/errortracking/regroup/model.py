@@ -149,6 +149,10 @@ class IssueRegrouper(Protocol):
         """Return the keys that lead to an issue, the most used first, at most 100."""
         ...
 
+    async def find_event_key(self, issue_id: int, event_id: str) -> KeyId | None:
+        """Return the key that led a stored event to its issue; None if it is not known."""
+        ...
+
     async def list_merges(self, issue_id: int) -> Sequence[MergeRecord]:
         """Return the merges and splits of an issue, the latest first, at most 50."""
         ...

@@ -183,9 +183,10 @@ def _has_lost_events(connection: Connection, issue_id: int) -> bool:
 
 def _insert_issue(connection: Connection, row: dict[str, Any]) -> int:
     """Make a row like that of the issue that is split; what is counted comes later."""
+    new_id: int = connection.execute(NEXT_ISSUE_ID).scalar_one()
     values = {
         **row,
-        "id": connection.execute(NEXT_ISSUE_ID).scalar_one(),
+        "id": new_id,
         "status": IssueStatus.UNRESOLVED.value,
         "is_regressed": False,
         "regression_count": 0,
@@ -194,7 +195,7 @@ def _insert_issue(connection: Connection, row: dict[str, Any]) -> int:
     names = ", ".join(f'"{name}"' for name in values)
     places = ", ".join(f":{name}" for name in values)
     connection.execute(text(f"INSERT INTO issues ({names}) VALUES ({places})"), values)  # noqa: S608
-    return values["id"]
+    return new_id
 
 
 def _describe_from_events(

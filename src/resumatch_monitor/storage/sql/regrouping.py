@@ -72,6 +72,15 @@ class SqlIssueRegrouper:
         """Return the keys that lead to an issue, the most used first."""
         return await self._database.read(lambda connection: _list_keys(connection, issue_id))
 
+    async def find_event_key(self, issue_id: int, event_id: str) -> KeyId | None:
+        """Return the key that led a stored event to its issue; None if it is not known."""
+        columns = ISSUE_EVENTS.c
+        query = select(columns.grouping_version, columns.grouping_key).where(
+            columns.issue_id == issue_id, columns.event_id == bytes.fromhex(event_id)
+        )
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None or row.grouping_key is None else KeyId(*row)
+
     async def list_merges(self, issue_id: int) -> Sequence[MergeRecord]:
         """Return the merges and splits of an issue, the latest first."""
         return await self._database.read(lambda connection: _list_merges(connection, issue_id))
