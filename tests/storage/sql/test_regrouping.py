@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.issues import IssueQuery, IssueStatus
@@ -76,15 +76,28 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncGenerator[tuple[ErrorSt
 
 
 async def dump(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all that is counted, in an order of its own."""
-    return await database.read(
-        lambda connection: {
-            table: sorted(
-                (tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))), key=repr
-            )
+    """Return all that is counted, in an order of its own.
+
+    For what an event is kept is decided when it comes, by what its issue has at that moment.
+    """
+
+    def read(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+        rows = {
+            table: connection.execute(text(f"SELECT * FROM {table}")).mappings().all()
             for table in _COUNTED
         }
-    )
+        return {
+            table: sorted(
+                (
+                    tuple(value for name, value in row.items() if name != "kept_for")
+                    for row in found
+                ),
+                key=repr,
+            )
+            for table, found in rows.items()
+        }
+
+    return await database.read(read)
 
 
 async def shown(stack: ErrorStack) -> dict[int, tuple[int, int]]:
@@ -226,7 +239,7 @@ async def test_a_split_says_which_events_are_no_longer_stored(
         await digest(stack, FIRST)
         regrouper = SqlIssueRegrouper(database)
         await regrouper.merge(1, [2], actor="alice", at=_NOW)
-        await stack.store.trim(events_per_issue=5)
+        await stack.store.trim(events_per_issue=5, events_per_project=1_000_000)
         use = (await regrouper.list_keys(1))[0]
         split = await regrouper.split(1, [use.id], actor="alice", at=_NOW)
         counts = await shown(stack)
