@@ -1,6 +1,5 @@
 """Ids of traces and spans, as the W3C's trace context has them."""
 
-_HEXADECIMAL = frozenset("0123456789abcdef")
 _TRACE_ID_LENGTH = 32
 _SPAN_ID_LENGTH = 16
 
@@ -19,8 +18,9 @@ def _read_id(value: object, length: int) -> str:
     if not isinstance(value, str) or len(value) > 2 * length:
         return ""
     text = value if len(value) == length else value.replace("-", "")
-    text = text.lower()
-    # An id of nothing but zeros is none.
-    if len(text) != length or not _HEXADECIMAL.issuperset(text) or not text.strip("0"):
+    try:
+        digits = bytes.fromhex(text)
+    except ValueError:
         return ""
-    return text
+    # White space was skipped, and an id of nothing but zeros is none.
+    return digits.hex() if 2 * len(digits) == length == len(text) and any(digits) else ""

@@ -39,6 +39,8 @@ _ADDRESSES = frozenset(
         *("user.ip_address", "user.ip", "user.geo", "sentry.user.ip"),
     }
 )
+# What may not be taken over as it is: the new names too, for an old one may have come first.
+_SPECIAL = _ADDRESSES | _RENAMED.keys() | set(_RENAMED.values()) | {""}
 _VITALS = frozenset({"lcp", "cls", "inp", "fcp", "ttfb", "fp", "fid"})
 _MILLISECONDS_IN = {"second": 1e3, "microsecond": 1e-3, "nanosecond": 1e-6}
 
@@ -50,9 +52,16 @@ def read_attributes(value: object, limits: SpanLimits) -> dict[str, Any]:
         Texts, numbers, truth values, and lists of these; anything else as JSON's text.
     """
     attributes: dict[str, Any] = {}
+    longest = limits.attribute_value_length
     for key, raw in as_dict(value).items():
         plain = cast("dict[str, Any]", raw).get("value") if _is_typed(raw) else raw
-        put_attribute(attributes, key, plain, limits)
+        # Nearly all are short texts under names that stay as they are.
+        if type(plain) is str and len(plain) <= longest and key not in _SPECIAL:
+            if len(attributes) >= limits.attributes_per_span:
+                break
+            attributes[key[:_NAME_MAX]] = plain
+        else:
+            put_attribute(attributes, key, plain, limits)
     return attributes
 
 

@@ -23,7 +23,7 @@ _ONLY_ON_ROOTS = frozenset(
     sentry.sdk.name sentry.sdk.version sentry.sdk.integrations sentry.platform
     sentry.trace_lifecycle process.runtime.name process.runtime.version process.runtime.description
     process.command_args process.pid process.executable.path
-    telemetry.sdk.name telemetry.sdk.version telemetry.sdk.language
+    thread.id thread.name telemetry.sdk.name telemetry.sdk.version telemetry.sdk.language
     """.split()  # noqa: SIM905 - a line a word would hide what belongs together
 )
 _MEANINGLESS = frozenset({"sentry.trace_lifecycle", "sentry.segment.name.source"})
@@ -61,7 +61,7 @@ def clean(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
 
 
 def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
-    texts: list[list[str]] = []
+    texts: list[dict[str, str]] = []
     free: list[dict[str, Any]] = []
     for draft in drafts:
         attributes = draft.attributes
@@ -75,21 +75,22 @@ def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
         statement = attributes.pop(_STATEMENT, "")
         # Statements and names are long and made of words, but nobody's prose.
         texts.append(
-            [
-                _SQL_TEXT.sub("?", name) if is_statement else name,
-                _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
-                draft.segment_name[:_NAME_MAX],
-                draft.status_text[:_SHORT_MAX],
-            ]
+            {
+                "name": _SQL_TEXT.sub("?", name) if is_statement else name,
+                "statement": _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
+                "segment": draft.segment_name[:_NAME_MAX],
+                "status": draft.status_text[:_SHORT_MAX],
+            }
         )
         free.append(attributes)
     cleaned = scrubber.clean({"spans": texts, "contexts": free}).event
     rows = zip(drafts, as_list(cleaned["spans"]), as_list(cleaned["contexts"]), strict=True)
-    for draft, (name, statement, segment_name, status_text), attributes in rows:
-        draft.name, draft.segment_name, draft.status_text = name, segment_name, status_text
+    for draft, cleaned_texts, attributes in rows:
+        draft.name, draft.segment_name = cleaned_texts["name"], cleaned_texts["segment"]
+        draft.status_text = cleaned_texts["status"]
         draft.attributes = attributes
-        if statement:
-            attributes[_STATEMENT] = statement
+        if cleaned_texts["statement"]:
+            attributes[_STATEMENT] = cleaned_texts["statement"]
         if draft.events:
             draft.events = _clean_events(draft.events, scrubber)
 

@@ -1,6 +1,7 @@
 """What kind of work a span is: Sentry's op, OpenTelemetry's kind, and a status from either."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from resumatch_monitor.tracing.model import SpanKind, SpanStatus
@@ -32,6 +33,7 @@ _LOWEST_ERROR = 500
 _HIGHEST_ERROR = 599
 
 
+@lru_cache(maxsize=1_024)
 def kind_of_op(op: str) -> SpanKind:
     """Return the kind that Sentry's `op` implies."""
     for prefix, kind in _KIND_OF_OP:
