@@ -111,14 +111,14 @@ def _break_and_mend_the_database(world: GuideWorld) -> tuple[str, list[dict[str,
 
 def _acknowledge(world: GuideWorld) -> str:
     """Press the button behind the link in the mail."""
-    (mail,) = world.catcher.messages(channel="email", about=DATABASE)
+    (mail,) = world.catcher.messages(channel="email", titled=DATABASE)
     start = mail["body"].index(f"{world.monitor.url}/act/")
     url = mail["body"][start:].split()[0]
     answer = httpx.post(url, trust_env=False).raise_for_status()
     wait_until(
         lambda: [
             each
-            for each in world.catcher.messages(channel="pagerduty", about=DATABASE)
+            for each in world.catcher.messages(channel="pagerduty", titled=DATABASE)
             if each["details"]["event_action"] == "acknowledge"
         ],
         "PagerDuty hears of the acknowledgement",

@@ -41,14 +41,18 @@ class Catcher:
         """Close the client."""
         self._client.close()
 
-    def messages(self, *, channel: str = "", about: str = "") -> list[Message]:
-        """Return what came, oldest first: by a channel, with a text in title or body."""
+    def messages(self, *, channel: str = "", about: str = "", titled: str = "") -> list[Message]:
+        """Return what came, oldest first: by a channel, with a text in title or body, or title.
+
+        A message may name another alert in its body: what drags it along, or what it waits for.
+        """
         found: list[Message] = self._client.get("/messages").raise_for_status().json()
         return [
             each
             for each in found
             if (not channel or each["channel"] == channel)
             and (about in each["title"] or about in each["body"])
+            and titled in each["title"]
         ]
 
     @property

@@ -185,8 +185,8 @@ def restart_postgres(world: World) -> SeenDatabaseFailure:
 
 def _wait_for_messages(world: World, word: str) -> None:
     def have_all() -> bool:
-        mails = world.catcher.messages(channel="email", about=DATABASE_ALERT)
-        slacks = world.catcher.messages(channel="slack", about=DATABASE_ALERT)
+        mails = world.catcher.messages(channel="email", titled=DATABASE_ALERT)
+        slacks = world.catcher.messages(channel="slack", titled=DATABASE_ALERT)
         return all(any(word in each["title"] for each in found) for found in (mails, slacks))
 
     wait_until(have_all, f"the {word} mail and Slack message")

@@ -84,7 +84,7 @@ def test_a_database_failure_is_told_once_and_its_end_once(story: Story, world: W
     lasted = parse_time(seen.resolved["ends_at"]) - parse_time(seen.resolved["starts_at"])
     assert lasted > timedelta(0)
     for channel in ("email", "slack"):
-        found = world.catcher.messages(channel=channel, about=DATABASE_ALERT)
+        found = world.catcher.messages(channel=channel, titled=DATABASE_ALERT)
         # The shipped rule waits for a minute.
         assert parse_time(found[0]["at"]) - seen.stopped.earliest >= timedelta(minutes=1)
         assert titles(found) == [
@@ -112,7 +112,7 @@ def test_every_delivery_of_the_database_failure_is_on_the_pages(story: Story, wo
 def test_the_mail_says_what_to_do_and_leads_back(story: Story, world: World) -> None:
     story.database.result(_STORY_SECONDS)
 
-    firing, resolved = world.catcher.messages(channel="email", about=DATABASE_ALERT)
+    firing, resolved = world.catcher.messages(channel="email", titled=DATABASE_ALERT)
 
     assert "Is the server running?" in firing["body"]
     assert f"{world.monitor.url}/alerts/" in firing["body"]
@@ -136,4 +136,4 @@ def _header(message: Message, name: str) -> str:
 
 
 def _slack_text(world: World) -> str:
-    return str(world.catcher.messages(channel="slack", about=DATABASE_ALERT)[0]["body"])
+    return str(world.catcher.messages(channel="slack", titled=DATABASE_ALERT)[0]["body"])
