@@ -62,7 +62,7 @@ class SentryCli:
 
     def environment(self) -> dict[str, str]:
         """Return what tells it and the bundler plugins where to go; no proxy is for loopback."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        kept = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         return {
             **kept,
             "SENTRY_URL": self.url,

@@ -32,5 +32,6 @@ export const ROUTES: Route[] = [
   { pattern: /^\/cardinality\/?$/, load: () => import('./pages/Cardinality.svelte') },
   { pattern: /^\/projects\/?$/, load: () => import('./pages/Projects.svelte') },
   { pattern: /^\/projects\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Project.svelte') },
+  { pattern: /^\/source-maps\/?$/, load: () => import('./pages/SourceMaps.svelte') },
   { pattern: /^\/settings\/?$/, load: () => import('./pages/Settings.svelte') },
 ];

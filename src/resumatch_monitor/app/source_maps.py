@@ -16,6 +16,7 @@ from resumatch_monitor.storage.artifacts.bundles import BundleFolder
 from resumatch_monitor.storage.artifacts.chunks import ChunkFolder
 from resumatch_monitor.storage.sql.artifacts import SqlArtifactIndex
 from resumatch_monitor.storage.sql.artifacts_find import SqlArtifactFinder
+from resumatch_monitor.storage.sql.artifacts_read import SqlArtifactReader
 
 
 class SourceMapParts:
@@ -36,7 +37,8 @@ class SourceMapParts:
         self._bundles = BundleFolder(
             folder / "bundles", min_free_bytes=min_free_bytes, ids=base.ids
         )
-        index = SqlArtifactIndex(base.stores.database)
+        self.index = index = SqlArtifactIndex(base.stores.database)
+        self.reader = SqlArtifactReader(base.stores.database)
         finder = SqlArtifactFinder(base.stores.database)
         self._maps = MapReader(config=config, metrics=self.metrics)
         self.resolver = FrameResolver(

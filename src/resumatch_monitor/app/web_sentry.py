@@ -1,15 +1,20 @@
-"""Sentry's web API, for sentry-cli and the bundler plugins."""
+"""Sentry's web API, for sentry-cli and the bundler plugins, and what they uploaded."""
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import sentry_cli, sentry_cli_releases, sentry_cli_uploads
+from resumatch_monitor.api import (
+    sentry_cli,
+    sentry_cli_releases,
+    sentry_cli_uploads,
+    source_maps,
+)
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
 
 
 def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
-    """Return the routes under `/api/0`."""
+    """Return the routes under `/api/0`, and those of the page about uploads."""
     projects = monitor.errors.projects
     book = SqlReleaseBook(monitor.stores.database)
     desk = sentry_cli_releases.ReleaseDesk(
@@ -26,6 +31,14 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 external_url=monitor.config.external_url,
                 max_bytes=monitor.config.source_maps.bundle_max_bytes,
             ),
+            guard=guard,
+        ),
+        source_maps.build_router(
+            reader=monitor.source_maps.reader,
+            index=monitor.source_maps.index,
+            assembler=monitor.source_maps.assembler,
+            projects=projects,
+            max_bytes=monitor.config.source_maps.max_bytes,
             guard=guard,
         ),
     ]

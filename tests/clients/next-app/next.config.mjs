@@ -1,7 +1,7 @@
 import { withSentryConfig } from '@sentry/nextjs/config';
 
 export default withSentryConfig(
-  { productionBrowserSourceMaps: false },
+  { experimental: { turbopackFileSystemCacheForBuild: false } },
   {
     sentryUrl: process.env.SENTRY_URL,
     org: process.env.SENTRY_ORG,

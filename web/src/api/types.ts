@@ -1,4 +1,5 @@
 /** The JSON of docs/http-api.md, name by name. */
+import type { EventSourceMaps, FrameSourceMap } from './sourcemaps';
 import type { AlertBrief, AlertStatus } from './alerts';
 
 export * from './alerts';
@@ -208,6 +209,7 @@ export interface Frame {
   pre_context: string[] | null;
   post_context: string[] | null;
   vars: Record<string, unknown> | null;
+  source_map?: FrameSourceMap | null;
 }
 
 export interface ExceptionValue {
@@ -253,6 +255,7 @@ export interface ErrorEvent {
     headers: [string, string][];
     data: unknown;
   } | null;
+  source_maps: EventSourceMaps | null;
   contexts: Record<string, unknown> | null;
   extra: Record<string, unknown> | null;
   trace_id: string | null;

@@ -1,0 +1,128 @@
+"""The Next.js application of `tests/clients/next-app`, built and served by its own tools."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.peers import find_free_port
+
+SOURCES = Path(__file__).parents[1] / "clients" / "next-app"
+RELEASE = "web@next"
+_INSTALL_SECONDS = 240
+_BUILD_SECONDS = 420
+_START_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class NextApp:
+    """A build: `output` is what it wrote, `environment` what it ran with."""
+
+    folder: Path
+    output: str
+    environment: dict[str, str]
+
+
+def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> NextApp:
+    """Install the application's packages and build it, which uploads its maps.
+
+    Args:
+        folder: Where; it must not be there.
+        environment: What tells the build where to upload.
+        dsn: Where its errors go.
+    """
+    npm = _find("npm")
+    home = folder.parent / "home"
+    home.mkdir()
+    shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("node_modules", ".next"))
+    environment = {
+        **environment,
+        # The plugin's uploader remembers there where an organisation was, which is somewhere else
+        # each time; npm's cache may stay.
+        "HOME": str(home),
+        "npm_config_cache": str(Path.home() / ".npm"),
+        "NEXT_TELEMETRY_DISABLED": "1",
+        "NEXT_PUBLIC_SENTRY_DSN": dsn,
+        "NEXT_PUBLIC_SENTRY_RELEASE": RELEASE,
+        "NODE_ENV": "production",
+        "CI": "true",
+    }
+    installed = _run([npm, "ci", "--no-audit", "--no-fund"], folder, environment, _INSTALL_SECONDS)
+    if installed.returncode != 0:
+        _give_up(f"the packages of the Next.js application cannot be had:\n{installed.stdout}")
+    built = _run([npm, "run", "build"], folder, environment, _BUILD_SECONDS)
+    assert built.returncode == 0, built.stdout
+    return NextApp(folder, built.stdout, environment)
+
+
+@contextlib.contextmanager
+def serve_next_app(app: NextApp) -> Generator[str]:
+    """Serve a build and yield its URL."""
+    port = find_free_port()
+    next_cli = app.folder / "node_modules" / "next" / "dist" / "bin" / "next"
+    with (app.folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [_find("node"), str(next_cli), "start", "-p", str(port), "-H", "127.0.0.1"],
+            cwd=app.folder,
+            env=app.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_served(server, url, app.folder / "server.log")
+        yield url
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _run(
+    command: list[str], folder: Path, environment: dict[str, str], seconds: int
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def _wait_until_served(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), opener.open(url, timeout=5):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the application is not served:\n{log.read_text(errors='replace')}")
+
+
+def _find(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        _give_up(f"{name} is not installed")
+    return str(found)
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
