@@ -61,8 +61,9 @@ async def open_trace_stack(
     clock: Clock,
     config: TracingConfig | None = None,
     free_bytes: Callable[[Path], int] | None = None,
+    store_free_bytes: Callable[[Path], int] | None = None,
 ) -> AsyncGenerator[TraceStack]:
-    """Yield the parts, opened."""
+    """Yield the parts, opened; `free_bytes` is what the spool sees of the disk."""
     config = config or TracingConfig()
     telemetry = Telemetry()
     metrics = TracingMetrics(telemetry)
@@ -73,7 +74,11 @@ async def open_trace_stack(
         free_bytes=free_bytes,
     )
     store = SqliteTraceStore(
-        folder / "traces", clock=clock, max_bytes=config.max_bytes, min_free_bytes=0
+        folder / "traces",
+        clock=clock,
+        max_bytes=config.max_bytes,
+        min_free_bytes=1,
+        free_bytes=store_free_bytes,
     )
     spool.start()
     store.open()

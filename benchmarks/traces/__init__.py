@@ -1,0 +1,1 @@
+"""How fast spans are taken in and found again, and how much of the disk they take."""
