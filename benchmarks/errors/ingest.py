@@ -18,11 +18,18 @@ _WARM_UP = 60
 
 
 def prepare_bodies(folder: Path, size: int, count: int) -> tuple[Path, float]:
-    """Write `count` envelopes of events of `size` bytes; return where, and the mean raw size."""
-    events = make_events(size, count)
-    path = folder / f"bodies-{size}"
-    save_bodies(path, [pack(event) for event in events])
-    return path, statistics.mean(len(event) for event in events)
+    """Write `count` envelopes of events of `size` bytes, unless they are there.
+
+    Returns:
+        Where they are, and the mean raw size of their events.
+    """
+    path = folder / f"envelopes-{size}-{count}"
+    sizes = path.with_suffix(".size")
+    if not sizes.exists():
+        events = make_events(size, count)
+        save_bodies(path, [pack(event) for event in events])
+        sizes.write_text(str(statistics.mean(len(event) for event in events)))
+    return path, float(sizes.read_text())
 
 
 def measure_ingest(

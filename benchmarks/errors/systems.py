@@ -79,6 +79,7 @@ def run_error_system(name: str, folder: Path) -> Generator[ErrorSystem]:
 @contextlib.contextmanager
 def run_ours(folder: Path) -> Generator[ErrorSystem]:
     """Run the monitor with one project."""
+    folder.mkdir(parents=True, exist_ok=True)
     project = f"projects: [{{id: 1, slug: api, key: {KEY}}}]\n"
     with run_monitor(folder, project) as monitor:
         data = folder / "data"

@@ -12,6 +12,7 @@ from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.store import DigestedEvent
 from resumatch_monitor.sentry.addresses import place_address
 from resumatch_monitor.sentry.items import ItemRecord, RecordError
+from resumatch_monitor.sentry.lenient import parse_json
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
@@ -37,7 +38,7 @@ def prepare(
         RecordError: If there is no event in it.
         orjson.JSONDecodeError: If it cannot be read.
     """
-    raw = as_dict(orjson.loads(record.payload))
+    raw = as_dict(parse_json(record.payload)[0])
     if not raw:
         raise RecordError("the record's event is empty or not an object")
     raw = place_address(raw, record.client_address)

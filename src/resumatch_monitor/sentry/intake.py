@@ -24,6 +24,7 @@ from resumatch_monitor.sentry.categories import (
 from resumatch_monitor.sentry.check_ins import render_check_in
 from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
 from resumatch_monitor.sentry.files import is_dump
+from resumatch_monitor.sentry.glance import EventGlance
 from resumatch_monitor.sentry.items import ItemKind, encode_record
 from resumatch_monitor.sentry.limits import SESSIONS_MAX, ItemLimits
 from resumatch_monitor.sentry.measurements import MeasurementSink, read_measurements
@@ -90,6 +91,7 @@ class Intake:
         self._projects = projects
         self._sinks = sinks
         self._limits = limits
+        self._glance = EventGlance()
         self._screening = screening
         self._metrics = metrics
         self._clock = clock
@@ -268,6 +270,7 @@ class Intake:
             ),
             limits=self._limits,
             ids=self._ids,
+            glance=self._glance,
         )
         screening = self._screening.begin(sender)
         taken: list[ReadItem] = []

@@ -10,8 +10,8 @@ import orjson
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.sentry.categories import Category, find_category
 from resumatch_monitor.sentry.envelope import Envelope, Item
+from resumatch_monitor.sentry.glance import EventGlance
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
-from resumatch_monitor.sentry.lenient import parse_json
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.refusals import ItemTooLargeError, MalformedError
 from resumatch_monitor.sentry.timestamps import parse_timestamp
@@ -66,8 +66,10 @@ class EnvelopeReader:
         client_address: str,
         limits: ItemLimits,
         ids: Ids,
+        glance: EventGlance | None = None,
     ) -> None:
         self._envelope = envelope
+        self._glance = glance or EventGlance()
         self._project_id = project_id
         self._received_at = received_at
         self._client_address = client_address
@@ -88,7 +90,7 @@ class EnvelopeReader:
             ItemTooLargeError: If it is larger than events may be.
         """
         self._check_size(ItemKind.EVENT, item.payload)
-        event, payload = _parse_event(item.payload)
+        event, payload = self._parse_event(item.payload)
         kind = _KIND_OF_EVENT.get(as_text(event.get("type")))
         if kind is None:
             return None
@@ -102,7 +104,7 @@ class EnvelopeReader:
             ItemTooLargeError: If it is larger than transactions may be.
         """
         self._check_size(ItemKind.TRANSACTION, item.payload)
-        event, payload = _parse_event(item.payload)
+        event, payload = self._parse_event(item.payload)
         return self._make_event_record(ItemKind.TRANSACTION, item, event, payload)
 
     def read_other(self, kind: ItemKind, item: Item) -> ReadItem:
@@ -142,6 +144,15 @@ class EnvelopeReader:
             payload=payload,
         )
 
+    def _parse_event(self, payload: bytes) -> tuple[dict[str, Any], bytes]:
+        try:
+            event, payload = self._glance.read(payload)
+        except orjson.JSONDecodeError as error:
+            raise MalformedError(f"The event is not JSON: {error}.") from error
+        if not is_dict(event) or not event:
+            raise MalformedError("The event is not a JSON object with anything in it.")
+        return as_dict(event), payload
+
     def _check_size(self, kind: ItemKind, payload: bytes) -> None:
         limit = self._limits.of(kind)
         if len(payload) > limit:
@@ -163,13 +174,3 @@ def parse_event_id(value: object) -> str | None:
 def _read_trace(value: object) -> dict[str, Any]:
     trace = as_dict(value)
     return trace if trace and len(orjson.dumps(trace)) <= _TRACE_HEADER_MAX_BYTES else {}
-
-
-def _parse_event(payload: bytes) -> tuple[dict[str, Any], bytes]:
-    try:
-        event, payload = parse_json(payload)
-    except orjson.JSONDecodeError as error:
-        raise MalformedError(f"The event is not JSON: {error}.") from error
-    if not is_dict(event) or not event:
-        raise MalformedError("The event is not a JSON object with anything in it.")
-    return as_dict(event), payload

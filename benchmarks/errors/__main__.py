@@ -1,0 +1,90 @@
+"""Runs the parts and writes `benchmarks/results/errors.md` and `.json`.
+
+`python -m benchmarks.errors [--only ingest|lists|crash] [--quick]`; `--quick` is for trying it out
+and writes to `build/`. Makes a virtual environment with Bugsink unless BUGSINK_VENV names one.
+`--prepare` only writes the envelopes that are sent, into `build/`, where a later run finds them.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors.crash import measure_crash
+from benchmarks.errors.ingest import measure_ingest, prepare_bodies
+from benchmarks.errors.lists import measure_lists
+from benchmarks.errors.report import render_report
+from benchmarks.errors.systems import BUGSINK, BUGSINK_VERSION
+from benchmarks.metrics.machine import describe_machine
+from benchmarks.metrics.systems import OURS
+
+_ROOT = Path(__file__).parents[2]
+_SIZES = (10_000, 50_000)
+_COUNTS = {OURS: (8_000, 3_000), BUGSINK: (600, 200)}
+_QUICK_COUNTS = {OURS: (600, 200), BUGSINK: (60, 20)}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["ingest", "lists", "crash"])
+    parser.add_argument("--size", type=int, choices=_SIZES)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
+    options = parser.parse_args()
+    counts = _QUICK_COUNTS if options.quick else _COUNTS
+    sizes = _SIZES if options.size is None else (options.size,)
+    build = _ROOT / "build"
+    build.mkdir(exist_ok=True)
+    if options.prepare:
+        for size in sizes:
+            prepare_bodies(build, size, _most(counts))
+        return
+    folder = build if options.quick else _ROOT / "benchmarks" / "results"
+    stored = folder / "errors.json"
+    found: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {}
+    found["machine"] = {**describe_machine(), BUGSINK: BUGSINK_VERSION}
+    with tempfile.TemporaryDirectory(prefix="errors-", dir=build) as scratch:
+        if options.only in (None, "ingest"):
+            for size in sizes:
+                ingest = found.setdefault("ingest", {})
+                ingest[str(size)] = _measure_both(Path(scratch), build, size, counts)
+        if options.only in (None, "lists"):
+            issues, events = (2_000, 100_000) if options.quick else (100_000, 5_000_000)
+            found["lists"] = measure_lists(
+                Path(scratch) / "lists",
+                issues=issues,
+                events=events,
+                times=20 if options.quick else 200,
+            )
+        if options.only in (None, "crash"):
+            kills, events = (2, 400) if options.quick else (10, 2_000)
+            bodies, _ = prepare_bodies(build, _SIZES[0], kills * events)
+            found["crash"] = measure_crash(
+                Path(scratch) / "crash", bodies, kills=kills, events=events
+            )
+    stored.write_text(json.dumps(found, indent=1) + "\n")
+    text = render_report(found)
+    stored.with_suffix(".md").write_text(text)
+    print(text)
+
+
+def _measure_both(
+    scratch: Path, build: Path, size: int, counts: dict[str, tuple[int, int]]
+) -> dict[str, Any]:
+    bodies, raw = prepare_bodies(build, size, _most(counts))
+    found: dict[str, Any] = {"raw_bytes": raw}
+    for name, (count, half) in counts.items():
+        found[name] = measure_ingest(
+            name, scratch / f"{name}-{size}", bodies, count=count, half_count=half
+        )
+    return found
+
+
+def _most(counts: dict[str, tuple[int, int]]) -> int:
+    return max(map(sum, counts.values())) + 100
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Lists and pages of a monitor with 100,000 issues and 5 million stored events."""
+
+import random
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors.crowd import PROJECTS, build_crowd
+from benchmarks.metrics.client import Client
+from benchmarks.metrics.systems import run_monitor
+from benchmarks.metrics.usage import measure_disk
+
+_SEED = 3
+_ISSUES = "/api/monitor/issues"
+
+
+def measure_lists(folder: Path, *, issues: int, events: int, times: int) -> dict[str, Any]:
+    """Build the database and return the quantiles of each kind of request, in seconds."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    seconds = build_crowd(
+        data / "monitor.sqlite3", issues=issues, events=events, now_ms=int(time.time() * 1_000)
+    )
+    config = "projects:\n" + "".join(
+        f"  - {{id: {number}, slug: project-{number}, key: '{number:032x}'}}\n"
+        for number in range(1, PROJECTS + 1)
+    )
+    with run_monitor(folder, config) as monitor:
+        client = monitor.connect()
+        client.fetch(_ISSUES)
+        found = {
+            name: _measure(client, paths)
+            for name, paths in _requests(client, issues=issues, times=times).items()
+        }
+        resident = monitor.meter().resident_bytes()
+    return {
+        "issues": issues,
+        "events": events,
+        "build_seconds": seconds,
+        "database_bytes": measure_disk(data, without="metrics"),
+        "resident_bytes": resident,
+        "requests": found,
+    }
+
+
+def _requests(client: Client, *, issues: int, times: int) -> dict[str, list[str]]:
+    chance = random.Random(_SEED)
+    some = [chance.randrange(1, issues + 1) for _ in range(times)]
+    # Every hundredth issue has ten times as many events.
+    crowded = [100 * chance.randrange(1, issues // 100 + 1) for _ in range(times)]
+    unresolved = f"{_ISSUES}?status=unresolved"
+    return {
+        "list, unresolved": [unresolved] * times,
+        "list, every status": [_ISSUES] * times,
+        "list, by events": [f"{unresolved}&sort=events"] * times,
+        "list, by users": [f"{unresolved}&sort=users"] * times,
+        "list of a project": [
+            f"{unresolved}&project={1 + number % PROJECTS}" for number in range(times)
+        ],
+        "list, deeper pages": list(_deeper_pages(client, unresolved, times)),
+        "issue": [f"{_ISSUES}/{number}" for number in some],
+        "issue, crowded": [f"{_ISSUES}/{number}" for number in crowded],
+        "events of an issue": [f"{_ISSUES}/{number}/events" for number in some],
+        "events of a crowded issue": [f"{_ISSUES}/{number}/events" for number in crowded],
+    }
+
+
+def _deeper_pages(client: Client, path: str, times: int) -> Iterable[str]:
+    cursor = None
+    for _ in range(times):
+        page = client.fetch_json(f"{path}&cursor={cursor}" if cursor else path)
+        cursor = page["next_cursor"]
+        yield f"{path}&cursor={cursor}"
+
+
+def _measure(client: Client, paths: list[str]) -> dict[str, float]:
+    seconds: list[float] = []
+    for path in paths:
+        began = time.perf_counter()
+        client.fetch(path)
+        seconds.append(time.perf_counter() - began)
+    seconds.sort()
+    return {
+        "p50_seconds": seconds[len(seconds) // 2],
+        "p95_seconds": seconds[int(0.95 * len(seconds))],
+        "worst_seconds": seconds[-1],
+    }
