@@ -87,6 +87,11 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
         "monitors": ("/monitors", "Monitors"),
         "monitor": (f"/monitors/{probe_id}?from=now-15m", "ResuMatch API"),
         "metrics": (f"/explore?expr={_EXPR}&from=now-5m", "Metrics"),
+        "projects": ("/projects", "Projects"),
+        "project": ("/projects/1", "resumatch-api"),
+        "project-received": ("/projects/1?tab=received", "resumatch-api"),
+        "project-keys": ("/projects/1?tab=keys", "resumatch-api"),
+        "project-scrubbing": ("/projects/1?tab=scrubbing", "resumatch-api"),
         "targets": ("/targets", "Targets"),
         "cardinality": ("/cardinality?metric=http_requests_total", "Cardinality"),
         "settings": ("/settings", "Settings"),
@@ -96,7 +101,8 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
 
 _PAGES = (
     *("overview", "issues", "issue", "alerts", "alert", "rules", "routes", "notifications"),
-    *("monitors", "monitor", "metrics", "targets", "cardinality", "settings", "not-found"),
+    *("monitors", "monitor", "metrics", "projects", "project", "project-received"),
+    *("project-keys", "project-scrubbing", "targets", "cardinality", "settings", "not-found"),
 )
 
 

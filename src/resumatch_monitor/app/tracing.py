@@ -7,6 +7,7 @@ from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.scrubbers import Scrubbers
 from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.tracing.digest import TraceDigest
 from resumatch_monitor.tracing.feed import SegmentFeed
@@ -28,6 +29,7 @@ class TraceParts:
             observers: Who counts segments.
         """
         config, stores = base.config.tracing, base.stores
+        scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
         self.metrics = TracingMetrics(base.telemetry)
         self.sinks: Mapping[ItemKind, SpoolWriter] = dict.fromkeys(
             (ItemKind.TRANSACTION, ItemKind.SPAN), stores.traces_spool
@@ -41,7 +43,8 @@ class TraceParts:
             spool=stores.traces_spool,
             store=stores.traces,
             reader=SpanReader(
-                scrubber=Scrubber([*base.config.errors.scrub_keys, *config.scrub_keys]),
+                scrubber=Scrubber(scrub_keys),
+                scrubber_of=Scrubbers(base.projects, scrub_keys).of,
                 projects=_ProjectNames(base.projects),
                 limits=config.limits,
                 retention=config.retention,

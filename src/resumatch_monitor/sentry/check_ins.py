@@ -34,7 +34,10 @@ def render_check_in(slug: str, parameters: Mapping[str, str], body: bytes) -> by
         check_in["duration"] = _to_number(check_in["duration"])
     if check_in.get("status") not in _STATUSES:
         raise MalformedError(f"The status of a check-in is one of {', '.join(_STATUSES)}.")
-    return orjson.dumps({**check_in, "monitor_slug": slug[:_TEXT_MAX]})
+    try:
+        return orjson.dumps({**check_in, "monitor_slug": slug[:_TEXT_MAX]})
+    except TypeError as error:
+        raise MalformedError("The check-in is nested too deeply.") from error
 
 
 def _read_body(body: bytes) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import orjson
 
+from resumatch_monitor.sentry.lenient import parse_json
+
 _ITEMS_MAX = 1_000
 _HEADER_LINE_MAX_BYTES = 64 * 1024
 
@@ -98,7 +100,7 @@ def _parse_headers(line: bytes) -> dict[str, Any] | None:
     if len(line) > _HEADER_LINE_MAX_BYTES:
         return None
     try:
-        value: object = orjson.loads(line)
+        value: object = parse_json(line)[0]
     except orjson.JSONDecodeError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

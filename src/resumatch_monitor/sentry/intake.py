@@ -284,8 +284,9 @@ class Intake:
                 category = find_category(kind)
                 self._screening.count(sender, item.type, category, Outcome.INVALID, error.reason)
                 continue
-            if read is not None and screening.admits(read):
-                taken.append(read)
+            kept = None if read is None else screening.admit(read)
+            if kept is not None:
+                taken.append(kept)
         if refusal is not None and not taken and not others:
             raise refusal
         await self._spool_all(sender, taken)

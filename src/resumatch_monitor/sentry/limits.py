@@ -15,6 +15,9 @@ SESSIONS_MAX = 100
 """Single sessions in an envelope, and groups of them in a `sessions` item."""
 
 _OTHERS: Mapping[ItemKind, int] = {
+    # Containers of many.
+    ItemKind.SPAN: 10 * _MIB,
+    ItemKind.LOG: 10 * _MIB,
     ItemKind.SESSION: 100 * _KIB,
     ItemKind.SESSIONS: 100 * _KIB,
     ItemKind.CHECK_IN: 100 * _KIB,
@@ -29,7 +32,7 @@ class ItemLimits:
     """Bounds of single items.
 
     Attributes:
-        event_max_bytes: Of events, transactions, feedback, and containers of spans and logs.
+        event_max_bytes: Of events, transactions and feedback.
         attachment_max_bytes: Of an attachment.
     """
 

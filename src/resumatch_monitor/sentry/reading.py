@@ -18,6 +18,7 @@ from resumatch_monitor.sentry.timestamps import parse_timestamp
 from resumatch_monitor.sentry.values import as_dict, as_text, is_dict
 
 _TRACE_HEADER_MAX_BYTES = 4 * 1024
+_HEADERS_MAX = 50
 
 _REPORTS = frozenset({"csp", "hpkp", "expectct", "expectstaple"})
 # What an item of type `event` may turn out to be by the type in its payload.
@@ -140,7 +141,9 @@ class EnvelopeReader:
             received_at=self._received_at,
             sent_at=self._sent_at,
             client_address=self._client_address,
-            headers={**item.headers, "trace": self._trace} if self._trace else item.headers,
+            headers={**_keep_plain(item.headers), "trace": self._trace}
+            if self._trace
+            else _keep_plain(item.headers),
             payload=payload,
         )
 
@@ -172,5 +175,14 @@ def parse_event_id(value: object) -> str | None:
 
 
 def _read_trace(value: object) -> dict[str, Any]:
-    trace = as_dict(value)
+    trace = _keep_plain(as_dict(value))
     return trace if trace and len(orjson.dumps(trace)) <= _TRACE_HEADER_MAX_BYTES else {}
+
+
+def _keep_plain(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers that are texts and numbers; no SDK sends others that matter."""
+    return {
+        name: value
+        for name, value in list(headers.items())[:_HEADERS_MAX]
+        if isinstance(value, str | int | float)
+    }

@@ -1,6 +1,6 @@
 """What of a request is kept: filters first, then quotas; everything is counted."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from resumatch_monitor.sentry.categories import Category, count_quantity
 from resumatch_monitor.sentry.filters import EventFilter
@@ -10,6 +10,7 @@ from resumatch_monitor.sentry.outcomes import Outcome, OutcomeLedger
 from resumatch_monitor.sentry.projects import Project, ProjectKey
 from resumatch_monitor.sentry.quotas import Quotas
 from resumatch_monitor.sentry.reading import ReadItem
+from resumatch_monitor.sentry.span_filter import drop_health_checks
 
 _OF_EVENTS = frozenset({ItemKind.ATTACHMENT, ItemKind.PROFILE, ItemKind.USER_REPORT})
 """What is nothing without the event or transaction in whose envelope it comes."""
@@ -75,8 +76,23 @@ class RequestScreening:
     _dropped: tuple[Outcome, str] | None = field(default=None)
     """What became of the event that the rest of the envelope belongs to, if it was dropped."""
 
-    def admits(self, item: ReadItem) -> bool:
-        """Tell whether an item is kept; what is not has been counted."""
+    def admit(self, item: ReadItem) -> ReadItem | None:
+        """Return what of an item is kept, if anything; what is not has been counted."""
+        if item.record.kind is ItemKind.SPAN:
+            return self._admit_spans(item)
+        return item if self._admits(item) else None
+
+    def _admit_spans(self, item: ReadItem) -> ReadItem | None:
+        chosen = self.screening.find_filter(self.sender.project)
+        record, dropped = drop_health_checks(item.record, chosen)
+        if dropped:
+            self._drop(item, Outcome.FILTERED, "filtered-transaction", dropped)
+        if record is None:
+            return None
+        kept = replace(item, record=record)
+        return kept if self._admits(kept) else None
+
+    def _admits(self, item: ReadItem) -> bool:
         kind, quantity = item.record.kind, count_quantity(item.category, item.record)
         if self._dropped is not None and kind in _OF_EVENTS:
             self._drop(item, *self._dropped, quantity)

@@ -1,7 +1,9 @@
 """From a record of the spool to spans that may be stored; pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import groupby
 from typing import Protocol
 
 from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
@@ -57,8 +59,19 @@ class SpanReader:
         projects: ProjectNames,
         limits: SpanLimits,
         retention: timedelta,
+        scrubber_of: Callable[[int], Scrubber] | None = None,
     ) -> None:
+        """Take what reading goes by.
+
+        Args:
+            scrubber: Of spans of no project, and of all where there is no `scrubber_of`.
+            projects: Finds projects by their slugs.
+            limits: Bounds of spans.
+            retention: How old spans may be.
+            scrubber_of: Finds the scrubber of a project.
+        """
         self._scrubber = scrubber
+        self._scrubber_of = scrubber_of
         self._projects = projects
         self._limits = limits
         self._retention = retention
@@ -80,8 +93,14 @@ class SpanReader:
             received_at=record.received_at,
             oldest=self._retention,
         )
-        clean(item.drafts, self._scrubber)
+        for number, drafts in groupby(item.drafts, key=lambda draft: draft.project_id):
+            clean(list(drafts), self._find_scrubber(number))
         return ReadItem(tuple(map(_finish, item.drafts)), item.refused, item.user)
+
+    def _find_scrubber(self, project_id: int) -> Scrubber:
+        if self._scrubber_of is None or not project_id:
+            return self._scrubber
+        return self._scrubber_of(project_id)
 
     def _read_drafts(self, record: ItemRecord) -> DraftItem:
         if record.kind is ItemKind.TRANSACTION:
