@@ -64,9 +64,29 @@ def test_an_expression_takes_linear_time() -> None:
     scrubber.clean({"extra": {str(n): "a" * 5_000 + "x" * 3_000 for n in range(50)}})
 
 
+_EXPRESSIONS = (
+    *(
+        "a.c",
+        "^a",
+        "c$",
+        "[^a]b",
+        r"\bq",
+        '"',
+        r"\n",
+        "A",
+        "é",
+        r"\Aa",
+        r"a\z",
+        "(^|b)a",
+        "[]^$a]q",
+    ),
+    *(r"\\", r"\x01", "[[:space:]^]a", r"\Qa^\E", r"\$", "b(?:c|^a)", "a{2}$", "(?m)^b", r"[^\]]b"),
+)
+
+
 @given(
-    st.sampled_from(["a.c", "^a", "c$", "[^a]b", r"\bq", '"', r"\n", "A", "é", r"\Aa", r"a\z"]),
-    st.text(alphabet='abcq"\\\nAé ', max_size=8),
+    st.sampled_from(_EXPRESSIONS),
+    st.text(alphabet='abcq"\\\nAé $^]\x01\t', max_size=8),
 )
 def test_no_text_with_a_match_is_passed_over(expression: str, text: str) -> None:
     quick = Scrubber(patterns=make_patterns(expression))

@@ -104,6 +104,7 @@ class Scrubber:
         )
         self.is_sensitive = self._names.is_sensitive
         self._custom = CustomPatterns(patterns)
+        self._own = frozenset(self._custom.patterns)
         self.patterns = (*PATTERNS, *self._custom.patterns)
         self.addresses: AddressUse = addresses
         self.plain = PlainParts(self.is_sensitive)
@@ -126,12 +127,20 @@ class Scrubber:
             json = orjson.dumps(event)
         return _Pass(self, self.find_patterns(json)).run(event)
 
-    def find_patterns(self, json: bytes) -> Sequence[Pattern]:
-        """Return the patterns that may occur in a part of an event."""
+    def find_patterns(
+        self, json: bytes, *, within: Sequence[Pattern] | None = None
+    ) -> Sequence[Pattern]:
+        """Return the patterns that may occur in a part of an event.
+
+        Args:
+            json: The part.
+            within: Those that may occur in what it is a part of; None if that is everything.
+        """
         if self.is_thorough:
             return self.patterns
         found = self._finder.find(json)
-        return [*found, *self._custom.find(json)] if self._custom.patterns else found
+        may_be_own = within is None or not self._own.isdisjoint(within)
+        return [*found, *self._custom.find(json)] if self._own and may_be_own else found
 
     def clean_text(self, text: str) -> str:
         """Return a text of any length without what must not be stored; prose stays."""
@@ -167,7 +176,7 @@ class _Pass:
         """Leave only those patterns active that may occur in `value`; return those before."""
         outer = self._active
         if outer and isinstance(value, dict | list):
-            self._active = self._find_patterns(orjson.dumps(value))
+            self._active = self._find_patterns(orjson.dumps(value), within=outer)
         return outer
 
     def _clean_field(self, key: str, value: Any) -> Any:
