@@ -95,7 +95,8 @@ async def test_explains_what_counted_and_what_did_not(
         explanation = (await get(stack, "/api/monitor/issues/1/grouping"))["explanation"]
 
     assert explanation["version"] == 2
-    assert explanation["is_current"]
+    assert explanation["is_exact"]
+    assert explanation["today"] is None
     assert explanation["source"] == "default"
     assert explanation["components"] == [
         {"kind": "exception", "values": ["KeyError"]},
@@ -166,6 +167,7 @@ async def test_rules_are_tried_on_stored_events_and_then_saved(
         await send(stack, failing(4, "pay"))
         issue = await get(stack, "/api/monitor/issues/3")
         explanation = (await get(stack, "/api/monitor/issues/3/grouping"))["explanation"]
+        older = (await get(stack, "/api/monitor/issues/1/grouping"))["explanation"]
 
     assert (tried["events"], tried["issues"], tried["matched_events"]) == (3, 2, 2)
     payment = tried["rules"][0]
@@ -178,6 +180,12 @@ async def test_rules_are_tried_on_stored_events_and_then_saved(
     assert stale.status_code == 409
     assert issue["title"] == "Payment"
     assert explanation["rule"] == {"text": rules.splitlines()[0], "line": 1}
+    assert {frame["reason"] for frame in explanation["exceptions"][0]["frames"]} == {
+        "a fingerprint was set", "not the application's own",
+    }  # fmt: skip
+    # What came before the rule was grouped without it.
+    assert (older["source"], older["is_exact"]) == ("default", True)
+    assert "stack.function:pay" in older["today"]
 
 
 async def test_a_wrong_rule_is_refused_with_its_place(

@@ -15,7 +15,7 @@ from resumatch_monitor.errortracking.grouping.explain import (
     Explanation,
     explain,
 )
-from resumatch_monitor.errortracking.grouping.project import GroupingBook
+from resumatch_monitor.errortracking.grouping.project import GroupingBook, ProjectGrouping
 from resumatch_monitor.errortracking.issues import IssueDetail, StoredEvent
 from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.regroup.model import (
@@ -122,8 +122,14 @@ def _add_explanations(
         how = (await book.current(clock.now())).of(detail.issue.project_id)
         key = await regrouper.find_event_key(detail.issue.id, stored.event_id)
         version = how.version if key is None else key.version
-        explanation = explain(normalise(stored.raw), how, version=version)
-        return _present_explanation(explanation, stored.event_id, key)
+        event = normalise(stored.raw)
+        now = explain(event, how, version=version)
+        then = now
+        if key is not None and now.key != key.key:
+            # Most likely there was no such rule when it came.
+            without_rules = explain(event, ProjectGrouping(version), version=version)
+            then = without_rules if without_rules.key == key.key else now
+        return _present_explanation(then, now, stored.event_id, key)
 
 
 async def _explaining_refusals(work: Awaitable[T]) -> T:
@@ -194,14 +200,17 @@ def _present_merge(each: MergeRecord) -> dict[str, Any]:
 
 
 def _present_explanation(
-    explanation: Explanation, event_id: str, key: KeyId | None
+    explanation: Explanation, now: Explanation, event_id: str, key: KeyId | None
 ) -> dict[str, Any]:
+    is_exact = key is not None and key.key == explanation.key
+    is_current = key is not None and key.key == now.key
     return {
         "event_id": event_id,
         "version": explanation.version,
         "key": None if key is None else key.text,
-        # What decides may have changed since, or the event was moved by hand.
-        "is_current": key is not None and key.key == explanation.key,
+        # What decides may have changed since; then nobody knows any more what it was.
+        "is_exact": is_exact,
+        "today": None if is_current else now.reason if not now.rule else f"The rule “{now.rule}”.",
         "reason": explanation.reason,
         "source": explanation.source,
         "rule": (

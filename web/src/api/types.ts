@@ -173,7 +173,7 @@ export interface TagSummary {
 
 export interface IssueActivity {
   at: Iso;
-  kind: 'created' | 'resolved' | 'reopened' | 'regressed' | 'ignored';
+  kind: 'created' | 'resolved' | 'reopened' | 'regressed' | 'ignored' | 'merged' | 'unmerged' | 'split';
   actor: string | null;
   text: string | null;
 }

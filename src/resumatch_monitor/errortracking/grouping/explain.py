@@ -105,7 +105,11 @@ def _explain_exception(
         counts=not reason,
         reason=reason or "its type counts",
         frames=[
-            _explain_frame(frame, counts=number in counted, is_outer=number < outermost)
+            _explain_frame(
+                frame,
+                counts=number in counted,
+                other=reason or ("only the way there" if number < outermost else ""),
+            )
             for number, frame in shown
         ],
         hidden_frames=len(innermost) - len(shown),
@@ -126,15 +130,13 @@ def _reason_of_exception(exception: ExceptionInfo, position: int, decision: Deci
     return "does not count"
 
 
-def _explain_frame(frame: Frame, *, counts: bool, is_outer: bool) -> ExplainedFrame:
+def _explain_frame(frame: Frame, *, counts: bool, other: str) -> ExplainedFrame:
     if counts:
         reason = "counts"
     elif not frame.in_app:
         reason = "not the application's own"
-    elif is_outer:
-        reason = "only the way there"
     else:
-        reason = "repeated, or without a name"
+        reason = other or "repeated, or without a name"
     return ExplainedFrame(
         frame.function, frame.module or frame.filename, frame.in_app, counts, reason
     )

@@ -48,6 +48,7 @@ _SHOWN_COLUMNS = (
     *("type", "value", "culprit", "level", "platform", "is_handled", "is_synthetic"),
     *("first_seen_at", "last_seen_at", "first_release", "last_release"),
 )
+_AGAIN = ("is an issue of its own again", "are issues of their own again")
 
 
 def undo_regrouping(
@@ -127,7 +128,7 @@ def _undo_merge(
         else ""
     )
     for issue_id, remark in (
-        (merge.issue_id, f"Merge undone: {names} are issues of their own again{lost_text}"),
+        (merge.issue_id, f"Merge undone: {names} {_AGAIN[len(members) > 1]}{lost_text}"),
         *((member.issue_id, "Merge undone") for member in members),
     ):
         add_activity(connection, issue_id, "unmerged", remark, actor=actor, at=at)

@@ -1,0 +1,228 @@
+"""Why events are together, merging, splitting and the rules of a project, in a real browser."""
+
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from resumatch.demo.processes import Processes
+from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.conftest import OUTPUT
+from tests.acceptance.envelopes import make_event
+from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
+from tests.acceptance.ports import choose_ports
+from tests.acceptance.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
+
+_PASSWORD = "a-password-of-the-acceptance-tests"
+_CONFIG = f"""
+auth:
+  admin: {{email: admin@localhost, password: {_PASSWORD}}}
+  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
+projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
+errors:
+  fingerprint_rules:
+    shop-api: 'error.type:NeverSeen -> never'
+"""
+_KINDS = ("PaymentFailed", "PaymentDeclined", "StockMissing", "MailBounced")
+
+
+@pytest.fixture(scope="module")
+def monitor() -> Iterator[MonitorProcess]:
+    with tempfile.TemporaryDirectory(prefix="resumatch-grouping-") as name:
+        folder = Path(name)
+        (port,) = choose_ports(1)
+        config = folder / "monitor.yaml"
+        config.write_text(_CONFIG)
+        processes = Processes(folder / "logs")
+        monitor = MonitorProcess(
+            name="monitor", config=config, data=folder / "data", port=port, processes=processes
+        )
+        try:
+            monitor.start()
+            for kind in _KINDS:
+                for _ in range(4):
+                    send(monitor, reached(make_event(uuid.uuid4().hex, kind=kind)))
+            wait_until(
+                lambda: len(list(monitor.api.items("/api/monitor/issues"))) == len(_KINDS),
+                "every kind is an issue",
+                timeout_seconds=30,
+            )
+            yield monitor
+        finally:
+            monitor.close()
+            processes.stop_all()
+
+
+def reached(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with the calls that led there."""
+    frames: list[dict[str, Any]] = event["exception"]["values"][0]["stacktrace"]["frames"]
+    outer = {"function": "run_endpoint", "module": "fastapi.routing", "in_app": False}
+    route = {"function": "post_order", "module": "acceptance.api", "in_app": True}
+    return event | {
+        "exception": {
+            "values": [
+                event["exception"]["values"][0]
+                | {"stacktrace": {"frames": [outer, route, *frames]}}
+            ]
+        }
+    }
+
+
+def send(monitor: MonitorProcess, event: dict[str, Any]) -> None:
+    url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
+    httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
+    with signed_in(
+        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as contexts:
+        yield contexts
+
+
+@pytest.fixture
+def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+    """A page on a desktop; afterwards nothing may have been complained about."""
+    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+        yield visited
+        visited.check()
+
+
+def find_issue(monitor: MonitorProcess, kind: str) -> str:
+    issues = monitor.api.items("/api/monitor/issues", status="all")
+    return next(issue["id"] for issue in issues if issue["type"] == kind)
+
+
+def test_issues_are_merged_from_the_list_explained_and_separated_again(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    declined = find_issue(monitor, "PaymentDeclined")
+    desk.open(f"{monitor.url}/issues?query=Payment")
+    desk.page.get_by_label("Select all").check()
+    desk.page.get_by_role("button", name="Merge…").click()
+    dialog = desk.page.get_by_role("dialog", name="Merge issues")
+    dialog.get_by_role("row", name=re.compile("PaymentFailed")).get_by_role("radio").check()
+    dialog.get_by_role("button", name="Merge 2 issues").click()
+    expect(dialog).to_have_count(0)
+
+    desk.open(f"{monitor.url}/issues/{find_issue(monitor, 'PaymentDeclined')}")
+    why = desk.page.get_by_role("region", name="Why together")
+    expect(why).to_contain_text("pay in acceptance.payment")
+    expect(why).to_contain_text("Does not matter: line numbers")
+    why.get_by_role("button", name="Calls, one by one").click()
+    expect(why).to_contain_text("only the way there")
+    expect(why).to_contain_text("not the application's own")
+    expect(why.get_by_role("list", name="Merges and splits")).to_contain_text("SHOP-API-")
+
+    why.get_by_role("button", name="Split…").click()
+    split = desk.page.get_by_role("dialog", name=re.compile("Split"))
+    split.get_by_role("checkbox").first.check()
+    split.get_by_role("button", name="Split off").click()
+    expect(why.get_by_role("list", name="Merges and splits").get_by_role("listitem")).to_have_count(
+        2
+    )
+    why.get_by_role("button", name="Undo").first.click()
+    expect(why).to_contain_text("undone by admin@localhost")
+
+    # A link to what was merged leads on; the browser notes the 404 on the way.
+    desk.page.goto(f"{monitor.url}/issues/{declined}")
+    expect(desk.page.get_by_role("region", name="Why together")).to_be_visible()
+    desk.complaints[:] = [each for each in desk.complaints if "404" not in each]
+
+
+def test_an_issue_is_merged_with_one_that_is_searched_for(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(f"{monitor.url}/issues/{find_issue(monitor, 'StockMissing')}")
+    desk.page.get_by_role("region", name="Why together").get_by_role(
+        "button", name="Merge…"
+    ).click()
+    dialog = desk.page.get_by_role("dialog", name="Merge issues")
+    dialog.get_by_role("searchbox").fill("Bounced")
+    dialog.get_by_role("list", name="Found").get_by_role("button").first.click()
+    dialog.get_by_role("button", name="Merge 2 issues").click()
+    why = desk.page.get_by_role("region", name="Why together")
+    expect(why.get_by_role("list", name="Merges and splits")).to_contain_text("Merged in")
+
+    why.get_by_role("button", name="Undo").click()
+    expect(why).to_contain_text("undone by")
+
+
+def test_rules_are_tried_and_a_wrong_one_is_shown_where_it_is(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(f"{monitor.url}/projects/1?tab=grouping")
+    rules = desk.page.get_by_role("region", name="Fingerprint rules", exact=True)
+    expect(rules).to_contain_text("error.type:NeverSeen")
+    rules.get_by_role("textbox").fill("error.type:Stock* -> stock\nbug:A -> b")
+    rules.get_by_role("button", name="Try on stored events").click()
+    expect(rules.get_by_role("alert")).to_contain_text("Line 2, column 1")
+    desk.complaints[:] = [each for each in desk.complaints if "400" not in each]
+
+    rules.get_by_role("textbox").fill('error.type:Stock* -> stock title="Out of stock"')
+    rules.get_by_role("button", name="Try on stored events").click()
+    trial = rules.get_by_role("region", name="What the rules would do")
+    expect(trial).to_contain_text("4 events of 1 issue would make 1 issue")
+    expect(trial).to_contain_text("Out of stock")
+    rules.get_by_role("button", name="Save").click()
+    expect(desk.page.get_by_role("region", name="Changes")).to_contain_text("admin@localhost")
+    assert "Out of stock" in monitor.api.get("/api/monitor/projects/1/grouping")["rules"]
+
+
+def test_another_version_is_previewed_before_it_is_applied(
+    desk: Visit, monitor: MonitorProcess
+) -> None:
+    desk.open(f"{monitor.url}/projects/1?tab=grouping")
+    version = desk.page.get_by_role("region", name="Version of grouping")
+    version.get_by_label("Version").select_option("1")
+    expect(version.get_by_role("button", name="Apply version 1")).to_be_disabled()
+    version.get_by_role("button", name="Preview").click()
+    preview = version.get_by_role("region", name="Preview of version 1")
+    expect(preview).to_contain_text("no issues would be joined")
+
+    version.get_by_role("button", name="Apply version 1").click()
+    desk.page.get_by_role("dialog").get_by_role("button", name="Apply").click()
+    expect(version).to_contain_text("Version 2 is offered")
+    expect(version).to_contain_text("Keys of version 2 lead to their issues")
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_pages_look_right(
+    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
+) -> None:
+    OUTPUT.mkdir(exist_ok=True)
+    with visit(contexts[variant], monitor.url) as visited:
+        visited.open(f"{monitor.url}/projects/1?tab=grouping")
+        rules = visited.page.get_by_role("region", name="Fingerprint rules", exact=True)
+        rules.get_by_role("button", name="Try on stored events").click()
+        expect(rules).to_contain_text("stored event")
+        visited.page.get_by_role("button", name="Preview").click()
+        expect(visited.page.get_by_role("region", name=re.compile("Preview"))).to_contain_text(
+            "would"
+        )
+        check_look(visited, OUTPUT / f"grouping-project-{variant}.png")
+
+        visited.open(f"{monitor.url}/issues/{find_issue(monitor, 'StockMissing')}")
+        why = visited.page.get_by_role("region", name="Why together")
+        why.get_by_role("button", name="Calls, one by one").click()
+        why.scroll_into_view_if_needed()
+        check_look(visited, OUTPUT / f"grouping-why-{variant}.png")
+        why.get_by_role("button", name="Merge…").click()
+        visited.page.get_by_role("searchbox").last.fill("a")
+        expect(visited.page.get_by_role("list", name="Found")).to_contain_text("SHOP-API")
+        check_look(visited, OUTPUT / f"grouping-merge-{variant}.png")
