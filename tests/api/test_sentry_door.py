@@ -12,6 +12,7 @@ import pytest
 import zstandard
 
 from resumatch_monitor.errortracking.issues import Issue, IssueQuery
+from resumatch_monitor.kit.spool import FullReason, SpoolFullError
 from resumatch_monitor.sentry.config import ProjectConfig
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
@@ -66,6 +67,28 @@ async def count_outcomes(stack: ErrorStack, clock: FakeClock) -> dict[tuple[str,
     hour = clock.now().replace(minute=0, second=0, microsecond=0)
     found = await stack.outcome_store.read_project(1, hour, hour + timedelta(hours=1))
     return {(each.category, each.outcome, each.reason): each.quantity for each in found}
+
+
+class NoRoom:
+    """A spool that is full."""
+
+    async def append(self, payload: bytes) -> None:
+        raise SpoolFullError(FullReason.BYTES, f"no room for {len(payload)} bytes")
+
+
+async def test_traces_that_wait_keep_nobody_from_sending_errors(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    transaction = orjson.dumps({"type": "transaction", "event_id": "a" * 32})
+    header = orjson.dumps({"type": "transaction", "length": len(transaction)})
+    envelope = make_envelope(make_event()) + b"\n" + header + b"\n" + transaction + b"\n"
+    async with build_stack(
+        tmp_path, database=database, clock=clock, traces_spool=NoRoom()
+    ) as stack:
+        answer = await stack.client.post(ENVELOPE_URL, content=envelope)
+        assert answer.status_code == 200
+        assert answer.headers["X-Sentry-Rate-Limits"] == "60:transaction;span:organization"
+        assert len(await list_issues(stack, clock)) == 1
 
 
 @pytest.mark.parametrize("path", ["/api/1/security/", "/api/1/security"])

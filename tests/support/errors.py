@@ -30,6 +30,7 @@ from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
+from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.sentry.config import ProjectConfig
 from resumatch_monitor.sentry.intake import Intake
@@ -148,6 +149,9 @@ def build_regrouping(
     return Regrouping(book, regrouper, previews, settings)
 
 
+_TRACES = (ItemKind.TRANSACTION, ItemKind.SPAN)
+
+
 @asynccontextmanager
 async def build_stack(
     folder: Path,
@@ -161,6 +165,7 @@ async def build_stack(
     processors: Mapping[ItemKind, ItemProcessor] | None = None,
     preparing: Preparing | None = None,
     project: ProjectConfig = PROJECT,
+    traces_spool: SpoolWriter | None = None,
 ) -> AsyncGenerator[ErrorStack]:
     """Build error tracking around `database`, with its spool in `folder`."""
     config = config or ErrorsConfig()
@@ -194,7 +199,10 @@ async def build_stack(
     outcomes = OutcomeLedger(outcome_store, clock=clock)
     intake = Intake(
         projects=projects,
-        sinks=dict.fromkeys((ItemKind.EVENT, *(processors or {})), spool),
+        sinks={
+            **dict.fromkeys((ItemKind.EVENT, *(processors or {})), spool),
+            **({} if traces_spool is None else dict.fromkeys(_TRACES, traces_spool)),
+        },
         limits=ItemLimits(event_max_bytes=config.event_max_bytes),
         screening=Screening(quotas=Quotas(clock=clock), outcomes=outcomes, metrics=door),
         metrics=door,

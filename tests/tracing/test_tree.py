@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumatch_monitor.tracing.model import Span
-from resumatch_monitor.tracing.tree import build_tree, collect_segment, without_repeats
+from resumatch_monitor.tracing.tree import TraceIndex, build_tree, without_repeats
 from tests.support.spans import START_US, make_span, span_id_of
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_order_and_repetition_change_nothing(spans: list[Span], random: object) 
     assert once == again
     assert build_tree(once) == build_tree(again)
     first, second = (
-        collect_segment(spans[0], kept, received_at=NOW, user="", limit=100)
+        TraceIndex(kept).collect_segment(spans[0], received_at=NOW, user="", limit=100)
         for kept in (once, again)
     )
     assert first == second
@@ -59,7 +59,7 @@ def test_every_span_has_one_place_below_its_parent(spans: list[Span]) -> None:
 
 @given(_traces())
 def test_a_segment_has_its_root_once_and_no_other_root(spans: list[Span]) -> None:
-    segment = collect_segment(spans[0], spans, received_at=NOW, user="", limit=100)
+    segment = TraceIndex(spans).collect_segment(spans[0], received_at=NOW, user="", limit=100)
     ids = [span.span_id for span in segment.spans]
     assert len(set(ids)) == len(ids)
     assert segment.root.span_id not in ids

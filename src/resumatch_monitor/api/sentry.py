@@ -1,7 +1,7 @@
 """Sentry's ingest endpoints, as its SDKs in servers and browsers use them."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -15,6 +15,7 @@ from resumatch_monitor.sentry.metrics import DoorMetrics
 from resumatch_monitor.sentry.projects import Project, parse_auth_header
 from resumatch_monitor.sentry.quotas import render_limits
 from resumatch_monitor.sentry.refusals import (
+    CategoriesFullError,
     DisabledKeyError,
     IntakeError,
     ItemTooLargeError,
@@ -192,7 +193,8 @@ class _Door:
         try:
             receipt = await receiving
         except SpoolFullError as error:
-            return _render_overload(str(error.reason))
+            categories = error.categories if isinstance(error, CategoriesFullError) else ()
+            return _render_overload(str(error.reason), categories)
         except BodyBudgetError as error:
             self._rejected.labels("errors", error.code).inc()
             return _render_overload(error.code)
@@ -242,8 +244,10 @@ def _render_refusal(
     )
 
 
-def _render_overload(reason: str) -> Response:
+def _render_overload(reason: str, categories: Sequence[str] = ()) -> Response:
+    what = "Nothing" if not categories else f"Nothing of {', '.join(categories)}"
+    limits = f"60:{';'.join(categories)}:organization"
     return JSONResponse(
-        {"detail": "Nothing was taken; send again later.", "causes": [reason]},
-        headers={**_CORS_HEADERS, _RATE_LIMITS: "60::organization", "X-Sentry-Error": reason},
+        {"detail": f"{what} was taken; send again later.", "causes": [reason]},
+        headers={**_CORS_HEADERS, _RATE_LIMITS: limits, "X-Sentry-Error": reason},
     )

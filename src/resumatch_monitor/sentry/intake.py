@@ -5,7 +5,7 @@ Envelopes are read only as far as needed to answer truthfully; the work is the d
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -34,6 +34,7 @@ from resumatch_monitor.sentry.projects import Project, ProjectKey, Projects, par
 from resumatch_monitor.sentry.quotas import Limit
 from resumatch_monitor.sentry.reading import EnvelopeReader, ReadItem, find_kind
 from resumatch_monitor.sentry.refusals import (
+    CategoriesFullError,
     DisabledKeyError,
     IntakeError,
     MalformedError,
@@ -353,7 +354,20 @@ class Intake:
         if failures:
             if isinstance(failures[0], SpoolFullError):
                 self._metrics.rejected.labels("errors", failures[0].reason).inc()
+                refused = [item for item, each in zip(items, outcomes, strict=True) if each]
+                raise CategoriesFullError(failures[0], self._find_categories(refused))
             raise failures[0]
+
+    def _find_categories(self, refused: Sequence[ReadItem]) -> tuple[Category, ...]:
+        """Return everything that waits where there is no room; none for everything that there is.
+
+        Traces that wait must not keep SDKs from sending errors.
+        """
+        full = [self._sinks[item.record.kind] for item in refused]
+        found = dict.fromkeys(
+            find_category(kind) for kind, sink in self._sinks.items() if sink in full
+        )
+        return () if Category.ERROR in found else tuple(found)
 
     async def _take_other(self, sender: Sender, item: Item) -> None:
         if item.type == "trace_metric" and self._measurements is not None:

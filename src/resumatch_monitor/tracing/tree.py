@@ -28,31 +28,46 @@ def order_of(span: Span) -> tuple[int, int, str]:
     return span.started_us, -span.duration_us, span.span_id
 
 
-def collect_segment(
-    root: Span, spans: Sequence[Span], *, received_at: datetime, user: str, limit: int
-) -> Segment:
-    """Return the segment that begins with `root`, of a trace's `spans`.
+class TraceIndex:
+    """The spans of a trace, each once, by what leads to them."""
 
-    It has what lies below its root and is in no other segment, and what says that it belongs to
-    it; at most `limit` spans beside the root.
-    """
-    children: dict[str, list[Span]] = defaultdict(list)
-    for span in spans:
-        children[span.parent_span_id].append(span)
-    members: dict[str, Span] = {}
-    waiting = [root]
-    while waiting:
-        for child in children[waiting.pop().span_id]:
-            is_other = child.is_segment or child.segment_id not in ("", root.span_id)
-            if child.span_id not in members and child.span_id != root.span_id and not is_other:
-                members[child.span_id] = child
-                waiting.append(child)
-    for span in spans:
-        is_mine = span.segment_id == root.span_id and span.span_id != root.span_id
-        if is_mine and not span.is_segment:
-            members.setdefault(span.span_id, span)
-    ordered = sorted(members.values(), key=order_of)
-    return Segment(root, tuple(ordered[:limit]), received_at, user)
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._by_id = {span.span_id: span for span in spans}
+        self._children: dict[str, list[Span]] = defaultdict(list)
+        self._members: dict[str, list[Span]] = defaultdict(list)
+        for span in spans:
+            self._children[span.parent_span_id].append(span)
+            if span.segment_id and not span.is_segment:
+                self._members[span.segment_id].append(span)
+
+    def find(self, span_id: str) -> Span | None:
+        """Return a span; None if it is not there."""
+        return self._by_id.get(span_id)
+
+    def collect_segment(
+        self, root: Span, *, received_at: datetime, user: str, limit: int
+    ) -> Segment:
+        """Return the segment that begins with `root`.
+
+        It has what lies below its root and is in no other segment, and what says that it belongs
+        to it; at most `limit` spans beside the root.
+        """
+        members: dict[str, Span] = {}
+        waiting = [root, *self._members.get(root.span_id, ())]
+        while waiting:
+            span = waiting.pop()
+            if span.span_id in members or (span.is_segment and span is not root):
+                continue
+            members[span.span_id] = span
+            waiting.extend(
+                child
+                for child in self._children.get(span.span_id, ())
+                if child.segment_id in ("", root.span_id)
+            )
+        del members[root.span_id]
+        return Segment(
+            root, tuple(sorted(members.values(), key=order_of)[:limit]), received_at, user
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from resumatch_monitor.storage.traces.codec import CodecError, decode_spans
 from resumatch_monitor.storage.traces.part import Part, PartGoneError, Reader
@@ -66,6 +67,8 @@ class TraceReading:
     def search(self, query: SegmentQuery) -> SegmentPage:
         """See `TraceReader`."""
         after = None if not query.cursor else parse_cursor(query.cursor, query.sort)
+        # One more than is given tells whether there is another page.
+        limit, query = query.limit, replace(query, limit=query.limit + 1)
         found: list[Found] = []
         is_complete = True
         deadline = self._monotonic() + self._timeout_seconds
@@ -80,7 +83,8 @@ class TraceReading:
                 del found[query.limit :]
         except _TooSlowError:
             is_complete = False
-        has_more = len(found) == query.limit
+        has_more = len(found) > limit
+        del found[limit:]
         return SegmentPage(
             tuple(each.summary for each in found),
             found[-1].place.to_cursor(query.sort) if has_more else None,
@@ -160,14 +164,25 @@ class TraceReading:
             raise
 
 
-def read_trace(parts: Sequence[Part], trace_id: str, limit: int) -> StoredTrace:
-    """Return the spans of a trace that are in `parts`, at most `limit`."""
+def read_trace(
+    parts: Sequence[Part], trace_id: str, limit: int, *, is_newest_first: bool = False
+) -> StoredTrace:
+    """Return the spans of a trace that are in `parts`, at most `limit`.
+
+    Args:
+        parts: Where to look, in this order.
+        trace_id: 32 hexadecimal digits.
+        limit: How many spans at most.
+        is_newest_first: If there are more, whether those are given that came last.
+    """
     spans: list[Span] = []
     is_cut = False
+    # What came twice is read twice.
+    most = 2 * limit
     for part in parts:
         try:
             with part.read() as reader:
-                is_cut = _read_fragments(reader, trace_id, spans, 4 * limit)
+                is_cut = _read_fragments(reader, trace_id, spans, most, is_newest_first)
         except PartGoneError:
             continue
         if is_cut:
@@ -185,10 +200,14 @@ def _is_settled(found: Sequence[Found], part: Part, query: SegmentQuery) -> bool
     )
 
 
-def _read_fragments(reader: Reader, trace_id: str, spans: list[Span], limit: int) -> bool:
+def _read_fragments(
+    reader: Reader, trace_id: str, spans: list[Span], limit: int, is_newest_first: bool
+) -> bool:
     """Add the spans of a part to `spans`; return whether there are more than `limit`."""
+    order = "DESC" if is_newest_first else "ASC"
     rows = reader.connection.execute(
-        "SELECT dict_id, payload, span_count FROM fragments WHERE trace_id = ? ORDER BY id LIMIT ?",
+        "SELECT dict_id, payload, span_count FROM fragments WHERE trace_id = ?"  # noqa: S608
+        f" ORDER BY id {order} LIMIT ?",
         (bytes.fromhex(trace_id), _FRAGMENTS_MAX),
     )
     for dict_id, payload, span_count in rows:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.storage.traces.part import Part
 from resumatch_monitor.tracing.store import SettledSegment, StoredTrace
-from resumatch_monitor.tracing.tree import collect_segment
+from resumatch_monitor.tracing.tree import TraceIndex
 
 
 def read_settled(
@@ -30,20 +30,18 @@ def read_settled(
             (before_ms, limit),
         ).fetchall()
     settled: list[SettledSegment] = []
-    traces: dict[str, StoredTrace] = {}
+    traces: dict[str, TraceIndex] = {}
     for row_id, trace_bytes, span_bytes, received_ms, user in rows:
         trace_id = trace_bytes.hex()
         if trace_id not in traces:
-            traces[trace_id] = find_trace(trace_id)
-        spans = traces[trace_id].spans
-        root = next((span for span in spans if span.span_id == span_bytes.hex()), None)
+            traces[trace_id] = TraceIndex(find_trace(trace_id).spans)
+        root = traces[trace_id].find(span_bytes.hex())
         if root is None:
             # Its payload is damaged, or beyond what is read of a trace.
             settled.append(SettledSegment((part.name.number, row_id), None))
             continue
-        segment = collect_segment(
+        segment = traces[trace_id].collect_segment(
             root,
-            spans,
             received_at=from_milliseconds(received_ms),
             user=user,
             limit=spans_per_segment,

@@ -296,7 +296,8 @@ class SqliteTraceStore:
             for each in self.catalog.newest_first()
             if abs(each.name.number - part.name.number) <= 1
         ]
-        return read_trace(near, trace_id, 4 * self._spans_per_segment)
+        # A trace without end (a worker that never begins another) is not read as a whole.
+        return read_trace(near, trace_id, 2 * self._spans_per_segment, is_newest_first=True)
 
     def _mark_observed(self, segments: Sequence[SettledSegment]) -> None:
         rows: dict[int, list[tuple[int, int, int]]] = {}
