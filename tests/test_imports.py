@@ -5,7 +5,7 @@ from pathlib import Path
 UNNEEDED = (
     *("alembic", "mako", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql"),
     *("google.protobuf", "opentelemetry.proto"),
-    *("asyncpg", "redis", "resumatch_monitor.rules.testing"),
+    *("asyncpg", "redis", "symbolic", "resumatch_monitor.rules.testing"),
 )
 """Libraries that cost memory and time at every start, for what most monitors do not do."""
 

@@ -230,3 +230,11 @@ def test_frames_of_libraries_are_told_by_their_original_path(admin: httpx.Client
 
     assert found[0] == ("fail", "node_modules/lodash/lodash.js", 2, False)
     assert found[-1][1] == "<anonymous>"
+
+
+def test_places_of_native_code_are_no_business_of_source_maps(admin: httpx.Client) -> None:
+    event = make_event(20, debug_id=None, platform="csharp", release="native@1")
+    event["debug_meta"] = {"images": [{"type": "elf", "code_file": "/lib/x.so", "debug_id": "a"}]}
+    send(admin, KEY, event)
+
+    assert read(admin, f"{20:032x}")[0]["source_maps"] is None

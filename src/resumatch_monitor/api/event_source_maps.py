@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resumatch_monitor.errortracking.issues import StoredEvent
@@ -10,6 +10,8 @@ from resumatch_monitor.errortracking.present import present_event
 from resumatch_monitor.sentry.values import as_int, as_text
 from resumatch_monitor.sourcemaps.problems import Problem, render_command, render_debug_id
 from resumatch_monitor.sourcemaps.resolver import EventReport, FrameReport
+
+_AT_ONCE = 2
 
 
 class EventExplainer(Protocol):
@@ -32,10 +34,13 @@ class EventPresenter:
     explainer: EventExplainer
     monitor_url: str
     slug_of: Callable[[int], str]
+    # Whoever waits for a slow map must not take the threads that everything shares.
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def present(self, stored: StoredEvent) -> dict[str, Any]:
         """Render EVENT."""
-        return await asyncio.to_thread(self._present, stored)
+        async with self._turns:
+            return await asyncio.to_thread(self._present, stored)
 
     def _present(self, stored: StoredEvent) -> dict[str, Any]:
         report = self.explainer.explain(stored.project_id, stored.raw)

@@ -91,6 +91,7 @@ class Assembler:
             if await self._index.register(request.checksum, request.uses, self._clock.now()):
                 self._metrics.uploads.labels("known").inc()
                 self._on_change()
+                await asyncio.to_thread(self.chunks.release, request.chunks)
                 return Assembly(AssemblyState.DONE)
             missing = await asyncio.to_thread(self.chunks.missing, request.chunks)
             if missing or not request.chunks:
@@ -141,6 +142,7 @@ class Assembler:
         bundle = NewBundle(request.checksum, size, content.files)
         await self._index.add(bundle, uses, self._clock.now())
         self._on_change()
+        await asyncio.to_thread(self.chunks.release, request.chunks)
         return Assembly(AssemblyState.DONE)
 
     def _read(self, joined: Path, size: int) -> BundleContent:

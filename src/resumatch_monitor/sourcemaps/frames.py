@@ -48,7 +48,7 @@ class MinifiedFrame:
 
 def has_minified_frames(raw: dict[str, Any]) -> bool:
     """Tell whether an event may have any, at no cost for those of other platforms."""
-    return raw.get("platform") in _PLATFORMS or "debug_meta" in raw
+    return _is_javascript(raw) or ("debug_meta" in raw and bool(read_debug_ids(raw)))
 
 
 def list_stacks(raw: dict[str, Any]) -> Iterator[Stack]:
@@ -79,6 +79,8 @@ def read_minified(
         is_known = is_file_of_build(_file_of(frame)) and not is_resolved(frame)
         if is_known and line is not None and column is not None and line > 0 and column >= 0:
             subject = read_subject(frame, raw, project_id=project_id, debug_ids=debug_ids)
+            if subject.debug_id is None and not _is_javascript(raw):
+                continue
             found.append(MinifiedFrame(frame, subject, line, max(1, column)))
     return found
 
@@ -91,6 +93,10 @@ def read_subject(
     release, dist = (as_text(raw.get(name)).strip()[:_LONGEST_NAME] for name in ("release", "dist"))
     debug_id = debug_ids.get(file) or debug_ids.get(as_text(frame.get("filename")))
     return Subject(project_id, file[:2_000], debug_id, release, dist)
+
+
+def _is_javascript(raw: dict[str, Any]) -> bool:
+    return raw.get("platform") in _PLATFORMS
 
 
 def _file_of(frame: dict[str, Any]) -> str:

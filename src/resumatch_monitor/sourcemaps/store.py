@@ -43,6 +43,10 @@ class ChunkStore(Protocol):
         """Return the chunks' files."""
         ...
 
+    def release(self, checksums: Sequence[str]) -> None:
+        """Let chunks go that were put together, soon: another upload may have been told of them."""
+        ...
+
     def expire(self, before: datetime) -> int:
         """Delete what nobody has asked for since then; return how many that were."""
         ...

@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from resumatch_monitor.kit.clock import Clock
@@ -15,6 +15,8 @@ from resumatch_monitor.storage.tsdb.disk import sync_folder
 
 MOST_CHUNKS = 4_096
 _FRESH_SUFFIX = ".new"
+# Of a day: what was put together stays for an hour, unless the room is needed.
+_RELEASED_AGE = timedelta(hours=23)
 
 
 class ChunkFolder:
@@ -65,6 +67,13 @@ class ChunkFolder:
         """See `ChunkStore`."""
         return [self._folder / each for each in checksums]
 
+    def release(self, checksums: Sequence[str]) -> None:
+        """See `ChunkStore`."""
+        then = (self._clock.now() - _RELEASED_AGE).timestamp()
+        for checksum in checksums:
+            with suppress(FileNotFoundError):
+                os.utime(self._folder / checksum, (then, then))
+
     def expire(self, before: datetime) -> int:
         """See `ChunkStore`."""
         deleted = 0
@@ -86,8 +95,10 @@ class ChunkFolder:
         return True
 
     def _write(self, checksum: str, data: bytes) -> None:
+        if not self._has_room(len(data)):
+            self.expire(self._clock.now() - _RELEASED_AGE + timedelta(seconds=1))
         with self._lock:
-            if self._count >= MOST_CHUNKS or self._size + len(data) > self._max_bytes:
+            if not self._has_room(len(data)):
                 raise ArtifactsFullError("too many uploads are under way")
             if self._free_bytes(self._folder) - len(data) < self._min_free_bytes:
                 raise ArtifactsFullError("the disk is nearly full")
@@ -101,6 +112,9 @@ class ChunkFolder:
         except OSError as error:
             fresh.unlink(missing_ok=True)
             raise ArtifactsFullError(f"a part cannot be written: {error.strerror}") from error
+
+    def _has_room(self, size: int) -> bool:
+        return self._count < MOST_CHUNKS and self._size + size <= self._max_bytes
 
     def _recount(self) -> None:
         with self._lock, os.scandir(self._folder) as entries:
