@@ -1,5 +1,6 @@
 """From an upload and an event to original places on the event's page, or to why there are none."""
 
+import re
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ from tests.sourcemaps.conftest import KEY
 from tests.sourcemaps.events import make_event, make_frame, read, send
 from tests.sourcemaps.test_uploads import assemble
 from tests.sourcemaps.test_uploads import send as send_parts
-from tests.support.bundles import SOURCE, column_of, make_bundle, make_files, make_map
+from tests.support.bundles import SCRIPT, SOURCE, column_of, make_bundle, make_files, make_map
 
 LINES = SOURCE.splitlines()
 
@@ -238,3 +239,39 @@ def test_places_of_native_code_are_no_business_of_source_maps(admin: httpx.Clien
     send(admin, KEY, event)
 
     assert read(admin, f"{20:032x}")[0]["source_maps"] is None
+
+
+def test_files_that_are_uploaded_one_by_one_are_used(admin: httpx.Client) -> None:
+    url = "/api/0/organizations/acme/releases/single@1/files/"
+    admin.post(
+        "/api/0/organizations/acme/releases/", json={"version": "single@1", "projects": ["web"]}
+    ).raise_for_status()
+    for name, header, content in (
+        ("~/x.js", "Sourcemap: x.js.map", SCRIPT),
+        ("~/x.js.map", "Content-Type: application/json", make_map()),
+    ):
+        form = {"name": name, "header": header}
+        answer = admin.post(url, data=form, files={"file": (name, content)})
+        assert (answer.status_code, answer.json()["name"]) == (201, name), answer.text
+    send(admin, KEY, make_event(21, debug_id=None, release="single@1"))
+
+    assert frames_of(read(admin, f"{21:032x}")[0])[0][:3] == ("fail", "src/x.js", 2)
+    assert [each["name"] for each in admin.get(url).json()] == ["~/x.js", "~/x.js.map"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"data": {"name": "~/x.js"}}, "multipart/form-data"),
+        ({"files": {"other": ("x", b"1")}, "data": {"name": "~/x.js"}}, "no part named 'file'"),
+        ({"files": {"file": ("", b"1")}}, "multipart/form-data|no part named 'file'|a name"),
+        ({"content": b"1"}, "multipart/form-data"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_the_reason(
+    admin: httpx.Client, content: dict[str, Any], problem: str
+) -> None:
+    answer = admin.post("/api/0/projects/acme/web/releases/single@2/files/", **content)
+
+    assert answer.status_code == 400
+    assert re.search(problem, answer.json()["detail"])

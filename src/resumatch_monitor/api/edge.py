@@ -36,6 +36,7 @@ _UNBOUNDED_ENDINGS = (
     "/api/v1/write",
     "/v1/metrics",
     "/chunk-upload/",
+    "/files/",
 )
 """Of paths whose handlers bound their bodies themselves."""
 _HOOKS_PATH = "/api/monitor/hooks/"

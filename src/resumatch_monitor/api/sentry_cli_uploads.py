@@ -82,6 +82,22 @@ class UploadDesk:
     external_url: str
     max_bytes: int
 
+    async def find_ids(self, version: str, names: Sequence[str | int]) -> list[int]:
+        """Return the numbers of the projects that are named, or of those that have the release.
+
+        Raises:
+            BadRequestError: If there are none.
+        """
+        if names:
+            return [each.id for each in find_projects(self.projects, names)]
+        everything = [each.id for each in self.projects.all()]
+        found = await self.releases.find(everything, version)
+        if not found:
+            raise BadRequestError(
+                f"There is no release {version[:80]!r}; make it first: sentry-cli releases new."
+            )
+        return [each.project_id for each in found]
+
 
 def build_router(*, desk: UploadDesk, guard: Guard) -> APIRouter:
     """Return the routes of uploads under `/api/0`."""
@@ -145,17 +161,7 @@ def _add_assembling(router: APIRouter, desk: UploadDesk) -> None:
         # So clients send that know no debug ids: the release says which projects.
         del organization
         body = (await read_body(request, AssembleBody)).model_copy(update={"version": version})
-        if body.projects:
-            ids = [each.id for each in find_projects(desk.projects, body.projects)]
-        else:
-            everything = [each.id for each in desk.projects.all()]
-            found = await desk.releases.find(everything, check_version(version))
-            ids = [each.project_id for each in found]
-        if not ids:
-            raise BadRequestError(
-                f"There is no release {version[:80]!r}; make it first: sentry-cli releases new."
-            )
-        return await assemble(body, ids)
+        return await assemble(body, await desk.find_ids(check_version(version), body.projects))
 
     @router.post("/projects/{organization}/{project}/files/difs/assemble/")
     async def assemble_symbols(

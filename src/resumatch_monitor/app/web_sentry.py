@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from resumatch_monitor.api import (
     sentry_cli,
+    sentry_cli_files,
     sentry_cli_releases,
     sentry_cli_uploads,
     source_maps,
@@ -20,21 +21,21 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     desk = sentry_cli_releases.ReleaseDesk(
         releases=book, deploys=book, new_issues=book, projects=projects, clock=monitor.clock
     )
+    uploads = sentry_cli_uploads.UploadDesk(
+        assembler=monitor.source_maps.assembler,
+        releases=book,
+        projects=projects,
+        external_url=monitor.config.external_url,
+        max_bytes=monitor.config.source_maps.bundle_max_bytes,
+    )
+    reader = monitor.source_maps.reader
     return [
         sentry_cli.build_info_router(guard=guard, projects=projects),
         sentry_cli_releases.build_router(desk=desk, guard=guard),
-        sentry_cli_uploads.build_router(
-            desk=sentry_cli_uploads.UploadDesk(
-                assembler=monitor.source_maps.assembler,
-                releases=book,
-                projects=projects,
-                external_url=monitor.config.external_url,
-                max_bytes=monitor.config.source_maps.bundle_max_bytes,
-            ),
-            guard=guard,
-        ),
+        sentry_cli_uploads.build_router(desk=uploads, guard=guard),
+        sentry_cli_files.build_router(desk=uploads, reader=reader, guard=guard),
         source_maps.build_router(
-            reader=monitor.source_maps.reader,
+            reader=reader,
             index=monitor.source_maps.index,
             assembler=monitor.source_maps.assembler,
             projects=projects,

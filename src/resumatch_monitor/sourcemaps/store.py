@@ -137,6 +137,12 @@ class ArtifactReader(Protocol):
         """Return a page of an upload's files and the cursor of the next."""
         ...
 
+    async def files_of_release(
+        self, project_ids: Sequence[int], version: str, *, limit: int
+    ) -> Sequence[FoundFile]:
+        """Return the files that were uploaded for a release, by URL."""
+        ...
+
 
 class ArtifactFinder(Protocol):
     """Finds files for frames; blocks, for threads that are not the event loop's."""

@@ -8,13 +8,20 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    and_,
     exists,
     func,
     or_,
     select,
 )
 
-from resumatch_monitor.sourcemaps.model import ArtifactFile, BundleUse, Upload, UploadPage
+from resumatch_monitor.sourcemaps.model import (
+    ArtifactFile,
+    BundleUse,
+    FoundFile,
+    Upload,
+    UploadPage,
+)
 from resumatch_monitor.storage.sql.artifacts import read_file
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.symbols import (
@@ -73,6 +80,23 @@ class SqlArtifactReader:
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         following = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return [read_file(row) for row in rows[:limit]], following
+
+    async def files_of_release(
+        self, project_ids: Sequence[int], version: str, *, limit: int
+    ) -> Sequence[FoundFile]:
+        """See `ArtifactReader`."""
+        has_use = _has_use(
+            and_(ARTIFACT_USES.c.project_id.in_(project_ids), ARTIFACT_USES.c.version == version)
+        )
+        query = (
+            select(ARTIFACT_FILES, ARTIFACT_BUNDLES.c.checksum)
+            .join(ARTIFACT_BUNDLES, ARTIFACT_BUNDLES.c.id == ARTIFACT_FILES.c.bundle_id)
+            .where(has_use)
+            .order_by(ARTIFACT_FILES.c.url, ARTIFACT_FILES.c.id)
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        return [FoundFile(row["bundle_id"], row["checksum"], read_file(row)) for row in rows]
 
 
 def _has_use(condition: ColumnElement[bool]) -> ColumnElement[bool]:
