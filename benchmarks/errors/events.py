@@ -54,7 +54,6 @@ def capture_events() -> list[dict[str, Any]]:
         transport=_Catcher(found),
         release="resumatch-api@4.2.0",
         environment="production",
-        send_default_pii=False,
         traces_sample_rate=0,
     )
     try:

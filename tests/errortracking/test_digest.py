@@ -1,6 +1,7 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from resumatch_monitor.errortracking.issues import IssueQuery
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
-from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
 from tests.support.clock import FakeClock
 from tests.support.errors import ENVELOPE_URL, build_stack, make_envelope, make_event
 
@@ -116,3 +117,36 @@ async def test_waits_while_the_store_cannot_write(
         assert stack.spool.pending == 0
         page = await stack.reader.list_issues(IssueQuery(), clock.now())
         assert page.total == 1
+
+
+async def test_a_full_disk_is_said_and_nothing_is_lost(
+    tmp_path: Path, database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        pages = await database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
+        # SQLite's own bound answers as a full disk does.
+        await database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages}"))
+        for number in range(1, 41):
+            extra = {f"key{n}": f"{number * n:x}" * 9 for n in range(200)}
+            event = make_event(number, extra=extra)
+            response = await stack.client.post(ENVELOPE_URL, content=make_envelope(event))
+            assert response.status_code == 200
+
+        digesting = asyncio.create_task(stack.drain())
+        async with asyncio.timeout(60):
+            while "disk" not in caplog.text:
+                await asyncio.to_thread(lambda: None)
+                await clock.advance(1)
+        assert stack.spool.pending == 40
+        assert not digesting.done()
+
+        # A write that shares its transaction with one that fails fails, too.
+        with suppress(DatabaseFullError):
+            await database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000"))
+        async with asyncio.timeout(60):
+            while not digesting.done():
+                await asyncio.to_thread(lambda: None)
+                await clock.advance(31)
+        await digesting
+        page = await stack.reader.list_issues(IssueQuery(), clock.now())
+        assert sum(issue.event_count for issue in page.items) == 40
