@@ -119,6 +119,14 @@ async def test_waits_while_the_store_cannot_write(
         assert page.total == 1
 
 
+async def make_room(database: Database) -> None:
+    while True:
+        # A write that shares its transaction with one that fails fails, too.
+        with suppress(DatabaseFullError):
+            await database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000"))
+            return
+
+
 async def test_a_full_disk_is_said_and_nothing_is_lost(
     tmp_path: Path, database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,9 +148,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(
         assert stack.spool.pending == 40
         assert not digesting.done()
 
-        # A write that shares its transaction with one that fails fails, too.
-        with suppress(DatabaseFullError):
-            await database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000"))
+        await make_room(database)
         async with asyncio.timeout(60):
             while not digesting.done():
                 await asyncio.to_thread(lambda: None)
