@@ -4,7 +4,8 @@ sentry-cli and the bundler plugins use this API to announce releases and to uplo
 organisation is taken, since there is only one; projects are the monitor's own.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -20,12 +21,12 @@ from resumatch_monitor.accounts.model import Principal
 from resumatch_monitor.api.errors import ApiError, BadRequestError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.kit.errors import StorageUnavailableError
-from resumatch_monitor.sentry.config import ProjectConfig
-from resumatch_monitor.sentry.projects import Projects
+from resumatch_monitor.sentry.projects import Project, Projects
 
 LONGEST_VERSION = 200
 MOST_PROJECTS = 50
 _FORBIDDEN_IN_VERSIONS = frozenset("\r\n\t\f\0/\\")
+_PIECE_BYTES = 256 * 1024
 _FORBIDDEN_VERSIONS = frozenset({"", ".", "..", "latest"})
 SCOPES = ("org:read", "project:read", "project:releases")
 """What a token may do, in Sentry's words."""
@@ -113,7 +114,7 @@ def build_info_router(*, guard: Guard, projects: Projects) -> APIRouter:
     return router
 
 
-def find_projects(projects: Projects, names: Sequence[str | int]) -> list[ProjectConfig]:
+def find_projects(projects: Projects, names: Sequence[str | int]) -> list[Project]:
     """Return the projects with these slugs or numbers.
 
     Raises:
@@ -166,6 +167,13 @@ async def read_body(request: Request, model: type[M]) -> M:
         raise BadRequestError(describe_problems(error.errors())) from error
 
 
+async def stream_pieces(body: bytes) -> AsyncGenerator[bytes]:
+    """Yield a body that is here in pieces, with turns for others in between."""
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
+        await asyncio.sleep(0)
+
+
 def describe_problems(problems: Sequence[Any]) -> str:
     """Return what is wrong in a request, and where."""
     return "; ".join(
@@ -174,7 +182,7 @@ def describe_problems(problems: Sequence[Any]) -> str:
     )
 
 
-def render_project(project: ProjectConfig) -> dict[str, Any]:
+def render_project(project: Project) -> dict[str, Any]:
     """Render a project as Sentry does."""
     return {
         "id": str(project.id),

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,7 @@ from resumatch_monitor.api.sentry_cli import (
     ProjectSlug,
     build_sentry_router,
     check_version,
+    stream_pieces,
 )
 from resumatch_monitor.api.sentry_cli_uploads import UploadDesk
 from resumatch_monitor.sourcemaps.assembly import AssemblyRequest, AssemblyState
@@ -109,11 +110,10 @@ def build_router(*, desk: UploadDesk, reader: ArtifactReader, guard: Guard) -> A
 
 
 async def _read_form(request: Request, body: bytes) -> _SingleFile:
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body
-
     try:
-        form = await _FileParser(request.headers, stream(), max_files=1, max_fields=40).parse()
+        form = await _FileParser(
+            request.headers, stream_pieces(body), max_files=1, max_fields=40
+        ).parse()
     except (MultiPartException, KeyError, AttributeError) as error:
         raise BadRequestError(f"The body is not multipart/form-data: {error}.") from error
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
@@ -32,18 +32,31 @@ from resumatch_monitor.sentry.projects import Projects
 
 _PAGE = 100
 _LONGEST_TEXT = 2_000
+_LONGEST_NAME = 200
+_MOST_COMMITS_SENT = 10_000
+_EARLIEST, _LATEST = 1970, 2199
 _PageCursor = Annotated[str | None, Query(max_length=2_000)]
+
+
+def _check_year(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment.year <= _LATEST:
+        raise ValueError(f"the year must be between {_EARLIEST} and {_LATEST}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_check_year)]
+WebAddress = Annotated[str, Field(max_length=2_000, pattern=r"^https?://")]
 
 
 class CommitBody(ClientBody):
     """A commit as a checkout knows it."""
 
     id: str = Field(min_length=1, max_length=64)
-    repository: str | None = Field(default=None, max_length=200)
-    message: str | None = Field(default=None, max_length=65_536)
-    author_name: str | None = Field(default=None, max_length=200)
-    author_email: str | None = Field(default=None, max_length=254)
-    timestamp: AwareDatetime | None = None
+    repository: str | None = None
+    message: str | None = None
+    author_name: str | None = None
+    author_email: str | None = None
+    timestamp: Moment | None = None
 
 
 class RefBody(ClientBody):
@@ -58,10 +71,10 @@ class ReleaseBody(ClientBody):
 
     projects: list[str | int] | None = Field(default=None, max_length=MOST_PROJECTS)
     ref: str | None = Field(default=None, max_length=250)
-    url: str | None = Field(default=None, max_length=_LONGEST_TEXT)
-    date_started: AwareDatetime | None = Field(default=None, alias="dateStarted")
-    date_released: AwareDatetime | None = Field(default=None, alias="dateReleased")
-    commits: list[CommitBody] | None = Field(default=None, max_length=MOST_COMMITS)
+    url: WebAddress | None = None
+    date_started: Moment | None = Field(default=None, alias="dateStarted")
+    date_released: Moment | None = Field(default=None, alias="dateReleased")
+    commits: list[CommitBody] | None = Field(default=None, max_length=_MOST_COMMITS_SENT)
     refs: list[RefBody] | None = Field(default=None, max_length=100)
 
     def change(self) -> ReleaseChange:
@@ -86,9 +99,9 @@ class DeployBody(ClientBody):
 
     environment: str = Field(min_length=1, max_length=64)
     name: str | None = Field(default=None, max_length=200)
-    url: str | None = Field(default=None, max_length=_LONGEST_TEXT)
-    date_started: AwareDatetime | None = Field(default=None, alias="dateStarted")
-    date_finished: AwareDatetime | None = Field(default=None, alias="dateFinished")
+    url: WebAddress | None = None
+    date_started: Moment | None = Field(default=None, alias="dateStarted")
+    date_finished: Moment | None = Field(default=None, alias="dateFinished")
     projects: list[str | int] | None = Field(default=None, max_length=MOST_PROJECTS)
 
 
@@ -300,13 +313,13 @@ def _read_commits(body: ReleaseBody) -> list[Commit]:
         return [
             Commit(
                 sha=each.id,
-                repository=each.repository or "",
+                repository=(each.repository or "")[:_LONGEST_NAME],
                 message=(each.message or "")[:_LONGEST_TEXT],
-                author_name=each.author_name or "",
-                author_email=each.author_email or "",
+                author_name=(each.author_name or "")[:_LONGEST_NAME],
+                author_email=(each.author_email or "")[:_LONGEST_NAME],
                 committed_at=each.timestamp,
             )
-            for each in body.commits
+            for each in body.commits[:MOST_COMMITS]
         ]
     return [Commit(sha=each.commit, repository=each.repository) for each in body.refs or ()]
 

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -33,6 +33,7 @@ from resumatch_monitor.api.sentry_cli import (
     check_version,
     find_projects,
     read_body,
+    stream_pieces,
 )
 from resumatch_monitor.releases.store import ReleaseBook
 from resumatch_monitor.sentry.projects import Projects
@@ -191,15 +192,11 @@ async def _read_chunks(headers: Headers, body: bytes) -> Mapping[str, bytes]:
     Raises:
         BadRequestError: If a part is not what its name says.
     """
-
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body
-
     if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise BadRequestError("Parts are sent as multipart/form-data.")
     try:
         form = await _ChunkParser(
-            headers, stream(), max_files=CHUNKS_AT_ONCE, max_fields=CHUNKS_AT_ONCE
+            headers, stream_pieces(body), max_files=CHUNKS_AT_ONCE, max_fields=CHUNKS_AT_ONCE
         ).parse()
     except (MultiPartException, KeyError) as error:
         raise BadRequestError(f"The body is not multipart/form-data: {error}.") from error

@@ -124,6 +124,9 @@ class Assembler:
     async def _put_together(self, request: AssemblyRequest) -> Assembly:
         parts = self.chunks.paths(request.chunks)
         try:
+            size = await asyncio.to_thread(_size_of, parts)
+            if size > self._config.bundle_max_bytes:
+                return Assembly(AssemblyState.FAILED, detail=self._describe_too_large(size))
             joined = await asyncio.to_thread(self._bundles.join, parts, request.checksum)
         except ChecksumError as error:
             return Assembly(AssemblyState.FAILED, detail=str(error))
@@ -131,8 +134,7 @@ class Assembler:
             missing = await asyncio.to_thread(self.chunks.missing, request.chunks)
             return Assembly(AssemblyState.MISSING, missing)
         try:
-            size = joined.stat().st_size
-            content = await asyncio.to_thread(self._read, joined, size)
+            content = await asyncio.to_thread(read_bundle, joined)
             uses = _complete_uses(request.uses, content)
             await asyncio.to_thread(self._bundles.put, joined, request.checksum)
         except BundleError as error:
@@ -145,13 +147,15 @@ class Assembler:
         await asyncio.to_thread(self.chunks.release, request.chunks)
         return Assembly(AssemblyState.DONE)
 
-    def _read(self, joined: Path, size: int) -> BundleContent:
-        if size > self._config.bundle_max_bytes:
-            raise BundleError(
-                f"The bundle has {size} bytes; source_maps.bundle_max_bytes allows"
-                f" {self._config.bundle_max_bytes}."
-            )
-        return read_bundle(joined)
+    def _describe_too_large(self, size: int) -> str:
+        return (
+            f"The bundle has {size} bytes; source_maps.bundle_max_bytes allows"
+            f" {self._config.bundle_max_bytes}."
+        )
+
+
+def _size_of(parts: Sequence[Path]) -> int:
+    return sum(part.stat().st_size for part in parts)
 
 
 def _complete_uses(uses: Sequence[BundleUse], content: BundleContent) -> list[BundleUse]:

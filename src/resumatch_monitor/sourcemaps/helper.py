@@ -93,7 +93,7 @@ def _answer(maps: MapCache, line: bytes) -> dict[str, Any]:
         context = int(request["context"])
         return {"places": [_find(read, place, context) for place in request["places"]]}
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a map, the next is asked for
-        return {"error": _describe(error)}
+        return {"error": _describe(error), "is_gone": isinstance(error, FileNotFoundError)}
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

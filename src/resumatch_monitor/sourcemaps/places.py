@@ -65,7 +65,10 @@ def join_reference(url: str, reference: str) -> list[str]:
     elif head.endswith(":"):
         host, slash, path = path.removeprefix("/").partition("/")
         head = f"{head}//{host}"
-    joined = urljoin(f"http://h/{path}", reference)
+    try:
+        joined = urljoin(f"http://h/{path}", reference)
+    except ValueError:
+        return []
     found = "/" + joined.partition("://")[2].partition("/")[2]
     return list(dict.fromkeys([f"{head}{found}", f"~{found}"]))
 

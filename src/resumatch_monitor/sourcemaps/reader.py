@@ -128,7 +128,9 @@ class MapReader:
         finally:
             self._lock.release()
         if "error" in answer:
-            raise MapReadError(f"the map cannot be read: {answer['error']}")
+            raise MapReadError(
+                f"the map cannot be read: {answer['error']}", is_lasting=not answer["is_gone"]
+            )
         return [None if each is None else _read_place(each) for each in answer["places"]]
 
     def close(self) -> None:

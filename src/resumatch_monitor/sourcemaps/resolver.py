@@ -141,11 +141,7 @@ class FrameResolver:
         if not has_minified_frames(raw):
             return False
         report = EventReport(raw)
-        try:
-            self._resolve_all(project_id, raw, report)
-        except Exception:
-            # The event is worth more than its original places.
-            logger.exception("The frames of an event stay minified")
+        self._try_to_resolve(project_id, report)
         return report.resolved_count > 0
 
     def explain(self, project_id: int, raw: dict[str, Any]) -> EventReport:
@@ -160,7 +156,7 @@ class FrameResolver:
             for frame in filter(is_resolved, stack.frames):
                 report.frames[id(frame)] = _recall_report(frame, report.raw, project_id)
         report.resolved_at_digest = report.resolved_count > 0
-        self._resolve_all(project_id, report.raw, report)
+        self._try_to_resolve(project_id, report)
         return report
 
     async def run(self) -> None:
@@ -185,6 +181,13 @@ class FrameResolver:
         if len(self._noted) > _MOST_NOTED:
             self._noted.clear()
         self._noted.update(dict.fromkeys(news, now))
+
+    def _try_to_resolve(self, project_id: int, report: EventReport) -> None:
+        try:
+            self._resolve_all(project_id, report.raw, report)
+        except Exception:
+            # The event is worth more than its original places.
+            logger.exception("Frames of an event stay minified")
 
     def _resolve_all(self, project_id: int, raw: dict[str, Any], report: EventReport) -> None:
         debug_ids = read_debug_ids(raw)
