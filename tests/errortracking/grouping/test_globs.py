@@ -23,6 +23,14 @@ from resumatch_monitor.errortracking.grouping.globs import Glob, GlobError
         ("*", "", True),
         ("*", "a/b", True),
         ("**/a", "b/a", True),
+        ("a*b*b", "ab", False),
+        ("a*b*b", "abb", True),
+        ("*a?*", "xay", True),
+        ("[]x", "x", False),
+        ("a.c", "abc", False),
+        ("a*", "a\nb", True),
+        ("[^-]*", "x-", True),
+        ("[\\]]", "]", True),
     ],
 )
 def test_matches_whole_texts(pattern: str, text: str, expected: bool) -> None:

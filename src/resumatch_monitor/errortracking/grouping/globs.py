@@ -1,6 +1,7 @@
 """Patterns with `*`, `?`, `[…]` and `{…,…}`, matched in time proportional to pattern times text."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -45,16 +46,63 @@ class Glob:
         if is_path:
             text = text.replace("\\\\", "/")
         self._alternatives = [_compile(parts, is_path=is_path) for parts in _expand(_scan(text))]
+        literals = [token for token in self._alternatives[0] if isinstance(token, str)]
+        self._matchers = [_make_matcher(tokens) for tokens in self._alternatives]
+        # What a text that matches has in it, in lower case if that does not matter; often empty.
+        self.literal = max(literals, key=len, default="") if len(self._alternatives) == 1 else ""
 
     def matches(self, text: str) -> bool:
         """Tell whether the pattern matches all of `text`, of which the first 2,000 count."""
         shortened = text[:_TEXT_MAX]
         if self._ignore_case:
             shortened = shortened.lower()
-        return any(_matches(tokens, shortened) for tokens in self._alternatives)
+        return any(match(shortened) for match in self._matchers)
+
+
+def _make_matcher(tokens: Sequence[object]) -> Callable[[str], object]:
+    """Return what tells whether a text matches.
+
+    Where a `*` may be anything, the first place at which what follows it matches is as good as any
+    other, so that the expression never goes back. Where it stops at slashes that is not so.
+    """
+    if _ANY_BUT_SLASH in tokens:
+        return lambda text: _matches(tokens, text)
+    parts = [""]
+    for token in tokens:
+        if token is _ANY:
+            parts.append("")
+        else:
+            parts[-1] += _to_expression(token)
+    first, *middle = parts
+    if not middle:
+        return re.compile(first, re.DOTALL).fullmatch
+    between = "".join(f"(?>.*?{part})" for part in middle[:-1])
+    return re.compile(f"{first}{between}.*{middle[-1]}", re.DOTALL).fullmatch
+
+
+def _to_expression(token: object) -> str:
+    if isinstance(token, str):
+        return re.escape(token)
+    assert isinstance(token, _OneOf)
+    if token.characters is None:
+        return "."
+    if not token.characters:
+        return "." if token.is_negated else "(?!)"
+    inside = "".join(map(re.escape, sorted(token.characters)))
+    return f"[{'^' if token.is_negated else ''}{inside}]"
 
 
 def _matches(tokens: Sequence[object], text: str) -> bool:
+    first, last = (tokens[0], tokens[-1]) if tokens else ("", "")
+    # Nearly all patterns are decided by their ends, and that costs next to nothing.
+    if isinstance(first, str) and not text.startswith(first):
+        return False
+    if isinstance(last, str) and not text.endswith(last):
+        return False
+    if len(tokens) == 1 and isinstance(first, str):
+        return len(text) == len(first)
+    if len(tokens) == 1 and first is _ANY:
+        return True
     positions = {0}
     for token in tokens:
         positions = _advance(token, text, positions)

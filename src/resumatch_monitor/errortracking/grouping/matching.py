@@ -70,6 +70,7 @@ class Facts:
 
     def __init__(self, event: Event) -> None:
         self.event = event
+        self._texts: dict[str, str] = {}
 
     @cached_property
     def messages(self) -> list[str]:
@@ -84,6 +85,10 @@ class Facts:
 
     def satisfy(self, matchers: Sequence[Matcher]) -> bool:
         """Tell whether all matchers hold: of an exception, or frame, all that are about such."""
+        # Most rules are about something else; that much can be told of all frames at once.
+        for each in matchers:
+            if not each.is_negated and each.glob.literal not in self._all_of(each.name):
+                return False
         of_exceptions = [each for each in matchers if each.name in _OF_EXCEPTION]
         of_frames = [each for each in matchers if each.name in _OF_FRAME]
         return (
@@ -95,6 +100,25 @@ class Facts:
             and (not of_exceptions or self._has_exception(of_exceptions))
             and (not of_frames or self._has_frame(of_frames))
         )
+
+    def _all_of(self, name: str) -> str:
+        """Return all values of a name in one text."""
+        known = self._texts.get(name)
+        if known is None:
+            known = "\n".join(self._values(name))
+            if name in IGNORING_CASE:
+                known = known.lower()
+            self._texts[name] = known
+        return known
+
+    def _values(self, name: str) -> Iterable[str]:
+        exceptions = self.event.exceptions
+        if name in _OF_FRAME:
+            read = _OF_FRAME[name]
+            return {text for each in exceptions for frame in each.frames for text in read(frame)}
+        if name in _OF_EXCEPTION:
+            return [_OF_EXCEPTION[name](exception) for exception in exceptions]
+        return self._read(name)
 
     def _read(self, name: str) -> Sequence[str]:
         if name.startswith("tags."):

@@ -10,6 +10,8 @@ from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.regroup.stored import EventSamples, SampleEvent
 
 ISSUES_TRIED = 400
+# So many times a rule is held against a frame; then the trial ends, with what it has seen.
+_WORK_MAX = 3_000_000
 _EVENTS_PER_ISSUE = 5
 _ISSUES_AT_ONCE = 50
 _EXAMPLES = 5
@@ -46,7 +48,7 @@ class RuleTrial:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What rules would have done to stored events: the latest few of each issue."""
+    """What rules would have done to stored events: the latest few of the issues looked at."""
 
     rules: Sequence[RuleTrial]
     events: int
@@ -58,22 +60,30 @@ async def try_rules(project_id: int, how: ProjectGrouping, samples: EventSamples
     """Try a project's rules, all of them, on its stored events."""
     tried = {rule.line: RuleTrial(rule.line, rule.text) for rule in how.rules.rules}
     ids = await samples.list_issue_ids(project_id, limit=ISSUES_TRIED)
-    events = matched = 0
+    events = matched = issues = work = 0
     for start in range(0, len(ids), _ISSUES_AT_ONCE):
+        if work > _WORK_MAX:
+            break
         page = await samples.read_samples(
             ids[start : start + _ISSUES_AT_ONCE], per_issue=_EVENTS_PER_ISSUE
         )
         events += len(page)
-        matched += await asyncio.to_thread(_try_page, page, how, tried)
-    return Trial(list(tried.values()), events, len(ids), matched)
+        issues += len({sample.issue_id for sample in page})
+        page_matched, page_work = await asyncio.to_thread(_try_page, page, how, tried)
+        matched += page_matched
+        work += page_work
+    return Trial(list(tried.values()), events, issues, matched)
 
 
 def _try_page(
     page: Sequence[SampleEvent], how: ProjectGrouping, tried: dict[int, RuleTrial]
-) -> int:
-    count = 0
+) -> tuple[int, int]:
+    """Return how many events matched, and how often a rule was held against a frame."""
+    count = work = 0
     for sample in page:
-        grouped = group_event(normalise(sample.raw), how)
+        event = normalise(sample.raw)
+        work += len(how.rules.rules) * (1 + sum(len(each.frames) for each in event.exceptions))
+        grouped = group_event(event, how)
         if grouped.matched is None:
             continue
         count += 1
@@ -92,4 +102,4 @@ def _try_page(
                     grouped.matched.title,
                 )
             )
-    return count
+    return count, work

@@ -42,6 +42,12 @@ from resumatch_monitor.storage.sql.tables.errors import ISSUE_EVENTS, ISSUE_GROU
 _TITLE_MAX = 200
 _VALUE_MAX = 500
 
+_INHERITED = (
+    *("project_id", "number", "type", "value", "culprit", "level", "platform", "is_handled"),
+    *("is_synthetic", "event_count", "user_count", "stored_count", "first_seen_at"),
+    *("last_seen_at", "first_release", "last_release", "grouping_version", "explanation"),
+    "search_text",
+)
 _LAST_KEY = text("SELECT max(last_seen_at) FROM issue_groupings WHERE issue_id = :issue")
 
 
@@ -182,17 +188,19 @@ def _has_lost_events(connection: Connection, issue_id: int) -> bool:
 
 
 def _insert_issue(connection: Connection, row: dict[str, Any]) -> int:
-    """Make a row like that of the issue that is split; what is counted comes later."""
+    """Make a row like that of the issue that is split; what is counted comes later.
+
+    What people have decided about that one holds for it only: those columns keep their defaults.
+    """
     new_id: int = connection.execute(NEXT_ISSUE_ID).scalar_one()
     values = {
-        **row,
+        **{name: row[name] for name in _INHERITED},
         "id": new_id,
         "status": IssueStatus.UNRESOLVED.value,
         "is_regressed": False,
         "regression_count": 0,
-        "resolved_at": None,
     }
-    names = ", ".join(f'"{name}"' for name in values)
+    names = ", ".join(values)
     places = ", ".join(f":{name}" for name in values)
     connection.execute(text(f"INSERT INTO issues ({names}) VALUES ({places})"), values)  # noqa: S608
     return new_id
