@@ -18,6 +18,8 @@ from resumatch_monitor.kit.ids import RandomIds
 
 logger = logging.getLogger(__name__)
 
+_SWITCH_SECONDS = 0.0005
+
 
 async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
     """Run the monitor until SIGINT or SIGTERM.
@@ -32,6 +34,9 @@ async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> N
 
 
 async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
+    # The event loop lets go of the interpreter at each system call, several a request; whoever
+    # computes meanwhile gives it back after this, and not after Python's own five milliseconds.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
