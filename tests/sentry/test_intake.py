@@ -20,6 +20,7 @@ from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.quotas import Quotas
 from resumatch_monitor.sentry.refusals import ItemTooLargeError, MalformedError
 from resumatch_monitor.sentry.screening import Screening, Sender
+from resumatch_monitor.sentry.settings import FilterSettings
 from tests.support.clock import FakeClock
 from tests.support.ids import SequentialIds
 
@@ -230,3 +231,52 @@ async def test_what_must_be_an_event_and_is_none_is_refused(
 
     with pytest.raises(MalformedError):
         await door.take(make_envelope(({"type": kind.value}, payload)))
+
+
+async def test_what_is_not_kept_is_counted(clock: FakeClock) -> None:
+    door = Door(clock, ItemKind.EVENT)
+
+    await door.take(make_envelope(({"type": "profile"}, b"{}"), ({"type": "replay_event"}, b"{}")))
+    await door.outcomes.flush()
+
+    assert door.tallies.quantities == {
+        (Category.PROFILE, Outcome.FILTERED, "not-kept"): 1,
+        (Category.REPLAY, Outcome.FILTERED, "not-kept"): 1,
+    }
+
+
+async def test_what_belongs_to_an_event_goes_with_it(clock: FakeClock) -> None:
+    project = _PROJECT.model_copy(update={"filters": FilterSettings(messages=["*nobody cares*"])})
+    door = Door(clock, ItemKind.EVENT, ItemKind.ATTACHMENT, project=project)
+    attachment = ({"type": "attachment"}, b"12345")
+
+    await door.take(
+        make_envelope(attachment, ({"type": "event"}, b'{"message":"nobody cares, really"}'))
+    )
+    with pytest.raises(MalformedError):
+        await door.take(make_envelope(attachment, ({"type": "event"}, b"{")))
+    await door.outcomes.flush()
+
+    assert door.sinks[ItemKind.ATTACHMENT].records == []
+    assert door.tallies.quantities == {
+        (Category.ERROR, Outcome.FILTERED, "error-message"): 1,
+        (Category.ATTACHMENT, Outcome.FILTERED, "error-message"): 5,
+        (Category.ERROR, Outcome.INVALID, "malformed"): 1,
+        (Category.ATTACHMENT, Outcome.INVALID, "malformed"): 5,
+    }
+
+
+async def test_streamed_spans_of_health_checks_are_left_out(clock: FakeClock) -> None:
+    door = Door(clock, ItemKind.SPAN)
+    check = {"attributes": {"sentry.segment.name": {"value": "GET /healthz"}}}
+    payload = orjson.dumps({"version": 2, "items": [check, {"name": "work"}, check]})
+
+    await door.take(make_envelope(({"type": "span", "item_count": 3}, payload)))
+    await door.outcomes.flush()
+
+    (record,) = door.sinks[ItemKind.SPAN].records
+    assert orjson.loads(record.payload)["items"] == [{"name": "work"}]
+    assert door.tallies.quantities == {
+        (Category.SPAN, Outcome.FILTERED, "filtered-transaction"): 2,
+        (Category.SPAN, Outcome.ACCEPTED, ""): 1,
+    }

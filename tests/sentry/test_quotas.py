@@ -99,6 +99,14 @@ def test_quantities_count_and_a_smaller_one_may_still_fit(noon: FakeClock) -> No
     assert answers == [True, False, True, False]
 
 
+def test_together_with_others_an_attachment_is_one_thing(noon: FakeClock) -> None:
+    quotas = Quotas(clock=noon)
+    project = make_project(quotas=[{"category": "all", "limit": 3, "window": "1h"}])
+
+    assert admit(quotas, project, Category.ATTACHMENT, times=2, each=1_000_000) == 2
+    assert admit(quotas, project, times=5) == 1
+
+
 def test_the_pause_ends_with_the_window_or_after_a_minute(noon: FakeClock) -> None:
     quotas = Quotas(clock=noon)
     project = make_project(quotas=[{"category": "error", "limit": 0, "window": "10m"}])

@@ -282,8 +282,7 @@ class Intake:
                 read = self._read(sender, reader, kind, item)
             except IntakeError as error:
                 refusal = error
-                category = find_category(kind)
-                self._screening.count(sender, item.type, category, Outcome.INVALID, error.reason)
+                screening.refuse(kind, item.type, error.reason)
                 continue
             kept = None if read is None else screening.admit(read)
             if kept is not None:
@@ -335,6 +334,10 @@ class Intake:
             read = reader.read_other(kind, item)
         if read is None or read.record.kind not in self._sinks:
             self._metrics.count_item(read.record.kind if read else item.type, "not_stored")
+            category = find_category(read.record.kind if read else kind)
+            self._screening.outcomes.count(
+                sender.project.id, category, Outcome.FILTERED, "not-kept"
+            )
             return None
         return read
 

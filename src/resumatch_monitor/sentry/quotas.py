@@ -23,6 +23,8 @@ _MANY_OF_ONE = frozenset({Category.SPAN, Category.LOG_ITEM, Category.TRACE_METRI
 _MANY = 10
 _SPIKING = frozenset({Category.ERROR, Category.TRANSACTION, Category.SECURITY}) | _MANY_OF_ONE
 _OF_KEYS = Category.ERROR
+_COUNTED = tuple(each for each in Category if each is not Category.ATTACHMENT)
+"""What is counted in things; attachments are in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,15 @@ class Quotas:
         now = int(self._clock.now().timestamp())
         bounds = list(self._find_bounds(project, key, category, now))
         windows = [self._find_window(bound, project, now) for bound in bounds]
-        for bound, window in zip(bounds, windows, strict=True):
-            if window.count + quantity > bound.maximum:
+        # Together with everything else an attachment is one thing, however many bytes it has.
+        quantities = [
+            quantity if bound.limit.categories else _count(category, quantity) for bound in bounds
+        ]
+        for bound, window, size in zip(bounds, windows, quantities, strict=True):
+            if window.count + size > bound.maximum:
                 return self._exhaust(bound, window, now)
-        for window in windows:
-            window.count += quantity
+        for window, size in zip(windows, quantities, strict=True):
+            window.count += size
         self._remember(project, category, quantity, now)
         return None
 
@@ -174,7 +180,7 @@ class Quotas:
         """Return what came in a window before it was first asked for, as far as hours tell."""
         if bound.window_seconds < _HOUR_SECONDS or bound.limit.scope == "key":
             return 0
-        wanted: Sequence[Category] = bound.limit.categories or tuple(Category)
+        wanted: Sequence[Category] = bound.limit.categories or _COUNTED
         first = -(-start // _HOUR_SECONDS)
         return sum(
             count
@@ -211,6 +217,10 @@ class Quotas:
             history.usual = sum(past.values()) / max(age, _YOUNGEST_BASELINE_HOURS)
             history.usual_at = hour
         return history.usual
+
+
+def _count(category: Category, quantity: int) -> int:
+    return quantity if category in _COUNTED else 1
 
 
 def since_when(now: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from resumatch_monitor.sentry.categories import Category, count_quantity
+from resumatch_monitor.sentry.categories import Category, count_quantity, find_category
 from resumatch_monitor.sentry.filters import EventFilter
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.metrics import DoorMetrics
@@ -12,6 +12,7 @@ from resumatch_monitor.sentry.quotas import Quotas
 from resumatch_monitor.sentry.reading import ReadItem
 from resumatch_monitor.sentry.span_filter import drop_health_checks
 
+_EVENTS = frozenset({ItemKind.EVENT, ItemKind.TRANSACTION})
 _OF_EVENTS = frozenset({ItemKind.ATTACHMENT, ItemKind.PROFILE, ItemKind.USER_REPORT})
 """What is nothing without the event or transaction in whose envelope it comes."""
 
@@ -81,6 +82,12 @@ class RequestScreening:
         if item.record.kind is ItemKind.SPAN:
             return self._admit_spans(item)
         return item if self._admits(item) else None
+
+    def refuse(self, kind: ItemKind, item_type: str, reason: str) -> None:
+        """Count an item that cannot be read, or is too large."""
+        if kind in _EVENTS:
+            self._dropped = (Outcome.INVALID, reason)
+        self.screening.count(self.sender, item_type, find_category(kind), Outcome.INVALID, reason)
 
     def _admit_spans(self, item: ReadItem) -> ReadItem | None:
         chosen = self.screening.find_filter(self.sender.project)
