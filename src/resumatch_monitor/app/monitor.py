@@ -13,6 +13,7 @@ from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.files import FileParts
 from resumatch_monitor.app.intake import IntakeParts
 from resumatch_monitor.app.metering import MetricParts
+from resumatch_monitor.app.performance import PerformanceParts
 from resumatch_monitor.app.probing import ProbeParts
 from resumatch_monitor.app.process import observe_process
 from resumatch_monitor.app.ruling import RuleParts
@@ -109,6 +110,7 @@ class Monitor:
             **self.errors.loops(),
             **self.intake.loops(),
             **self.traces.loops(),
+            **self.performance.loops(),
             **self.metrics.loops(),
             **self.source_maps.loops(),
             "drills": self.rules.drills.run,
@@ -164,7 +166,10 @@ class Monitor:
             processors=self.files.processors,
             resolver=self.source_maps.resolver,
         )
-        self.traces = TraceParts(base)
+        self.performance = PerformanceParts(
+            base, alerts=self.alerting.dispatcher, metadata=self.metrics.metadata
+        )
+        self.traces = TraceParts(base, observers=[self.performance.recorder])
         self.intake = IntakeParts(
             base,
             sinks={**self.errors.sinks, **self.traces.sinks},

@@ -24,6 +24,7 @@ from resumatch_monitor.api import (
     otlp,
     overview,
     pagerduty,
+    performance,
     probes,
     projects,
     receivers,
@@ -237,6 +238,15 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         traces.build_router(
             sources=traces.TraceSources(reader=monitor.traces.reader, errors=monitor.traces.errors),
             clock=monitor.clock,
+            guard=guard,
+        ),
+        performance.build_router(
+            sources=performance.PerformanceSources(
+                reader=monitor.performance.reader,
+                config=monitor.config.performance,
+                slug_of=monitor.errors.projects.slug,
+                clock=monitor.clock,
+            ),
             guard=guard,
         ),
         probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),

@@ -21,6 +21,7 @@ from resumatch_monitor.rules.config import RulesConfig
 from resumatch_monitor.sentry.config import IntakeConfig, ProjectConfig
 from resumatch_monitor.sourcemaps.config import SourceMapsConfig
 from resumatch_monitor.tracing.config import TracingConfig
+from resumatch_monitor.tracing.performance.config import PerformanceConfig
 
 
 class TokenConfig(ConfigModel):
@@ -102,6 +103,7 @@ class MonitorConfig(ConfigModel):
     errors: ErrorsConfig = Field(default_factory=ErrorsConfig)
     source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
     tracing: TracingConfig = Field(default_factory=TracingConfig)
+    performance: PerformanceConfig = Field(default_factory=PerformanceConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
     rule_files: list[Path] = Field(

@@ -20,13 +20,14 @@ _SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
 # Repeated on every span of a segment, and known from its root.
 _ONLY_ON_ROOTS = frozenset(
     """
+    sentry.segment.name.source
     sentry.sdk.name sentry.sdk.version sentry.sdk.integrations sentry.platform
     sentry.trace_lifecycle process.runtime.name process.runtime.version process.runtime.description
     process.command_args process.pid process.executable.path
     thread.id thread.name telemetry.sdk.name telemetry.sdk.version telemetry.sdk.language
     """.split()  # noqa: SIM905 - a line a word would hide what belongs together
 )
-_MEANINGLESS = frozenset({"sentry.trace_lifecycle", "sentry.segment.name.source"})
+_MEANINGLESS = frozenset({"sentry.trace_lifecycle"})
 
 
 def drop_own_envelopes(item: DraftItem) -> None:

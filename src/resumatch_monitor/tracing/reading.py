@@ -19,6 +19,8 @@ from resumatch_monitor.tracing.span_items import read_span_item
 from resumatch_monitor.tracing.times import correct_times
 from resumatch_monitor.tracing.transactions import read_transaction
 
+SAMPLE_RATE = "sentry.sample_rate"
+"""The attribute of roots that says which part of their kind is sent."""
 OTLP_HEADER = "otlp"
 """In a record's headers, where the payload is a protobuf of `/v1/traces`."""
 
@@ -86,6 +88,7 @@ class SpanReader:
         item = self._read_drafts(record)
         for draft in item.drafts:
             self._place(draft, record.project_id)
+            _note_sampling(draft, record)
         drop_own_envelopes(item)
         correct_times(
             item.drafts,
@@ -126,6 +129,21 @@ class SpanReader:
         if not draft.service:
             is_known = bool(draft.project_id)
             draft.service = self._projects.slug(draft.project_id) if is_known else "unknown_service"
+
+
+def _note_sampling(draft: Draft, record: ItemRecord) -> None:
+    """Say on roots which part of their kind is sent, and make what tells a web vital a segment.
+
+    Browsers tell most vitals when the page is left, long after its segment was whole.
+    """
+    if draft.op.startswith(("ui.webvital", "ui.interaction")) and any(
+        name.startswith("browser.web_vital.") for name in draft.attributes
+    ):
+        draft.is_segment, draft.segment_id = True, draft.span_id
+    if draft.is_segment:
+        rate = as_dict(record.headers.get("trace")).get("sample_rate")
+        if isinstance(rate, str | int | float):
+            draft.attributes.setdefault(SAMPLE_RATE, str(rate)[:20])
 
 
 def _parse(payload: bytes) -> dict[str, object]:

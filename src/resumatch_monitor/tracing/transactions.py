@@ -146,6 +146,7 @@ def _add_circumstances(
         "sentry.sdk.name": sdk.get("name"),
         "sentry.sdk.version": sdk.get("version"),
         "sentry.dist": payload.get("dist"),
+        "sentry.span.source": as_dict(payload.get("transaction_info")).get("source"),
     }
     for name, value in found.items():
         put_attribute(root.attributes, name, value, limits)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 
-RULE_FILES = (_FOLDER / "rules" / "resumatch.yml", _FOLDER / "rules" / "monitor.yml")
+RULE_FILES = tuple(
+    _FOLDER / "rules" / name for name in ("resumatch.yml", "performance.yml", "monitor.yml")
+)
 """Evaluated beside the user's own `rule_files`."""
 
 DASHBOARD_FILES = (_FOLDER / "dashboards" / "technical.json",)

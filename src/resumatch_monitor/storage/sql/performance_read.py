@@ -1,0 +1,239 @@
+"""Answers what was counted of endpoints, in SQL."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.performance_calls import find_statement, find_statements
+from resumatch_monitor.storage.sql.performance_rows import (
+    join_findings,
+    read_example,
+    read_finding,
+)
+from resumatch_monitor.storage.sql.tables.performance import (
+    PERFORMANCE_ENDPOINTS,
+    PERFORMANCE_EXAMPLES,
+    PERFORMANCE_FIGURES,
+    PERFORMANCE_FINDINGS,
+)
+from resumatch_monitor.tracing.performance.model import PART_PREFIX
+from resumatch_monitor.tracing.performance.store import (
+    COARSE_SECONDS,
+    EndpointFilter,
+    EndpointKey,
+    Example,
+    Figures,
+    Finding,
+    StatementDetail,
+    StatementLine,
+    Step,
+    Window,
+)
+
+_ROWS_MAX = 400_000
+_FACETS_MAX = 200
+_EXAMPLES_PER_FINDING = 3
+_F = PERFORMANCE_FIGURES.c
+_SUMS = (_F.seen, _F.count, _F.failed, _F.total, _F.sketch)
+
+
+class SqlPerformanceReader:
+    """A `PerformanceReader`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_endpoints(
+        self, wanted: EndpointFilter, windows: Sequence[Window], measures: Sequence[str]
+    ) -> Mapping[tuple[EndpointKey, str], Sequence[Figures]]:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(_find_endpoints, wanted, windows, measures))
+
+    async def read_steps(
+        self, wanted: EndpointFilter, window: Window, measure: str
+    ) -> Sequence[Step]:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(_find_steps, wanted, window, measure))
+
+    async def read_parts(self, wanted: EndpointFilter, window: Window) -> Mapping[str, Figures]:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(_find_parts, wanted, window))
+
+    async def read_examples(
+        self, wanted: EndpointFilter, window: Window, *, limit: int
+    ) -> Sequence[Example]:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(_find_examples, wanted, window, limit))
+
+    async def read_findings(
+        self, wanted: EndpointFilter, *, after: int | None, limit: int
+    ) -> Sequence[Finding]:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(_find_findings, wanted, after, limit))
+
+    async def read_statements(
+        self, kind: str, wanted: EndpointFilter, window: Window
+    ) -> Sequence[StatementLine]:
+        """See `PerformanceReader`."""
+        chosen = _choose(EndpointFilter(wanted.project_id, wanted.environment, wanted.op))
+        return await self._database.read(
+            partial(find_statements, kind, chosen, wanted.query, window)
+        )
+
+    async def read_statement(self, statement_id: int, window: Window) -> StatementDetail | None:
+        """See `PerformanceReader`."""
+        return await self._database.read(partial(find_statement, statement_id, window))
+
+    async def facets(self) -> Mapping[str, Sequence[str]]:
+        """See `PerformanceReader`."""
+        return await self._database.read(_find_facets)
+
+
+def _choose(wanted: EndpointFilter) -> list[ColumnElement[bool]]:
+    endpoint = PERFORMANCE_ENDPOINTS.c
+    where: list[ColumnElement[bool]] = []
+    if wanted.project_id is not None:
+        where.append(endpoint.project_id == wanted.project_id)
+    if wanted.environment is not None:
+        where.append(endpoint.environment == wanted.environment)
+    if wanted.op is not None:
+        where.append(endpoint.op == wanted.op)
+    if wanted.name:
+        where.append(endpoint.name == wanted.name)
+    if wanted.query:
+        where.append(func.instr(func.lower(endpoint.name), wanted.query.lower()) > 0)
+    return where
+
+
+def _within(wanted: EndpointFilter, window: Window) -> list[ColumnElement[bool]]:
+    endpoint = PERFORMANCE_ENDPOINTS.c
+    return [
+        _F.step == window.step_seconds,
+        _F.endpoint_id.in_(select(endpoint.id).where(*_choose(wanted))),
+        _F.at >= from_milliseconds(window.start_ms),
+        _F.at < from_milliseconds(window.end_ms),
+    ]
+
+
+def _find_endpoints(
+    wanted: EndpointFilter,
+    windows: Sequence[Window],
+    measures: Sequence[str],
+    connection: Connection,
+) -> Mapping[tuple[EndpointKey, str], Sequence[Figures]]:
+    endpoint = PERFORMANCE_ENDPOINTS.c
+    rows = connection.execute(
+        select(endpoint.id, endpoint.project_id, endpoint.name, endpoint.op).where(*_choose(wanted))
+    )
+    keys = {row.id: EndpointKey(row.project_id, row.name, row.op) for row in rows}
+    found: dict[tuple[EndpointKey, str], list[Figures]] = {}
+    for number, window in enumerate(windows):
+        rows = connection.execute(
+            select(_F.endpoint_id, _F.measure, _F.at, *_SUMS)
+            .where(*_within(wanted, window), _F.measure.in_(measures))
+            .limit(_ROWS_MAX)
+        )
+        for endpoint_id, measure, at, *sums in rows:
+            key = (keys[endpoint_id], measure)
+            if key not in found:
+                found[key] = [Figures() for _ in windows]
+            figures = found[key][number]
+            _add(figures, sums)
+            step = (to_milliseconds(at) - window.start_ms) // (window.step_seconds * 1_000)
+            figures.by_step[step] = figures.by_step.get(step, 0.0) + sums[1]
+    return found
+
+
+def _find_steps(
+    wanted: EndpointFilter, window: Window, measure: str, connection: Connection
+) -> list[Step]:
+    rows = connection.execute(
+        select(_F.at, *_SUMS)
+        .where(*_within(wanted, window), _F.measure == measure)
+        .limit(_ROWS_MAX)
+    )
+    steps: dict[int, Figures] = {}
+    for at, *sums in rows:
+        _add(steps.setdefault(to_milliseconds(at), Figures()), sums)
+    return [Step(at_ms, figures) for at_ms, figures in sorted(steps.items())]
+
+
+def _find_parts(
+    wanted: EndpointFilter, window: Window, connection: Connection
+) -> dict[str, Figures]:
+    rows = connection.execute(
+        select(_F.measure, func.sum(_F.seen), func.sum(_F.count), func.sum(_F.total))
+        .where(*_within(wanted, window), _F.measure.startswith(PART_PREFIX, autoescape=True))
+        .group_by(_F.measure)
+    )
+    return {
+        measure.removeprefix(PART_PREFIX): Figures(seen=seen, count=count, total=total)
+        for measure, seen, count, total in rows
+    }
+
+
+def _find_examples(
+    wanted: EndpointFilter, window: Window, limit: int, connection: Connection
+) -> list[Example]:
+    example, endpoint = PERFORMANCE_EXAMPLES.c, PERFORMANCE_ENDPOINTS.c
+    hour_ms = COARSE_SECONDS * 1_000
+    rows = connection.execute(
+        select(PERFORMANCE_EXAMPLES)
+        .where(
+            example.owner == "endpoint",
+            example.owner_id.in_(select(endpoint.id).where(*_choose(wanted))),
+            example.hour >= from_milliseconds(window.start_ms // hour_ms * hour_ms),
+            example.at >= from_milliseconds(window.start_ms),
+            example.at < from_milliseconds(window.end_ms),
+        )
+        .order_by(example.duration_us.desc())
+        .limit(limit)
+    )
+    return [read_example(row) for row in rows]
+
+
+def _find_findings(
+    wanted: EndpointFilter, after: int | None, limit: int, connection: Connection
+) -> list[Finding]:
+    finding, endpoint = PERFORMANCE_FINDINGS.c, PERFORMANCE_ENDPOINTS.c
+    query = join_findings().where(
+        finding.endpoint_id.in_(select(endpoint.id).where(*_choose(wanted)))
+    )
+    if after is not None:
+        query = query.where(finding.id < after)
+    rows = connection.execute(query.order_by(finding.id.desc()).limit(limit)).all()
+    return [read_finding(row, _find_finding_examples(connection, row.id)) for row in rows]
+
+
+def _find_finding_examples(connection: Connection, finding_id: int) -> tuple[Example, ...]:
+    example = PERFORMANCE_EXAMPLES.c
+    rows = connection.execute(
+        select(PERFORMANCE_EXAMPLES)
+        .where(example.owner == "finding", example.owner_id == finding_id)
+        .order_by(example.hour.desc(), example.duration_us.desc())
+        .limit(_EXAMPLES_PER_FINDING)
+    )
+    return tuple(read_example(row) for row in rows)
+
+
+def _find_facets(connection: Connection) -> dict[str, Sequence[str]]:
+    endpoint = PERFORMANCE_ENDPOINTS.c
+    return {
+        name: list(
+            connection.scalars(select(column).distinct().order_by(column).limit(_FACETS_MAX))
+        )
+        for name, column in (("environments", endpoint.environment), ("ops", endpoint.op))
+    }
+
+
+def _add(figures: Figures, sums: Sequence[Any]) -> None:
+    seen, count, failed, total, sketch = sums
+    figures.seen += seen
+    figures.count += count
+    figures.failed += failed
+    figures.total += total
+    figures.sketches.append(sketch)

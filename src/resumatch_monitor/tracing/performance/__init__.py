@@ -1,0 +1,1 @@
+"""Performance: endpoints, database statements and web vitals, counted from segments."""

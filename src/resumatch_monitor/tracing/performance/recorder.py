@@ -1,0 +1,63 @@
+"""Sees segments, and has them counted."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.tracing.model import Segment
+from resumatch_monitor.tracing.performance.config import PerformanceConfig
+from resumatch_monitor.tracing.performance.facts import read_facts
+from resumatch_monitor.tracing.performance.model import Facts
+from resumatch_monitor.tracing.performance.series import TransactionSeries
+from resumatch_monitor.tracing.performance.statements import StatementReader
+from resumatch_monitor.tracing.performance.store import PerformanceStore
+
+logger = logging.getLogger(__name__)
+
+
+class PerformanceRecorder:
+    """A `SegmentObserver`: what it is shown is counted once, however often it comes."""
+
+    def __init__(
+        self,
+        *,
+        store: PerformanceStore,
+        series: TransactionSeries,
+        config: PerformanceConfig,
+        clock: Clock,
+        on_findings: Callable[[], None],
+    ) -> None:
+        """Build it.
+
+        Args:
+            store: Where figures are kept.
+            series: What becomes metrics.
+            config: What is a finding.
+            clock: How long reading statements takes.
+            on_findings: Called when something may be wrong in what was counted.
+        """
+        self._store = store
+        self._series = series
+        self._config = config
+        self._statements = StatementReader(monotonic=clock.monotonic)
+        self._on_findings = on_findings
+
+    async def observe(self, segments: Sequence[Segment]) -> None:
+        """See `SegmentObserver`."""
+        facts = await asyncio.to_thread(self._read, segments)
+        fresh = await self._store.add(facts)
+        self._series.count(fresh)
+        if any(each.findings for each in fresh):
+            self._on_findings()
+
+    def _read(self, segments: Sequence[Segment]) -> list[Facts]:
+        self._statements.begin()
+        facts: list[Facts] = []
+        for segment in segments:
+            try:
+                facts.append(read_facts(segment, self._statements, self._config.findings))
+            except Exception as error:  # noqa: BLE001 - one bad segment must not stop the others
+                # The error's text may quote the segment, so only its type is told.
+                logger.warning("A segment cannot be counted: %s", type(error).__name__)
+        return facts

@@ -1,0 +1,118 @@
+"""Tells of what was found wrong in requests, each thing once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSink, AlertSource
+from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.errors import StorageUnavailableError
+from resumatch_monitor.metrics.labels import Labels
+from resumatch_monitor.tracing.performance.model import FindingKind
+from resumatch_monitor.tracing.performance.store import Finding, PerformanceStore
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+_RETRY_SECONDS = 10.0
+_NAMES = {
+    FindingKind.N_PLUS_ONE: "RepeatedQuery",
+    FindingKind.SLOW_QUERY: "SlowQuery",
+    FindingKind.CONSECUTIVE_HTTP: "ConsecutiveRequests",
+}
+
+
+class FindingRelay:
+    """Puts an alert for each finding that nobody was told of."""
+
+    def __init__(
+        self,
+        *,
+        store: PerformanceStore,
+        sink: AlertSink,
+        severity: str,
+        slug_of: Callable[[int], str],
+        clock: Clock,
+    ) -> None:
+        """Build it.
+
+        Args:
+            store: What was found.
+            sink: Where alerts go.
+            severity: Of the alerts; `none` for no alerts at all.
+            slug_of: The slug of a project.
+            clock: When to try again.
+        """
+        self._store = store
+        self._sink = sink
+        self._severity = severity
+        self._slug_of = slug_of
+        self._clock = clock
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that there may be findings."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled, beginning with what an earlier process left."""
+        self._woken.set()
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                while await self.relay():
+                    pass
+            except StorageUnavailableError as error:
+                logger.warning("Alerts of findings wait: %s", error)
+                await self._clock.sleep(_RETRY_SECONDS)
+                self._woken.set()
+            except Exception:
+                # The supervisor starts the loop again, and that begins with what is left.
+                self._woken.set()
+                raise
+
+    async def relay(self) -> int:
+        """Hand over one batch; return how many there were."""
+        findings = await self._store.untold_findings(_BATCH)
+        if findings:
+            if self._severity != "none":
+                await self._sink.put([self._make_alert(each) for each in findings])
+            await self._store.mark_told([each.id for each in findings])
+        return len(findings)
+
+    def _make_alert(self, finding: Finding) -> Alert:
+        labels = {
+            ALERT_NAME: _NAMES[finding.kind],
+            SEVERITY: self._severity,
+            "project": self._slug_of(finding.project_id),
+            "environment": finding.environment,
+            "endpoint": finding.endpoint,
+            "finding": str(finding.id),
+        }
+        query = {"project": finding.project_id, "name": finding.endpoint, "op": finding.op}
+        return Alert(
+            labels=Labels.of(labels),
+            annotations={
+                "summary": f"{describe(finding)} in {finding.endpoint}"[:300],
+                "description": finding.title[:800],
+            },
+            starts_at=finding.first_seen_at,
+            source=AlertSource.ISSUE,
+            generator_path=f"/performance/endpoint?{urlencode(query)}",
+            is_event=True,
+        )
+
+
+def describe(finding: Finding) -> str:
+    """Return in a few words what is wrong."""
+    milliseconds = finding.longest_us / 1_000
+    if finding.kind is FindingKind.SLOW_QUERY:
+        return f"A query took {milliseconds:,.0f} ms"
+    if finding.kind is FindingKind.N_PLUS_ONE:
+        return f"The same query ran {finding.most_repeats} times in a row ({milliseconds:,.0f} ms)"
+    return (
+        f"{finding.most_repeats} slow requests were made one after the other"
+        f" ({milliseconds:,.0f} ms)"
+    )
