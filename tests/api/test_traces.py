@@ -91,6 +91,20 @@ async def test_a_trace_is_a_tree_over_services(client: httpx.AsyncClient) -> Non
     }
 
 
+async def test_a_trace_that_did_not_change_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    first = await client.get(TRACE)
+    second = await client.get(TRACE, headers={"If-None-Match": first.headers["etag"]})
+    assert (second.status_code, second.content) == (304, b"")
+
+
+async def test_a_large_trace_is_packed(client: httpx.AsyncClient, stack: TraceStack) -> None:
+    spans = [make_span(number, parent=100, trace_id=trace_id_of(2)) for number in range(100, 1_100)]
+    await stack.store.store([make_item(9, *spans)])
+    answer = await client.get(f"{_TRACES}/{trace_id_of(2)}")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["span_count"] == 1_000
+
+
 async def test_a_trace_id_may_be_written_in_several_ways(client: httpx.AsyncClient) -> None:
     with_dashes = f"{trace_id_of(1)[:8]}-{trace_id_of(1)[8:]}".upper()
     assert (await client.get(f"{_TRACES}/{with_dashes}")).status_code == 200

@@ -1,11 +1,15 @@
 """Traces: searching for segments, and one trace as a tree with what stands beside it."""
 
+import asyncio
+import gzip
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from resumatch_monitor.api.errors import BadRequestError, NotFoundError
@@ -20,8 +24,8 @@ from resumatch_monitor.api.traces_render import (
 )
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
-from resumatch_monitor.tracing.beside import TraceErrorReader, TraceLog, TraceLogReader
-from resumatch_monitor.tracing.store import SegmentQuery, SegmentSort, TraceReader
+from resumatch_monitor.tracing.beside import TraceError, TraceErrorReader, TraceLog, TraceLogReader
+from resumatch_monitor.tracing.store import SegmentQuery, SegmentSort, StoredTrace, TraceReader
 from resumatch_monitor.tracing.tree import build_tree
 
 _SPANS_MAX = 10_000
@@ -30,6 +34,7 @@ _LOGS_MAX = 1_000
 _TAGS_MAX = 10
 _DURATIONS_MAX = 20_000
 _WIDEST_SECONDS = 10**9
+_PACKED_FROM_BYTES = 16 * 1024
 
 
 class TraceSearch(BaseModel):
@@ -146,7 +151,11 @@ def _add_search_routes(router: APIRouter, reader: TraceReader, clock: Clock) -> 
 
 def _add_trace_routes(router: APIRouter, sources: TraceSources) -> None:
     @router.get("/{trace_id}")
-    async def get_trace(trace_id: str) -> Response:
+    async def get_trace(
+        trace_id: str,
+        if_none_match: Annotated[str, Header()] = "",
+        accept_encoding: Annotated[str, Header()] = "",
+    ) -> Response:
         wanted = _parse_trace_id(trace_id)
         found = await sources.reader.find_trace(wanted, limit=_SPANS_MAX)
         errors = await sources.errors.find_errors(wanted, limit=_ERRORS_MAX)
@@ -155,8 +164,15 @@ def _add_trace_routes(router: APIRouter, sources: TraceSources) -> None:
         logs: Sequence[TraceLog] = ()
         if sources.logs is not None:
             logs = await sources.logs.find_logs(wanted, limit=_LOGS_MAX)
-        answer = render_trace(wanted, build_tree(found.spans), errors, logs, is_cut=found.is_cut)
-        return Response(orjson.dumps(answer), media_type="application/json")
+        # Ten thousand spans take a moment.
+        body, etag = await asyncio.to_thread(_render, wanted, found, errors, logs)
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+        if etag in [each.strip() for each in if_none_match.split(",")]:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if len(body) > _PACKED_FROM_BYTES and "gzip" in accept_encoding:
+            body = await asyncio.to_thread(gzip.compress, body, 1)
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, media_type="application/json", headers=headers)
 
     @router.get("/{trace_id}/spans/{span_id}")
     async def get_span(trace_id: str, span_id: str) -> dict[str, Any]:
@@ -167,6 +183,14 @@ def _add_trace_routes(router: APIRouter, sources: TraceSources) -> None:
             if span.span_id == wanted_span:
                 return render_span(span)
         raise NotFoundError(f"Trace {wanted} has no span {span_id[:40]!r} that is kept.")
+
+
+def _render(
+    trace_id: str, found: StoredTrace, errors: Sequence[TraceError], logs: Sequence[TraceLog]
+) -> tuple[bytes, str]:
+    answer = render_trace(trace_id, build_tree(found.spans), errors, logs, is_cut=found.is_cut)
+    body = orjson.dumps(answer)
+    return body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def _parse_trace_id(text: str) -> str:

@@ -169,6 +169,25 @@ async def test_a_file_that_is_no_part_is_left_out_and_left_alone(
     assert damaged.exists()
 
 
+async def test_a_damaged_part_hides_nothing_of_the_others(tmp_path: Path, clock: FakeClock) -> None:
+    first = open_store(tmp_path, clock)
+    await first.store([make_item(number, make_span(number)) for number in range(1, 200)])
+    first.close()
+    clock.jump(timedelta(days=1))
+    second = open_store(tmp_path, clock)
+    await second.store([make_item(900, make_span(900))])
+    path = second.catalog.newest_first()[-1].path
+    content = bytearray(path.read_bytes())
+    content[8_192:] = b"x" * (len(content) - 8_192)
+    path.write_bytes(content)
+    assert [span.span_id for span in await _spans_of(second)] == [span_id_of(900)]
+    assert [each.span_id for each in (await second.search(SegmentQuery())).items] == [
+        span_id_of(900)
+    ]
+    assert await second.facets()
+    second.close()
+
+
 async def test_a_settled_segment_is_given_out_until_it_is_marked(
     store: SqliteTraceStore,
 ) -> None:

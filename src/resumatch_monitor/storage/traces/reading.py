@@ -128,6 +128,9 @@ class TraceReading:
                     ).fetchall()
             except PartGoneError:
                 continue
+            except sqlite3.Error as error:
+                _warn(part, error)
+                continue
             for service, environment, op, count in rows:
                 services[service] += count
                 environments[environment] += count
@@ -158,10 +161,10 @@ class TraceReading:
                     reader.connection.set_progress_handler(None, 0)
         except PartGoneError:
             yield None
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if "interrupted" in str(error):
                 raise _TooSlowError from error
-            raise
+            _warn(part, error)
 
 
 def read_trace(
@@ -184,6 +187,9 @@ def read_trace(
             with part.read() as reader:
                 is_cut = _read_fragments(reader, trace_id, spans, most, is_newest_first)
         except PartGoneError:
+            continue
+        except sqlite3.Error as error:
+            _warn(part, error)
             continue
         if is_cut:
             break
@@ -219,6 +225,11 @@ def _read_fragments(
         except CodecError:
             logger.warning("A fragment of trace %s is damaged and left out", trace_id)
     return False
+
+
+def _warn(part: Part, error: sqlite3.Error) -> None:
+    # One damaged file must not hide what is in the others.
+    logger.warning("Traces in %s cannot be read: %s", part.path.name, error)
 
 
 def _ranked(counts: Counter[str]) -> tuple[str, ...]:

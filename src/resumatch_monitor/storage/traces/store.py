@@ -287,6 +287,8 @@ class SqliteTraceStore:
                 )
             except PartGoneError:
                 continue
+            except sqlite3.Error as error:
+                logger.warning("Segments in %s cannot be read: %s", part.path.name, error)
         return settled
 
     def _find_spans(self, part: Part, trace_id: str) -> StoredTrace:
