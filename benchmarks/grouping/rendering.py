@@ -40,7 +40,7 @@ def _render_exceptions(
             "type": each.type,
             "value": each.value,
             "module": each.module,
-            "mechanism": _mechanism(chain, number),
+            "mechanism": _mechanism(chain, number, occurrence.bug.platform),
             "stacktrace": {"frames": [frame(call) for call in each.calls]},
         }
         for number, each in enumerate(chain)
@@ -48,9 +48,12 @@ def _render_exceptions(
     return {"exception": {"values": values}}
 
 
-def _mechanism(chain: list[Raised], number: int) -> Event:
+def _mechanism(chain: list[Raised], number: int, platform: str) -> Event:
     """Return what hangs exceptions together; their ids count from the one raised last."""
     last = len(chain) - 1
+    if platform == "python" and not any(each.is_group for each in chain):
+        # The SDK says what hangs together, and how, only where there is a group.
+        return {"type": "generic", "handled": False}
     if number == last:
         group = {"is_exception_group": True} if chain[last].is_group else {}
         return {"type": "generic", "handled": False, "exception_id": 0, **group}

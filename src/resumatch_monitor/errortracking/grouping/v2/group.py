@@ -90,7 +90,8 @@ class _Told:
 
 def _decide_by_exceptions(event: Event) -> Decision:
     told: dict[tuple[Component, ...], _Told] = {}
-    for story in find_stories(event.exceptions):
+    is_python = event.platform == "python"
+    for story in find_stories(event.exceptions, is_python=is_python):
         one = _tell(event, story)
         told.setdefault(tuple(one.components), one)
     # Which member of a group failed first is chance.

@@ -12,7 +12,7 @@ def decide_policy(event: Event) -> Decision | None:
 
     The directive and the host that it blocked: the page, the file and the line are chance.
     """
-    report = as_dict(event.raw.get("csp"))
+    report = as_dict(event.raw.get("csp") or as_dict(event.raw.get("contexts")).get("csp"))
     if not report:
         return None
     directive = _field(report, "effective_directive") or _field(report, "violated_directive")
