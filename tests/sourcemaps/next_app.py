@@ -54,7 +54,12 @@ def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> Ne
         "NODE_ENV": "production",
         "CI": "true",
     }
-    installed = _run([npm, "ci", "--no-audit", "--no-fund"], folder, environment, _INSTALL_SECONDS)
+    installed = _run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        folder,
+        environment,
+        _INSTALL_SECONDS,
+    )
     if installed.returncode != 0:
         _give_up(f"the packages of the Next.js application cannot be had:\n{installed.stdout}")
     built = _run([npm, "run", "build"], folder, environment, _BUILD_SECONDS)

@@ -95,6 +95,11 @@ def test_what_a_browser_throws_is_seen_as_it_was_written(served: str, admin: htt
     assert event["platform"] == "javascript"
     assert event["release"] == RELEASE
     assert_is_cart(event)
+    libraries = [
+        frame for frame in event["exceptions"][0]["frames"] if "node_modules" in frame["filename"]
+    ]
+    assert libraries
+    assert not any(frame["in_app"] for frame in libraries)
     problems = [each["message"] for each in event["source_maps"]["problems"]]
     assert problems == [], problems
 

@@ -19,6 +19,7 @@ import signal
 import sys
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ class MapCache:
 def main() -> None:
     """Answer until the input ends, or nobody asks for a while."""
     memory_bytes, cache_bytes = int(sys.argv[1]), int(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(5)
+    _stand_back(memory_bytes)
     maps = MapCache(cache_bytes)
     source, answers = sys.stdin.buffer, sys.stdout.buffer
     while True:
@@ -82,6 +81,17 @@ def main() -> None:
             return
         answers.write(json.dumps(_answer(maps, line)).encode() + b"\n")
         answers.flush()
+
+
+def _stand_back(memory_bytes: int) -> None:
+    """Take no more than is allowed, and be the first that the system ends when it needs memory."""
+    os.nice(5)
+    for limit, size in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0)):
+        # Some systems know no limit on memory.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (size, size))
+    with contextlib.suppress(OSError), Path("/proc/self/oom_score_adj").open("w") as score:
+        score.write("1000")
 
 
 def _answer(maps: MapCache, line: bytes) -> dict[str, Any]:
