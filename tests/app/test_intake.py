@@ -92,3 +92,26 @@ def check_own_metrics(monitor: RunningMonitor, client: httpx.Client) -> None:
     assert 'resumatch_monitor_ingest_pending{signal="logs"} 1.0' in text
     assert 'items_total{outcome="not_stored",type="profile"} 1.0' in text
     assert list((monitor.folder / "data" / "spool" / "logs").glob("*"))
+
+
+def test_where_a_browser_is_is_told_by_the_proxy_that_is_trusted(tmp_path: Path) -> None:
+    event = make_event(1, platform="javascript", user={"ip_address": "{{auto}}"})
+    payload = orjson.dumps(event)
+    envelope = make_envelope(({"type": "event"}, payload))
+    config = _CONFIG + "server: {trusted_proxies: [127.0.0.1]}\n"
+    with (
+        run_monitor(tmp_path / "one", config=config) as monitor,
+        httpx.Client(base_url=monitor.url, headers=_SIGNED_IN, trust_env=False) as client,
+    ):
+        client.post(
+            f"/api/1/envelope/?sentry_key={KEY}",
+            content=envelope,
+            headers={"X-Forwarded-For": "198.51.100.7, 203.0.113.77"},
+        )
+
+        issue = wait_for(lambda: client.get("/api/monitor/issues").json()["items"])[0]
+        stored = client.get(f"/api/monitor/issues/{issue['id']}/events/latest/raw").json()
+        # The proxy's own word, and not what the browser made it pass on.
+        assert "203.0.113.0" in str(stored)
+        assert "203.0.113.77" not in str(stored)
+        assert issue["user_count"] == 1

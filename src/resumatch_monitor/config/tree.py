@@ -66,7 +66,7 @@ class ServerConfig(ConfigModel):
         description=(
             "Addresses and networks of reverse proxies whose `X-Forwarded-For` is believed, for"
             " example `127.0.0.1` or `10.0.0.0/8`. Without them, everybody behind a proxy shares"
-            " one allowance of failed sign-ins."
+            " one allowance of failed sign-ins, and browsers' errors come from the proxy's address."
         ),
     )
 
