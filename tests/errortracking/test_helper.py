@@ -12,6 +12,7 @@ import pytest
 
 from resumatch_monitor.errortracking.batch import BatchPreparer, PrepareSettings
 from resumatch_monitor.errortracking.grouping.project import ProjectGroupings
+from resumatch_monitor.errortracking.grouping.rules import RuleSet
 from resumatch_monitor.errortracking.grouping.rules_parse import parse_rules
 from resumatch_monitor.errortracking.helper import Preparing
 from resumatch_monitor.errortracking.issues import IssueQuery
@@ -103,6 +104,20 @@ async def test_a_second_process_that_dies_is_missed_for_a_minute_and_loses_nothi
     await clock.advance(61)
     await start_helper(preparing)
     await preparing.stop()
+
+
+async def test_what_no_other_process_can_be_told_is_done_here(clock: FakeClock) -> None:
+    preparing = Preparing(_SETTINGS, _PROJECTS, clock=clock, processors=2)
+    await start_helper(preparing)
+
+    class Local(RuleSet):
+        """Another process does not know it."""
+
+    groupings = ProjectGroupings({}, lambda _: Local(_RULES.rules))
+    prepared = await preparing.prepare([make_record(1)], groupings)
+
+    assert len(prepared.events) == 1
+    assert not preparing.is_helped
 
 
 async def test_nobody_remains_when_the_monitor_stops(clock: FakeClock) -> None:

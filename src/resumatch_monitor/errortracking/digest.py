@@ -97,11 +97,14 @@ class Digest:
 
     async def stop(self) -> None:
         """Give up what was prepared in advance, and who helped."""
+        await self._drop_ahead()
+        await self._preparing.stop()
+
+    async def _drop_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.cancel()
             await asyncio.wait([ahead])
-        await self._preparing.stop()
 
     async def digest_batch(self) -> int:
         """Digest one batch; return how many records it had."""
@@ -115,7 +118,12 @@ class Digest:
         if is_full and self._preparing.is_helped:
             # One batch is stored while the next one is prepared.
             self._ahead = asyncio.create_task(self._prepare_next(batch.end))
-        await self._digest(batch, ready.prepared)
+        try:
+            await self._digest(batch, ready.prepared)
+        except BaseException:
+            # The next batch must not be committed before this one.
+            await self._drop_ahead()
+            raise
         return batch.count
 
     async def _wait(self) -> None:

@@ -7,6 +7,7 @@ too. A monitor at rest has no second process and pays no memory for it.
 import asyncio
 import logging
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -131,7 +132,8 @@ class _Helper:
 
     def __init__(self, settings: PrepareSettings) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", _PACKAGE],
+            # Not what happens to lie in the folder from which the monitor was started.
+            [sys.executable, "-P", "-m", _PACKAGE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # A signal for the monitor's group is the monitor's: it ends its helper itself.
@@ -160,6 +162,9 @@ class _Helper:
             answer = read_message(self._output)
         except (OSError, EOFError, ValueError) as error:
             raise HelperGoneError(str(error) or type(error).__name__) from error
+        except (pickle.PickleError, TypeError, AttributeError) as error:
+            # Something that no other process can be told: then this one does it.
+            raise HelperGoneError(f"it cannot be told: {error}") from error
         if answer is None:
             raise HelperGoneError("it ended")
         return answer

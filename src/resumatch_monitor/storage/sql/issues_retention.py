@@ -19,6 +19,8 @@ _CANDIDATES_MAX = 20_000
 
 _COUNT_STORED = text("UPDATE issues SET stored_count = stored_count - :count WHERE id = :issue")
 
+_SET_STORED = text("UPDATE issues SET stored_count = :count WHERE id = :issue")
+
 
 def trim_issues(connection: Connection, *, events_per_issue: int) -> int:
     """Drop events of some issues that have too many; return how many events that were."""
@@ -56,9 +58,14 @@ def _trim_some(connection: Connection, issues: Sequence[tuple[int, int]]) -> int
     for issue_id, limit in issues:
         if dropped >= _EVENTS_PER_BITE:
             break
-        surplus = choose_surplus(_read_candidates(connection, issue_id), limit)[:_EVENTS_PER_BITE]
+        events = _read_candidates(connection, issue_id)
+        surplus = choose_surplus(events, limit)[:_EVENTS_PER_BITE]
         _delete_events(connection, surplus)
-        connection.execute(_COUNT_STORED, {"count": len(surplus), "issue": issue_id})
+        if len(events) < _CANDIDATES_MAX:
+            left = {"count": len(events) - len(surplus), "issue": issue_id}
+            connection.execute(_SET_STORED, left)
+        else:
+            connection.execute(_COUNT_STORED, {"count": len(surplus), "issue": issue_id})
         dropped += len(surplus)
     return dropped
 
