@@ -14,7 +14,8 @@ connections by a process of its own on the same machine. The rate counts what is
 processed*: from the first request until the system's own count, read from its database, has
 reached all acknowledged events. The acknowledgement is measured from the moment at which a
 request was due, at half of that rate. Memory is that of all processes of a system together, disk
-what its folder grew by. Scrubbing, which only the monitor does, is included.
+what its folder grew by. Scrubbing, which only the monitor does, is included. Both take turns; shown
+is the round of median rate of three, the load average tells how much else the machine had to do.
 Bugsink {BUGSINK_VERSION} runs on its `singleserver` configuration and the gunicorn settings that
 it ships, with its snappea worker and SQLite; its quotas are lifted and its retention lies beyond
 what is sent.
@@ -66,7 +67,8 @@ def _render_ingest(size: int, found: dict[str, Any]) -> list[str]:
             lambda each: f"{each['disk_bytes_per_event'] / raw:.0%}",
             "",
         ),
-        ("events", lambda each: f"{each['acknowledged']:,}", ""),
+        ("events a round", lambda each: f"{each['acknowledged']:,}", ""),
+        ("load average of the machine", lambda each: f"{each['load_average']:.1f}", "~ 2"),
         ("lost or counted twice", lambda each: f"{each['expected'] - each['counted']}", "0"),
     ]
     return [
