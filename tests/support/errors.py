@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api import groupings as groupings_api
 from resumatch_monitor.api import issues as issues_api
 from resumatch_monitor.api import issues_regroup as issues_regroup_api
+from resumatch_monitor.api import issues_workflow as issues_workflow_api
 from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
@@ -24,10 +25,12 @@ from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.helper import Preparing
+from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
 from resumatch_monitor.errortracking.regroup.preview import Previews
 from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
+from resumatch_monitor.errortracking.workflow.decisions import Decision
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.spool import SpoolWriter
@@ -48,6 +51,7 @@ from resumatch_monitor.storage.spool.state import SpoolLimits
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
+from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
@@ -117,6 +121,14 @@ class ErrorStack:
     outcomes: OutcomeLedger
     outcome_store: SqlOutcomeStore
     regrouping: Regrouping
+    workflow: SqlIssueDesk
+
+    async def set_status(
+        self, ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
+    ) -> int:
+        """Set the status of issues; return how many it changed."""
+        decided = await self.workflow.decide(ids, Decision(status), actor=actor, at=at)
+        return decided.updated
 
     async def drain(self) -> None:
         """Digest everything that waits and relay its alerts."""
@@ -214,10 +226,18 @@ async def build_stack(
     bodies = bodies or BodyReader(max_bytes=config.envelope_max_bytes)
     app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=door))
     guard = Guard(TokenAuthenticator(), is_secure=False)
+    workflow = SqlIssueDesk(database)
+    desk = issues_workflow_api.WorkflowDesk(
+        reader=reader,
+        workflow=workflow,
+        comments=workflow,
+        list_people=workflow.list_people,
+        clock=clock,
+    )
+    app.include_router(issues_workflow_api.build_router(desk=desk, guard=guard))
     app.include_router(
         issues_api.build_router(
             reader=reader,
-            editor=store,
             projects=projects,
             clock=clock,
             guard=guard,
@@ -259,6 +279,7 @@ async def build_stack(
                 outcomes,
                 outcome_store,
                 regrouping,
+                workflow,
             )
         finally:
             spool.stop()

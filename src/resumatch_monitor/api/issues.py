@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.event_source_maps import EventPresenter
-from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import (
     DEFAULT_LIMIT,
     BadCursorError,
@@ -27,7 +26,7 @@ from resumatch_monitor.errortracking.issues import (
     StoredEvent,
 )
 from resumatch_monitor.errortracking.present import present_detail, present_issue
-from resumatch_monitor.errortracking.store import IssueEditor, IssueReader
+from resumatch_monitor.errortracking.store import IssueReader
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 from resumatch_monitor.sentry.projects import Projects, render_dsn
 
@@ -37,27 +36,9 @@ HeirFinder = Callable[[int], Awaitable[int | None]]
 """Finds the issue into which one that is gone was merged."""
 
 
-class StatusChange(BaseModel):
-    """The body of `PATCH /issues/{id}`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: IssueStatus
-
-
-class BulkChange(BaseModel):
-    """The body of `POST /issues/bulk`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ids: list[str] = Field(max_length=200)
-    status: IssueStatus
-
-
 def build_router(
     *,
     reader: IssueReader,
-    editor: IssueEditor,
     projects: Projects,
     clock: Clock,
     guard: Guard,
@@ -69,7 +50,6 @@ def build_router(
 
     Args:
         reader: Answers what is asked.
-        editor: Changes issues.
         projects: The applications that may send.
         clock: Tells what time it is.
         guard: Lets people in.
@@ -80,7 +60,6 @@ def build_router(
     router = APIRouter(prefix="/api/monitor", tags=["issues"])
     finder = _Finder(reader, clock, find_heir)
     _add_issue_routes(router, finder, guard)
-    _add_change_routes(router, finder, editor, guard)
     _add_event_routes(router, finder, events, guard)
     _add_project_route(router, finder, projects, guard, external_url)
     return router
@@ -136,40 +115,14 @@ def _add_issue_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
         )
         page = await _refusing_bad_cursors(finder.reader.list_issues(asked, finder.clock.now()))
         return {
-            "items": [present_issue(issue) for issue in page.items],
+            "items": [present_issue(issue, finder.clock.now()) for issue in page.items],
             "next_cursor": page.next_cursor,
             "total": page.total,
         }
 
     @router.get("/issues/{issue_id}", dependencies=[Depends(guard.viewer)])
     async def get_issue(issue_id: str) -> dict[str, Any]:
-        return present_detail(await finder.issue(issue_id))
-
-
-def _add_change_routes(
-    router: APIRouter, finder: _Finder, editor: IssueEditor, guard: Guard
-) -> None:
-    @router.post("/issues/bulk")
-    async def change_many(
-        change: BulkChange, principal: Annotated[Principal, Depends(guard.editor)]
-    ) -> dict[str, int]:
-        ids = [_parse_id(number) for number in change.ids]
-        updated = await editor.set_status(
-            ids, change.status, actor=principal.name, at=finder.clock.now()
-        )
-        return {"updated": updated}
-
-    @router.patch("/issues/{issue_id}")
-    async def change_issue(
-        issue_id: str,
-        change: StatusChange,
-        principal: Annotated[Principal, Depends(guard.editor)],
-    ) -> dict[str, Any]:
-        detail = await finder.issue(issue_id)
-        await editor.set_status(
-            [detail.issue.id], change.status, actor=principal.name, at=finder.clock.now()
-        )
-        return present_detail(await finder.issue(issue_id))
+        return present_detail(await finder.issue(issue_id), finder.clock.now())
 
 
 def _add_event_routes(

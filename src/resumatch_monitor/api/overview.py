@@ -172,7 +172,7 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
             for record in firing[:_MOST_FIRING]
         ],
         "probes": [render_probe(probe, now) for probe in _worst_first(probes)[:_MOST_PROBES]],
-        "issues": [present_issue(issue) for issue in issues],
+        "issues": [present_issue(issue, now) for issue in issues],
         "changes": changes[:_MOST_CHANGES],
     }
 

@@ -12,10 +12,12 @@ from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.resolving import FrameResolver
 from resumatch_monitor.errortracking.retention import ErrorRetention
+from resumatch_monitor.errortracking.workflow.due import WorkflowTimer
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
 from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
+from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
 
@@ -47,6 +49,8 @@ class ErrorParts:
         )
         self.reader = SqlIssueReader(base.stores.database)
         self.store = SqlIssueStore(base.stores.database)
+        self.workflow = SqlIssueDesk(base.stores.database)
+        self._timer = WorkflowTimer(due=self.workflow, clock=base.clock)
         grouping_store = SqlGroupingStore(base.stores.database)
         samples = SqlEventSamples(base.stores.database)
         self.regrouper = SqlIssueRegrouper(base.stores.database)
@@ -94,4 +98,5 @@ class ErrorParts:
             "errors: digest": self._digest.run,
             "errors: grouping previews": self._previews.run,
             "errors: retention": self._retention.run,
+            "errors: workflow": self._timer.run,
         }

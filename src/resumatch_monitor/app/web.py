@@ -20,6 +20,7 @@ from resumatch_monitor.api import (
     health,
     issues,
     issues_regroup,
+    issues_workflow,
     notifications,
     otlp,
     overview,
@@ -208,9 +209,18 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     return [
         *build_sentry_api(monitor, guard),
         overview.build_router(sources=sources, clock=monitor.clock, guard=guard),
+        issues_workflow.build_router(
+            desk=issues_workflow.WorkflowDesk(
+                reader=monitor.errors.reader,
+                workflow=monitor.errors.workflow,
+                comments=monitor.errors.workflow,
+                list_people=monitor.errors.workflow.list_people,
+                clock=monitor.clock,
+            ),
+            guard=guard,
+        ),
         issues.build_router(
             reader=monitor.errors.reader,
-            editor=monitor.errors.store,
             projects=monitor.errors.projects,
             clock=monitor.clock,
             guard=guard,

@@ -1,6 +1,6 @@
 """Issues as they are read and asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -54,6 +54,10 @@ class Issue:
         sparkline: Events in each of the last 24 hours, the running one last.
         is_synthetic: Only probes of the monitor's own have met it.
         stored_count: How many of its events are kept.
+        resolution: In what it is, or is to be, resolved, as `workflow.model` has it.
+        archive: For how long it rests, as `workflow.model` stores it.
+        priority: What people decided; None for the one of its level.
+        revision: Counts the changes of what people decide.
     """
 
     id: int
@@ -78,6 +82,14 @@ class Issue:
     resolved_at: datetime | None
     sparkline: tuple[int, ...] = ()
     stored_count: int = 0
+    resolution: str | None = None
+    resolution_release: str | None = None
+    resolution_commit: str | None = None
+    archive: Mapping[str, Any] | None = None
+    is_escalating: bool = False
+    assignee: str | None = None
+    priority: str | None = None
+    revision: int = 0
 
     @property
     def short_id(self) -> str:

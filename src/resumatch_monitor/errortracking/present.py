@@ -1,11 +1,17 @@
 """Renders issues and events as docs/http-api.md describes them."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from resumatch_monitor.errortracking.issues import Issue, IssueDetail, StoredEvent
 from resumatch_monitor.errortracking.model import ExceptionInfo, Frame
 from resumatch_monitor.errortracking.normalise import normalise
+from resumatch_monitor.errortracking.workflow.model import (
+    Archive,
+    default_priority,
+    find_substatus,
+)
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none, to_milliseconds
 from resumatch_monitor.sentry.timestamps import parse_timestamp
 from resumatch_monitor.sentry.values import (
@@ -17,7 +23,7 @@ from resumatch_monitor.sentry.values import (
 )
 
 
-def present_issue(issue: Issue) -> dict[str, Any]:
+def present_issue(issue: Issue, now: datetime) -> dict[str, Any]:
     """Render ISSUE."""
     return {
         "id": str(issue.id),
@@ -40,13 +46,57 @@ def present_issue(issue: Issue) -> dict[str, Any]:
         "resolved_at": isoformat_or_none(issue.resolved_at),
         "is_synthetic": issue.is_synthetic,
         "stored_count": issue.stored_count,
+        **present_workflow(issue, now),
     }
 
 
-def present_detail(detail: IssueDetail) -> dict[str, Any]:
+def present_workflow(issue: Issue, now: datetime) -> dict[str, Any]:
+    """Render what people decided about an issue."""
+    substatus = find_substatus(
+        issue.status,
+        is_regressed=issue.is_regressed,
+        is_escalating=issue.is_escalating,
+        first_seen_at=issue.first_seen_at,
+        now=now,
+    )
+    return {
+        "substatus": None if substatus is None else substatus.value,
+        "resolution": (
+            {
+                "kind": issue.resolution,
+                "release": issue.resolution_release,
+                "commit": issue.resolution_commit,
+            }
+            if issue.resolution
+            else None
+        ),
+        "archive": _present_archive(issue),
+        "assignee": issue.assignee,
+        "priority": issue.priority or default_priority(issue.level).value,
+        "revision": issue.revision,
+    }
+
+
+def _present_archive(issue: Issue) -> dict[str, Any] | None:
+    if not issue.archive:
+        return None
+    archive = Archive.from_json(issue.archive)
+    window, events, users = archive.window, archive.events, archive.users
+    if window is None and events is not None:
+        events = max(0, events - issue.event_count)
+    return {
+        "kind": archive.kind.value,
+        "until": isoformat_or_none(archive.until),
+        "events": events,
+        "users": None if users is None else max(0, users - issue.user_count),
+        "window_seconds": None if window is None else window.total_seconds(),
+    }
+
+
+def present_detail(detail: IssueDetail, now: datetime) -> dict[str, Any]:
     """Render ISSUE with what its page adds."""
     return {
-        **present_issue(detail.issue),
+        **present_issue(detail.issue, now),
         "title": detail.issue.title,
         "environments": list(detail.environments),
         "releases": [

@@ -23,7 +23,16 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 200
 _RETRY_SECONDS = 5.0
-_NAMES = {AlertKind.NEW: "NewIssue", AlertKind.REGRESSED: "IssueRegressed"}
+_NAMES = {
+    AlertKind.NEW: "NewIssue",
+    AlertKind.REGRESSED: "IssueRegressed",
+    AlertKind.ESCALATED: "IssueEscalating",
+}
+_VERBS = {
+    AlertKind.NEW: "New issue",
+    AlertKind.REGRESSED: "Resolved issue is back",
+    AlertKind.ESCALATED: "Archived issue escalates",
+}
 
 
 class IssueAlertRelay:
@@ -80,12 +89,12 @@ def make_alert(pending: PendingAlert, severity: str) -> Alert:
         "project": issue.project_slug,
         "issue": issue.short_id,
     }
-    if pending.kind is AlertKind.REGRESSED:
-        # Each regression is told, so each is an alert of its own.
+    if pending.kind is not AlertKind.NEW:
+        # Each time it is told, so each is an alert of its own.
         labels["occurrence"] = str(pending.occurrence)
     where = f" in {issue.culprit}" if issue.culprit else ""
     release = f" (release {issue.last_release})" if issue.last_release else ""
-    verb = "New issue" if pending.kind is AlertKind.NEW else "Resolved issue is back"
+    verb = _VERBS[pending.kind]
     return Alert(
         labels=Labels.of(labels),
         annotations={

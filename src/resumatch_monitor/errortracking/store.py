@@ -13,7 +13,6 @@ from resumatch_monitor.errortracking.issues import (
     IssueDetail,
     IssuePage,
     IssueQuery,
-    IssueStatus,
     ProjectUse,
     StoredEvent,
 )
@@ -120,6 +119,7 @@ class AlertKind(StrEnum):
 
     NEW = "new"
     REGRESSED = "regressed"
+    ESCALATED = "escalated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +175,6 @@ class IssueReader(Protocol):
 
     async def project_uses(self) -> Sequence[ProjectUse]:
         """Return what the projects that have sent have sent."""
-        ...
-
-
-class IssueEditor(Protocol):
-    """Changes issues for people."""
-
-    async def set_status(
-        self, issue_ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
-    ) -> int:
-        """Set the status of the issues that exist; return how many it changed."""
         ...
 
 

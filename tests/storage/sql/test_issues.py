@@ -113,7 +113,7 @@ async def test_an_event_after_resolution_reopens_and_tells_once(
 ) -> None:
     async with build_stack(tmp_path, database=database, clock=clock) as stack:
         await send(stack, make_event(1, timestamp=at(-10)))
-        await stack.store.set_status([1], IssueStatus.RESOLVED, actor="alice", at=_NOW)
+        await stack.set_status([1], IssueStatus.RESOLVED, actor="alice", at=_NOW)
         await clock.advance(300)
         await send(stack, make_event(2, timestamp=at(-5)))
         assert (await only_issue(stack)).status is IssueStatus.RESOLVED
@@ -135,7 +135,7 @@ async def test_an_ignored_issue_stays_ignored(
 ) -> None:
     async with build_stack(tmp_path, database=database, clock=clock) as stack:
         await send(stack, make_event(1))
-        await stack.store.set_status([1], IssueStatus.IGNORED, actor="alice", at=_NOW)
+        await stack.set_status([1], IssueStatus.IGNORED, actor="alice", at=_NOW)
         await clock.advance(60)
         await send(stack, make_event(2))
 
@@ -157,7 +157,7 @@ async def test_synthetic_events_are_flagged_and_never_tell(
         assert not (await only_issue(stack)).is_synthetic
         assert [alert.name for alert in stack.sink.alerts] == ["NewIssue"]
 
-        await stack.store.set_status([1], IssueStatus.RESOLVED, actor="alice", at=_NOW)
+        await stack.set_status([1], IssueStatus.RESOLVED, actor="alice", at=_NOW)
         await clock.advance(60)
         await send(stack, make_event(3, **synthetic))
         assert (await only_issue(stack)).status is IssueStatus.RESOLVED
@@ -278,7 +278,7 @@ async def test_pages_hold_every_issue_once_in_every_order(
     ]
     async with build_stack(tmp_path, database=database, clock=clock) as stack:
         await send(stack, *events)
-        await stack.store.set_status([3, 4, 5], IssueStatus.RESOLVED, actor="a", at=_NOW)
+        await stack.set_status([3, 4, 5], IssueStatus.RESOLVED, actor="a", at=_NOW)
         found: list[Issue] = []
         cursor: str | None = None
         while True:
@@ -303,7 +303,7 @@ async def test_overview_tells_what_changed(
     async with build_stack(tmp_path, database=database, clock=clock) as stack:
         await send(stack, make_event(1))
         await clock.advance(60)
-        await stack.store.set_status([1], IssueStatus.RESOLVED, actor="alice", at=clock.now())
+        await stack.set_status([1], IssueStatus.RESOLVED, actor="alice", at=clock.now())
         assert await stack.reader.count_unresolved() == 0
         await clock.advance(60)
         await send(stack, make_event(2))

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
@@ -91,6 +93,38 @@ def test_a_migrated_database_and_a_fresh_one_have_the_same_statements(tmp_path: 
     ):
         assert describe(engine) == describe(fresh)
         assert read_revisions(engine) == read_revisions(fresh) == [find_newest_revision()]
+
+
+def test_what_belongs_to_issues_survives_a_table_that_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.sqlite3"
+    with opened(path) as engine, engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(text("INSERT INTO error_projects VALUES (1, 'shop', 1, 1, 0)"))
+        connection.execute(
+            text(
+                "INSERT INTO issues VALUES (1, 1, 1, 'E', 'v', 'c', 'error', 'python', 'resolved',"
+                " 0, 1, 0, 0, 1, 0, 1, 0, 0, NULL, NULL, 5, 1, '', 'e')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO issue_activity (issue_id, at, kind, text)"
+                " VALUES (1, 0, 'created', 'First event')"
+            )
+        )
+
+    with started(path) as engine, engine.connect() as connection:
+        kept = connection.execute(
+            text(
+                "SELECT status, resolved_at, revision, text FROM issues"
+                " JOIN issue_activity ON issue_id = issues.id"
+            )
+        ).all()
+
+    assert [tuple(row) for row in kept] == [("resolved", 5, 0, "First event")]
 
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:

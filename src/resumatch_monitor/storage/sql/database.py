@@ -76,6 +76,8 @@ class Database:
             NewerDatabaseError: If a later version has been at it; nothing is changed.
         """
         with self._write_engine.connect() as connection:
+            # A table that a migration makes anew must not take with it what refers to it.
+            connection.execute(text("PRAGMA foreign_keys=OFF"))
             connection.execute(text("BEGIN IMMEDIATE"))
             try:
                 update_schema(connection)

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import TypeVar
 
 import zstandard
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import OperationalError
 
-from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.store import (
     AlertKind,
     DeadLetter,
@@ -34,7 +33,6 @@ from resumatch_monitor.storage.sql.payloads import PayloadPacker
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_DEAD_LETTERS,
     ERROR_PROJECTS,
-    ISSUE_ACTIVITY,
     ISSUE_ALERTS,
     ISSUES,
 )
@@ -43,17 +41,11 @@ T = TypeVar("T")
 
 _COMPRESSION_LEVEL = 3
 _DEAD_LETTERS_MAX = 1_000
-_IDS_PER_UPDATE = 200
 _TRIM_ROUNDS_MAX = 1_000
-_ACTIVITY_KINDS = {
-    IssueStatus.RESOLVED: ("resolved", "Marked as resolved"),
-    IssueStatus.IGNORED: ("ignored", "Ignored"),
-    IssueStatus.UNRESOLVED: ("reopened", "Reopened"),
-}
 
 
 class SqlIssueStore:
-    """Implements `IssueStore`, `AlertQueue` and `IssueEditor` of error tracking."""
+    """Implements `IssueStore` and `AlertQueue` of error tracking."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -166,39 +158,6 @@ class SqlIssueStore:
                 delete(ISSUE_ALERTS).where(ISSUE_ALERTS.c.id.in_(ids))
             )
         )
-
-    async def set_status(
-        self, issue_ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
-    ) -> int:
-        """Set the status of the issues that exist; return how many it changed."""
-        kind, remark = _ACTIVITY_KINDS[status]
-
-        def write(connection: Connection) -> int:
-            changed = connection.scalars(
-                select(ISSUES.c.id).where(
-                    ISSUES.c.id.in_(issue_ids[:_IDS_PER_UPDATE]), ISSUES.c.status != status.value
-                )
-            ).all()
-            if changed:
-                connection.execute(
-                    update(ISSUES)
-                    .where(ISSUES.c.id.in_(changed))
-                    .values(
-                        status=status.value,
-                        is_regressed=False,
-                        resolved_at=at if status is IssueStatus.RESOLVED else None,
-                    )
-                )
-                connection.execute(
-                    insert(ISSUE_ACTIVITY),
-                    [
-                        {"issue_id": number, "at": at, "kind": kind, "actor": actor, "text": remark}
-                        for number in changed
-                    ],
-                )
-            return len(changed)
-
-        return await self._write(write)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         try:

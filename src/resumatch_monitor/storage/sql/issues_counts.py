@@ -26,7 +26,12 @@ _PARAMETERS_PER_QUERY = 400
 
 @dataclass(slots=True)
 class IssueState:
-    """An issue while a batch is applied to it; `row` has the table's columns."""
+    """An issue while a batch is applied to it; `row` has the table's columns.
+
+    Attributes:
+        is_decided: Whether what people decided about it has changed.
+        last_event: The last one of the batch that no probe of the monitor's own caused.
+    """
 
     row: dict[str, Any]
     issue_id: int
@@ -35,6 +40,8 @@ class IssueState:
     releases: Counter[str] = field(default_factory=Counter[str])
     release_first_seen: dict[str, datetime] = field(default_factory=dict[str, datetime])
     users: set[bytes] = field(default_factory=set[bytes])
+    is_decided: bool = False
+    last_event: DigestedEvent | None = None
 
 
 def update_row(row: dict[str, Any], event: DigestedEvent) -> None:
@@ -62,6 +69,8 @@ def count_event(state: IssueState, event: DigestedEvent) -> None:
     at = to_milliseconds(event.occurred_at)
     state.hours[at - at % _HOUR_MILLISECONDS] += 1
     state.tags.update(event.tags)
+    if not event.is_synthetic:
+        state.last_event = event
     if event.release:
         state.releases[event.release] += 1
         first = state.release_first_seen.get(event.release, event.occurred_at)

@@ -239,4 +239,12 @@ def read_issue(row: Row[Any], sparkline: tuple[int, ...] = ()) -> Issue:
         resolved_at=row.resolved_at,
         sparkline=sparkline,
         stored_count=row.stored_count,
+        resolution=row.resolution,
+        resolution_release=row.resolution_release,
+        resolution_commit=row.resolution_commit,
+        archive=row.archive,
+        is_escalating=row.is_escalating,
+        assignee=row.assignee,
+        priority=row.priority,
+        revision=row.revision,
     )

@@ -10,6 +10,14 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_
 from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
+from resumatch_monitor.errortracking.workflow.events import (
+    Reaction,
+    Sight,
+    Waking,
+    check_users,
+    observe,
+)
+from resumatch_monitor.errortracking.workflow.model import Standing
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_counts import (
     IssueState,
@@ -21,6 +29,7 @@ from resumatch_monitor.storage.sql.issues_counts import (
     update_row,
 )
 from resumatch_monitor.storage.sql.issues_novelty import Novelty
+from resumatch_monitor.storage.sql.issues_standing import SeenReleases, save_decided, settle
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
     INSERT_GROUPING,
@@ -71,6 +80,7 @@ class BatchWriter:
         self._novelty = novelty
         self._issues: dict[GroupingId, IssueState] = {}
         self._by_id: dict[int, IssueState] = {}
+        self._releases = SeenReleases(connection)
         self._activity: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
 
@@ -86,8 +96,9 @@ class BatchWriter:
         self._connection.execute(insert(ISSUE_EVENTS), rows)
         write_trace_errors(self._connection, [each.event for each in fresh])
         self._count_groupings([each.event for each in fresh])
-        count_users(self._connection, self._by_id)
+        self._count_users()
         self._save_issues()
+        save_decided(self._connection, self._by_id.values())
         save_counts(self._connection, self._by_id)
         if self._activity:
             self._connection.execute(insert(ISSUE_ACTIVITY), self._activity)
@@ -268,22 +279,40 @@ class BatchWriter:
         return state
 
     def _wake_issue(self, state: IssueState, event: DigestedEvent) -> None:
-        """Reopen a resolved issue; tell of one that only probes had met."""
-        if event.is_synthetic:
-            return
+        """Let an event end what people decided, and tell of an issue that only probes had met."""
         row = state.row
-        if row["is_synthetic"]:
-            row["is_synthetic"] = False
-            if row["status"] == IssueStatus.UNRESOLVED:
-                self._alert(state, event, AlertKind.NEW)
-        if row["status"] != IssueStatus.RESOLVED or event.occurred_at <= row["resolved_at"]:
+        if row["status"] == IssueStatus.UNRESOLVED and not row["is_synthetic"]:
+            # The way of nearly all events.
             return
-        row["status"] = IssueStatus.UNRESOLVED.value
-        row["is_regressed"] = True
-        row["resolved_at"] = None
-        row["regression_count"] += 1
-        self._note(state, event, "regressed", "Seen again" + _in_release(event))
-        self._alert(state, event, AlertKind.REGRESSED)
+        sight = Sight(event.occurred_at, event.received_at, event.release, event.is_synthetic)
+        reaction = observe(
+            Standing.of_row(row), sight, first_seen=self._releases.of(event.project_id)
+        )
+        self._react(state, event, reaction)
+
+    def _react(self, state: IssueState, event: DigestedEvent, reaction: Reaction) -> None:
+        settle(state, reaction)
+        for waking in reaction.wakings:
+            if waking is Waking.APPEARED:
+                self._alert(state, event, AlertKind.NEW)
+            elif waking is Waking.REGRESSED:
+                state.row["regression_count"] += 1
+                self._note(state, event, "regressed", "Seen again" + _in_release(event))
+                self._alert(state, event, AlertKind.REGRESSED)
+            elif waking is Waking.ESCALATED:
+                # Counted as the times that it came back are: each is told.
+                state.row["regression_count"] += 1
+                self._note(state, event, "escalated", reaction.remark)
+                self._alert(state, event, AlertKind.ESCALATED, remark=reaction.remark)
+            else:
+                self._note(state, event, "reopened", reaction.remark)
+
+    def _count_users(self) -> None:
+        """Count users, and wake what rests until there are so many."""
+        count_users(self._connection, self._by_id)
+        for state in self._by_id.values():
+            if state.row["status"] == IssueStatus.IGNORED and state.last_event is not None:
+                self._react(state, state.last_event, check_users(Standing.of_row(state.row)))
 
     def _note(self, state: IssueState, event: DigestedEvent, kind: str, remark: str) -> None:
         self._activity.append(
@@ -296,7 +325,9 @@ class BatchWriter:
             }
         )
 
-    def _alert(self, state: IssueState, event: DigestedEvent, kind: AlertKind) -> None:
+    def _alert(
+        self, state: IssueState, event: DigestedEvent, kind: AlertKind, *, remark: str = ""
+    ) -> None:
         self._alerts.append(
             {
                 "issue_id": state.issue_id,
@@ -304,6 +335,8 @@ class BatchWriter:
                 "at": event.received_at,
                 "occurrence": state.row["regression_count"],
                 "environment": event.environment,
+                "release": event.release or None,
+                "remark": remark or None,
             }
         )
 

@@ -10,9 +10,10 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
-from resumatch_monitor.storage.sql.tables.base import METADATA, Moment
+from resumatch_monitor.storage.sql.tables.base import METADATA, Json, Moment
 
 
 def _issue_id(*, primary_key: bool = False) -> Column[int]:
@@ -63,11 +64,31 @@ ISSUES = Table(
     Column("grouping_version", Integer, nullable=False),
     Column("explanation", String, nullable=False),
     Column("search_text", String, nullable=False),
+    Column("resolution", String),
+    Column("resolution_release", String),
+    Column("resolution_commit", String),
+    Column("archive", Json),
+    Column("archived_until", Moment),
+    Column("is_escalating", Boolean, nullable=False, server_default=false()),
+    Column("assignee", String),
+    Column("priority", String),
+    Column("revision", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "number"),
 )
 for _column in ("last_seen_at", "first_seen_at", "event_count", "user_count"):
     Index(f"ix_issues_by_{_column}", ISSUES.c.project_id, ISSUES.c.status, ISSUES.c[_column], "id")
 Index("ix_issues_stored_count", ISSUES.c.stored_count)
+Index(
+    "ix_issues_archived_until",
+    ISSUES.c.archived_until,
+    sqlite_where=ISSUES.c.archived_until.is_not(None),
+)
+Index(
+    "ix_issues_resolution_commit",
+    ISSUES.c.resolution_commit,
+    sqlite_where=ISSUES.c.resolution_commit.is_not(None),
+)
+Index("ix_issues_assignee", ISSUES.c.assignee, sqlite_where=ISSUES.c.assignee.is_not(None))
 Index("ix_issues_project_stored", ISSUES.c.project_id, ISSUES.c.stored_count)
 
 # Several keys may lead to one issue, after a merge or an upgrade of the grouping.
@@ -204,6 +225,7 @@ ISSUE_ACTIVITY = Table(
     Column("kind", String, nullable=False),
     Column("actor", String),
     Column("text", String, nullable=False),
+    Column("edited_at", Moment),
 )
 Index("ix_issue_activity_issue_id", ISSUE_ACTIVITY.c.issue_id, "id")
 Index("ix_issue_activity_at", ISSUE_ACTIVITY.c.at)
@@ -217,6 +239,12 @@ ISSUE_ALERTS = Table(
     Column("at", Moment, nullable=False),
     Column("occurrence", Integer, nullable=False),
     Column("environment", String, nullable=False),
+    Column("rule", String),
+    Column("severity", String),
+    Column("release", String),
+    Column("value", Integer),
+    Column("remark", String),
+    Column("is_lasting", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_issue_alerts_issue_id", ISSUE_ALERTS.c.issue_id)
 
