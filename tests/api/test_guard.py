@@ -4,6 +4,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends
 
+from resumatch_monitor.accounts.model import Principal, Role
+from resumatch_monitor.api.guard import Guard
 from tests.support.web import ALICE, make_guard, serve
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +69,31 @@ async def test_a_password_that_a_browser_remembers_changes_nothing_for_other_sit
     answer = await ask(method, basic(f"x:{ALICE}") | headers)
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [(Role.UPLOAD, 200), (Role.VIEWER, 403), (Role.EDITOR, 200), (Role.ADMIN, 200)],
+)
+async def test_builds_and_editors_upload_and_builds_read_nothing(role: Role, status: int) -> None:
+    class OneToken:
+        async def authenticate_session(self, token: str) -> Principal | None:
+            return None
+
+        async def authenticate_bearer(self, token: str) -> Principal | None:
+            return Principal("token:ci", role)
+
+    guard = Guard(OneToken(), is_secure=False)
+    router = APIRouter()
+
+    @router.post("/upload", dependencies=[Depends(guard.uploader)])
+    async def upload() -> str:
+        return "done"
+
+    @router.get("/read", dependencies=[Depends(guard.viewer)])
+    async def read() -> str:
+        return "seen"
+
+    async with serve(router, token="any") as client:
+        assert (await client.post("/upload")).status_code == status
+        assert (await client.get("/read")).status_code == (403 if role is Role.UPLOAD else 200)
