@@ -49,7 +49,12 @@ class IntakeParts:
         self.quotas = Quotas(clock=base.clock)
         self.intake = Intake(
             projects=base.projects,
-            sinks={**sinks, ItemKind.LOG: GivingUpSpool(base.stores.logs_spool)},
+            sinks={
+                **sinks,
+                ItemKind.LOG: GivingUpSpool(
+                    base.stores.logs_spool, on_given_up=self.metrics.count_logs_given_up
+                ),
+            },
             limits=ItemLimits(
                 event_max_bytes=base.config.errors.event_max_bytes,
                 attachment_max_bytes=base.config.intake.attachment_max_bytes,
