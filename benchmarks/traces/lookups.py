@@ -29,7 +29,8 @@ async def measure_lookups(folder: Path, known: Sequence[tuple[str, int]]) -> dic
     chosen = random.Random(3).sample(list(known), min(_TRACES, len(known)))
     times = [await _time(_find(store, trace_id)) for trace_id, _ in chosen]
     found: dict[str, Any] = {"a trace by its id": _summarise(times)}
-    for name, query in _build_queries().items():
+    page = await store.search(SegmentQuery(service="api", limit=1))
+    for name, query in _build_queries(page.items[0].user).items():
         times = [await _time(_search(store, query)) for _ in range(_REPEATS)]
         found[name] = _summarise(times)
     times = [await _time(_sample(store)) for _ in range(_REPEATS)]
@@ -38,7 +39,7 @@ async def measure_lookups(folder: Path, known: Sequence[tuple[str, int]]) -> dic
     return found
 
 
-def _build_queries() -> dict[str, SegmentQuery]:
+def _build_queries(user: str) -> dict[str, SegmentQuery]:
     end_us = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1e6)
     day, month = end_us - 2 * _DAY_US, end_us - 40 * _DAY_US
     route = "/users/{id}/show"
@@ -57,7 +58,7 @@ def _build_queries() -> dict[str, SegmentQuery]:
         "newest failed ones of a service, a month": SegmentQuery(
             start_us=month, end_us=end_us, service="api", status="error"
         ),
-        "newest of a user, a month": SegmentQuery(start_us=month, end_us=end_us, user="id:4711"),
+        "newest of a user, a month": SegmentQuery(start_us=month, end_us=end_us, user=user),
         "newest with a tag, a month": SegmentQuery(
             start_us=month, end_us=end_us, tags=(("plan", "team"),)
         ),

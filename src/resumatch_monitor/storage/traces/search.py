@@ -9,12 +9,14 @@ from resumatch_monitor.tracing.store import SegmentQuery, SegmentSort, SegmentSu
 
 _TEXTS_MATCHED_MAX = 500
 _RARE = 5_000
+_MOST = 4
+"""The slowest are looked for by duration where a fourth of a part, or more, is asked for."""
 _LIKE = "SELECT id FROM texts WHERE text LIKE ? ESCAPE '\\'"
 _COLUMNS = """
 SELECT s.id, s.trace_id, s.span_id, s.project_id, service.text, environment.text, release.text,
     name.text, op.text, user.text, s.is_error, s.started_us, s.duration_us, s.span_count,
     s.error_count, s.has_root, s.is_trace_root
-FROM segments s
+FROM segments s{hint}
 JOIN texts service ON service.id = s.service_id
 JOIN texts environment ON environment.id = s.environment_id
 JOIN texts release ON release.id = s.release_id
@@ -74,13 +76,15 @@ def search_part(
         return []
     column = _ORDER[query.sort]
     where, values = conditions
+    where, values = [*_build_times(query, part), *where], [query.start_us, query.end_us, *values]
     if after is not None:
         where = [*where, f"(s.{column} < ? OR (s.{column} = ? AND {_beyond(part, after)}))"]
         values = [*values, after.value, after.value]
         if part.name.number == after.part:
             values.append(after.row)
+    columns = _COLUMNS.format(hint=_choose_index(connection, query))
     rows = connection.execute(
-        f"{_COLUMNS} WHERE {' AND '.join(where)} ORDER BY s.{column} DESC, s.id DESC LIMIT ?",
+        f"{columns} WHERE {' AND '.join(where)} ORDER BY s.{column} DESC, s.id DESC LIMIT ?",
         [*values, query.limit],
     )
     return [_read_row(row, part, query.sort) for row in rows]
@@ -98,10 +102,11 @@ def sample_part(
     if conditions is None:
         return []
     where, values = conditions
+    where = ["s.started_us >= ?", "s.started_us < ?", *where]
     rows = connection.execute(
         "SELECT s.duration_us, s.is_error OR s.error_count > 0 FROM segments s"  # noqa: S608
         f" WHERE {' AND '.join(where)} ORDER BY s.started_us DESC LIMIT ?",
-        [*values, limit],
+        [query.start_us, query.end_us, *values, limit],
     )
     return [(duration, bool(is_error)) for duration, is_error in rows]
 
@@ -128,6 +133,29 @@ def build_conditions(connection: sqlite3.Connection, query: SegmentQuery) -> _Bu
         where.extend(built[0])
         values.extend(built[1])
     return where, values
+
+
+def _build_times(query: SegmentQuery, part: Part) -> tuple[str, str]:
+    """Return the conditions for the time that is asked for.
+
+    The slowest of most of a part are found by the index of durations, which the plus sign leaves
+    as the only one; those of a short time are sorted.
+    """
+    extent = part.extent
+    asked = min(query.end_us, extent.latest_us + 1) - max(query.start_us, extent.earliest_us)
+    is_most = asked * _MOST >= extent.latest_us - extent.earliest_us
+    sign = "+" if query.sort is SegmentSort.SLOWEST and is_most else ""
+    return f"{sign}s.started_us >= ?", f"{sign}s.started_us < ?"
+
+
+def _choose_index(connection: sqlite3.Connection, query: SegmentQuery) -> str:
+    """Return what makes SQLite go by duration to the newest of the few that took so long."""
+    is_narrower = query.name or query.exact_name or query.tags or query.user
+    if query.min_duration_us is None or is_narrower or query.sort is SegmentSort.SLOWEST:
+        return ""
+    counted = "SELECT 1 FROM segments WHERE duration_us >= ?"
+    is_rare = _is_rare(connection, counted, [query.min_duration_us])
+    return " INDEXED BY segments_by_duration" if is_rare else ""
 
 
 def _build_names(connection: sqlite3.Connection, query: SegmentQuery) -> _Built | None:
@@ -186,8 +214,8 @@ def _is_rare(connection: sqlite3.Connection, counted: str, values: Sequence[int]
 
 
 def _build_plain(query: SegmentQuery) -> _Built:
-    where = ["s.started_us >= ?", "s.started_us < ?"]
-    values: list[int | str] = [query.start_us, query.end_us]
+    where: list[str] = []
+    values: list[int | str] = []
     for condition, value in (
         ("s.project_id = ?", query.project_id),
         ("s.duration_us >= ?", query.min_duration_us),
