@@ -14,6 +14,8 @@ _AT_ONCE = 250
 _NAME_MAX = 2_048
 _SHORT_MAX = 200
 _STATEMENT = "db.query.text"
+# No attribute's names: a rule that filters what is called `name` does not mean these.
+_NAME, _QUERY, _SEGMENT, _STATUS = "0", "1", "2", "3"
 _OWN_ENVELOPE = re.compile(r"/api/\d{1,15}/envelope/")
 # Single quotes enclose values in every dialect; double quotes enclose names in most.
 _SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
@@ -77,21 +79,21 @@ def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
         # Statements and names are long and made of words, but nobody's prose.
         texts.append(
             {
-                "name": _SQL_TEXT.sub("?", name) if is_statement else name,
-                "statement": _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
-                "segment": draft.segment_name[:_NAME_MAX],
-                "status": draft.status_text[:_SHORT_MAX],
+                _NAME: _SQL_TEXT.sub("?", name) if is_statement else name,
+                _QUERY: _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
+                _SEGMENT: draft.segment_name[:_NAME_MAX],
+                _STATUS: draft.status_text[:_SHORT_MAX],
             }
         )
         free.append(attributes)
     cleaned = scrubber.clean({"spans": texts, "contexts": free}).event
     rows = zip(drafts, as_list(cleaned["spans"]), as_list(cleaned["contexts"]), strict=True)
     for draft, cleaned_texts, attributes in rows:
-        draft.name, draft.segment_name = cleaned_texts["name"], cleaned_texts["segment"]
-        draft.status_text = cleaned_texts["status"]
+        draft.name, draft.segment_name = cleaned_texts[_NAME], cleaned_texts[_SEGMENT]
+        draft.status_text = cleaned_texts[_STATUS]
         draft.attributes = attributes
-        if cleaned_texts["statement"]:
-            attributes[_STATEMENT] = cleaned_texts["statement"]
+        if cleaned_texts[_QUERY]:
+            attributes[_STATEMENT] = cleaned_texts[_QUERY]
         if draft.events:
             draft.events = _clean_events(draft.events, scrubber)
 
