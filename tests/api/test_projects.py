@@ -320,3 +320,7 @@ async def test_scrubbing_can_be_tried(stack: Stack) -> None:
     answer = await stack.call("POST", "/1/scrubbing/try", "viewer", json=body)
 
     assert answer.json() == {"text": "[Filtered:customer] wrote to [email]"}
+    half = await stack.call(
+        "POST", "/1/scrubbing/try", "viewer", content=b'{"text":"\\ud800","scrubbing":{}}'
+    )
+    assert half.status_code < 500

@@ -67,6 +67,14 @@ async def test_texts_are_scrubbed() -> None:
         assert file.content.endswith(b"\nend\n")
 
 
+async def test_a_text_is_kept_as_far_as_it_is_looked_through() -> None:
+    file = await digest(b"ada@example.org\n" * 100_000, filename="app.log")
+
+    assert file.content.startswith(b"[email]\n[email]\n")
+    assert file.content.endswith(b"[cut: 1600000 bytes]")
+    assert b"ada@example.org" not in file.content
+
+
 async def test_pictures_are_kept_as_they_are() -> None:
     picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 

@@ -12,6 +12,7 @@ from resumatch_monitor.sentry.values import as_text
 _NAME_MAX = 200
 _TYPE_MAX = 100
 _PIECE_CHARACTERS = 64 * 1024
+_TEXT_MAX_BYTES = 1024 * 1024
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-ndjson")
 _TEXT_ENDINGS = (".txt", ".log", ".json", ".csv", ".xml", ".yaml", ".yml", ".md", ".html", ".ini")
 _DUMP_TYPES = frozenset(
@@ -139,7 +140,10 @@ class FileProcessor:
     def _clean(self, project_id: int, content: bytes) -> bytes:
         cleaner = self._cleaners.of(project_id)
         pieces: list[str] = []
-        text = content.decode(errors="replace")
+        # To look through more would keep events waiting; half a line may be half a secret.
+        text = content[:_TEXT_MAX_BYTES].decode(errors="replace")
+        if len(content) > _TEXT_MAX_BYTES:
+            text = text[: text.rfind("\n") + 1 or None]
         start = 0
         while start < len(text):
             end = start + _PIECE_CHARACTERS
@@ -148,6 +152,8 @@ class FileProcessor:
                 end = (text.rfind("\n", start, end) + 1) or end
             pieces.append(cleaner.clean_text(text[start:end]))
             start = end
+        if len(content) > _TEXT_MAX_BYTES:
+            pieces.append(f"… [cut: {len(content)} bytes]")
         return "".join(pieces).encode(errors="replace")
 
 

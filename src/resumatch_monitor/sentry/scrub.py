@@ -144,7 +144,8 @@ class Scrubber:
 
     def clean_text(self, text: str) -> str:
         """Return a text of any length without what must not be stored; prose stays."""
-        for pattern in self.patterns:
+        text = text.encode(errors="replace").decode()
+        for pattern in self.find_patterns(orjson.dumps(text)):
             text = pattern.replace(text)
         return text
 
