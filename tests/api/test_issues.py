@@ -51,6 +51,27 @@ async def test_lists_filters_and_counts(stack: ErrorStack) -> None:
     assert await found(project="2") == (0, [])
 
 
+async def test_a_search_that_cannot_be_read_says_where(stack: ErrorStack) -> None:
+    answer = await stack.client.get(_ISSUES, params={"query": "KeyError is:open"})
+
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["position"]) == ("bad_query", 12)
+    assert "unresolved" in error["expected"]
+
+
+async def test_a_search_narrows_what_the_other_parameters_let_through(stack: ErrorStack) -> None:
+    async def found(**params: str) -> list[str]:
+        answer = (await stack.client.get(_ISSUES, params=params)).json()
+        assert answer["is_total_exact"] is True
+        return [issue["type"] for issue in answer["items"]]
+
+    assert await found(query="timesSeen:>1") == ["KeyError"]
+    assert await found(query="timesSeen:>1", status="resolved") == []
+    assert await found(query="is:resolved", status="unresolved") == []
+    assert await found(sort="trend", query="is:unresolved", trend="14d") != []
+
+
 async def test_pages_by_cursor(stack: ErrorStack) -> None:
     first = (await stack.client.get(_ISSUES, params={"limit": 1})).json()
     params = {"limit": 1, "cursor": first["next_cursor"]}

@@ -2,14 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from resumatch_monitor.api.errors import ApiError, NotFoundError
 from resumatch_monitor.api.event_source_maps import EventPresenter
-from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.guard import Guard, Principal
+from resumatch_monitor.api.issues_query import IssueListParameters, read_query, refusing_slow
 from resumatch_monitor.api.paging import (
     DEFAULT_LIMIT,
     BadCursorError,
@@ -20,9 +21,6 @@ from resumatch_monitor.api.paging import (
 from resumatch_monitor.errortracking.issues import (
     EventSummary,
     IssueDetail,
-    IssueQuery,
-    IssueSort,
-    IssueStatus,
     StoredEvent,
 )
 from resumatch_monitor.errortracking.present import present_detail, present_issue
@@ -96,28 +94,18 @@ class _Finder:
 
 
 def _add_issue_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
-    @router.get("/issues", dependencies=[Depends(guard.viewer)])
+    @router.get("/issues")
     async def list_issues(
-        status: Literal["unresolved", "resolved", "ignored", "all", ""] = "",
-        project: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
-        query: Annotated[str, Query(max_length=200)] = "",
-        sort: IssueSort = IssueSort.LAST_SEEN,
-        cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
+        principal: Annotated[Principal, Depends(guard.viewer)],
+        asked: Annotated[IssueListParameters, Depends()],
     ) -> dict[str, Any]:
-        asked = IssueQuery(
-            status=IssueStatus(status) if status not in ("", "all") else None,
-            project_id=project,
-            text=query.strip(),
-            sort=sort,
-            cursor=cursor,
-            limit=limit,
-        )
-        page = await _refusing_bad_cursors(finder.reader.list_issues(asked, finder.clock.now()))
+        query = read_query(asked, me=principal.name)
+        page = await _answering(finder.reader.list_issues(query, finder.clock.now()))
         return {
             "items": [present_issue(issue, finder.clock.now()) for issue in page.items],
             "next_cursor": page.next_cursor,
             "total": page.total,
+            "is_total_exact": page.is_total_exact,
         }
 
     @router.get("/issues/{issue_id}", dependencies=[Depends(guard.viewer)])
@@ -137,7 +125,7 @@ def _add_event_routes(
         limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         detail = await finder.issue(issue_id)
-        page = await _refusing_bad_cursors(
+        page = await _answering(
             finder.reader.list_events(detail.issue.id, cursor=cursor, limit=limit)
         )
         return {
@@ -183,9 +171,9 @@ def _add_project_route(
         return {"items": items, "next_cursor": None}
 
 
-async def _refusing_bad_cursors(answer: Awaitable[T]) -> T:
+async def _answering(answer: Awaitable[T]) -> T:
     try:
-        return await answer
+        return await refusing_slow(answer)
     except ValueError as error:
         raise BadCursorError(str(error)) from error
 

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal, Role
+from resumatch_monitor.api.issues_query import LONGEST_PARAMETER, read_search, refusing_slow
 from resumatch_monitor.api.paging import (
     DEFAULT_LIMIT,
     BadCursorError,
@@ -126,7 +127,7 @@ class QueryBody(_Body):
 
     status: IssueStatus | None = None
     project: int | None = Field(default=None, ge=1, lt=2**53)
-    query: str = Field(default="", max_length=200)
+    query: str = Field(default="", max_length=LONGEST_PARAMETER)
 
 
 class BulkChange(ChangeBody):
@@ -176,26 +177,28 @@ class WorkflowDesk:
                 HTTPStatus.CONFLICT, "changed", str(error), details={"revision": error.revision}
             ) from error
 
-    async def find_ids(self, change: BulkChange) -> list[int]:
+    async def find_ids(self, change: BulkChange, *, me: str) -> list[int]:
         """Return the issues that a change is about."""
         if (change.ids is None) == (change.matching is None):
             raise BadRequestError("Name the issues by ids, or by matching, and not by both.")
         if change.ids is not None:
             return [_parse_id(each) for each in change.ids]
-        return await self._find_matching(change.matching or QueryBody())
+        return await self._find_matching(change.matching or QueryBody(), me=me)
 
-    async def _find_matching(self, wanted: QueryBody) -> list[int]:
+    async def _find_matching(self, wanted: QueryBody, *, me: str) -> list[int]:
+        search = read_search(wanted.query)
         ids: list[int] = []
         cursor: str | None = None
         while True:
             query = IssueQuery(
                 status=wanted.status,
                 project_id=wanted.project,
-                text=wanted.query.strip(),
+                search=search,
+                me=me,
                 cursor=cursor,
                 limit=_PAGE,
             )
-            page = await self.reader.list_issues(query, self.clock.now())
+            page = await refusing_slow(self.reader.list_issues(query, self.clock.now()))
             if page.total > MOST_ISSUES:
                 raise BadRequestError(
                     f"{page.total} issues match; at most {MOST_ISSUES} are changed at once."
@@ -240,7 +243,7 @@ def _add_decision_routes(router: APIRouter, desk: WorkflowDesk, guard: Guard) ->
         change: BulkChange, principal: Annotated[Principal, editor]
     ) -> dict[str, Any]:
         decision = change.decision()
-        ids = await desk.find_ids(change)
+        ids = await desk.find_ids(change, me=principal.name)
         return _present(await desk.decide(ids, decision, actor=principal.name))
 
     @router.get("/issues/assignees", dependencies=[Depends(guard.viewer)])

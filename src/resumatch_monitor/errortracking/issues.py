@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from resumatch_monitor.errortracking.keeping import KeptFor
+from resumatch_monitor.errortracking.search.query import Node
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -26,6 +27,7 @@ class IssueSort(StrEnum):
     FIRST_SEEN = "first_seen"
     EVENTS = "events"
     USERS = "users"
+    TREND = "trend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,16 @@ class IssueQuery:
     Attributes:
         status: None for all.
         project_id: None for all.
-        text: Part of type, value, culprit or short id; empty for no search.
+        search: What else must hold.
+        me: Who asks, for `assigned:me`.
+        trend_days: How many days the sparklines show; 1 in hours, more in days.
     """
 
     status: IssueStatus | None = None
     project_id: int | None = None
-    text: str = ""
+    search: Node | None = None
+    me: str = ""
+    trend_days: int = 1
     sort: IssueSort = IssueSort.LAST_SEEN
     cursor: str | None = None
     limit: int = 50
@@ -51,7 +57,7 @@ class Issue:
     """Events with the same cause.
 
     Attributes:
-        sparkline: Events in each of the last 24 hours, the running one last.
+        sparkline: Events in each of the last 24 hours, the running one last; or of 14 days.
         is_synthetic: Only probes of the monitor's own have met it.
         stored_count: How many of its events are kept.
         resolution: In what it is, or is to be, resolved, as `workflow.model` has it.
@@ -104,11 +110,12 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class IssuePage:
-    """A page of issues and how many there are on all pages."""
+    """A page of issues and how many there are on all pages; more, if that is not exact."""
 
     items: Sequence[Issue]
     total: int
     next_cursor: str | None
+    is_total_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Makes an `Event` of what any SDK sends: nothing is rejected, what cannot be read is left out."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -169,7 +170,12 @@ def _read_tags(
         for key, value in list_of_pairs(raw.get("tags"))[:_TAGS_MAX]
     }
     contexts = as_dict(raw.get("contexts"))
+    request = as_dict(raw.get("request"))
     derived: dict[str, str] = {
+        "http.method": _label(request.get("method")),
+        "http.status_code": _label(as_dict(contexts.get("response")).get("status_code")),
+        # Without the query, which differs from request to request.
+        "url": re.split("[?#]", _label(request.get("url")), maxsplit=1)[0],
         "level": level,
         "release": release,
         "environment": environment,

@@ -23,6 +23,10 @@ class StoreUnavailableError(StorageUnavailableError):
     """The store cannot write at the moment; the same call may succeed later."""
 
 
+class SearchTooSlowError(Exception):
+    """The search was given up: it would have looked at too much."""
+
+
 @dataclass(frozen=True, slots=True)
 class DigestedEvent:
     """An event that is ready to be stored.
@@ -154,6 +158,7 @@ class IssueReader(Protocol):
 
         Raises:
             ValueError: If the cursor is not one of this query's.
+            SearchTooSlowError: If it would take too long.
         """
         ...
 

@@ -82,7 +82,10 @@ def count_event(state: IssueState, event: DigestedEvent) -> None:
 def search_text(event: DigestedEvent, number: int) -> str:
     """Return what lists search in."""
     short_id = render_short_id(event.project_slug, number)
-    return f"{event.type}\n{event.value}\n{event.culprit}\n{short_id}".lower()
+    parts = [event.type, event.value, event.culprit, short_id]
+    if event.message and event.message not in event.value:
+        parts.append(event.message)
+    return "\n".join(parts).lower()
 
 
 def count_users(connection: Connection, states: Mapping[int, IssueState]) -> None:

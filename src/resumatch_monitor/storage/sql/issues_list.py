@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,14 @@ from resumatch_monitor.errortracking.issues import (
     IssueStatus,
 )
 from resumatch_monitor.kit.clock import to_milliseconds
+from resumatch_monitor.storage.sql.issues_search_plan import (
+    COUNTED_MAX,
+    SearchPlan,
+    bounded_time,
+    plan_search,
+    read_context,
+)
+from resumatch_monitor.storage.sql.issues_trend import rank_by_trend, seed_conditions
 from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUE_HOURS, ISSUES
 
 _SPARKLINE_HOURS = 24
@@ -49,29 +58,28 @@ ISSUE_COLUMNS = (
 def list_issues(
     connection: Connection, query: IssueQuery, after: tuple[int, int] | None, now: datetime
 ) -> IssuePage:
-    parts = index_ranges(connection, query)
-    if not parts:
-        return IssuePage([], 0, None)
-    column = _SORT_COLUMNS[query.sort]
-    if query.text:
-        keys, total = _search(connection, parts, query, after)
-    else:
-        keys = _merge_ranges(connection, parts, query, after)
-        total = count_issues(connection, parts)
-    shown = keys[: query.limit]
+    with bounded_time(connection):
+        plan = plan_search(connection, query, read_context(connection, query, now))
+        found = _find(connection, plan, query, after, now) if plan.parts else _NOTHING
+    shown = found.keys[: query.limit]
+    ids = [key.id for key in shown]
     rows = connection.execute(
         select(*ISSUE_COLUMNS)
         .join(ERROR_PROJECTS, ERROR_PROJECTS.c.project_id == ISSUES.c.project_id)
-        .where(ISSUES.c.id.in_([key.id for key in shown]))
-        .order_by(column.desc(), ISSUES.c.id.desc())
-    ).all()
-    sparklines = read_sparklines(connection, [key.id for key in shown], now)
-    items = [read_issue(row, sparklines[row.id]) for row in rows]
+        .where(ISSUES.c.id.in_(ids))
+    )
+    by_id = {row.id: row for row in rows}
+    lines = (
+        read_sparklines(connection, ids, now)
+        if query.trend_days == 1
+        else read_daily_sparklines(connection, ids, now, query.trend_days)
+    )
+    items = [read_issue(by_id[each], lines[each]) for each in ids if each in by_id]
     next_cursor = None
-    if len(keys) > query.limit:
+    if len(found.keys) > query.limit:
         last = shown[-1]
         next_cursor = encode_cursor(query.sort.value, _rank_number(last.rank), last.id)
-    return IssuePage(items, total, next_cursor)
+    return IssuePage(items, found.total, next_cursor, found.is_total_exact)
 
 
 def index_ranges(connection: Connection, query: IssueQuery) -> list[tuple[int, str]]:
@@ -88,19 +96,53 @@ def index_ranges(connection: Connection, query: IssueQuery) -> list[tuple[int, s
     return [(project, status.value) for project in projects for status in statuses]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The first keys of a list, each with `id` and `rank`, and how many there are in all."""
+
+    keys: Sequence[Any]
+    total: int
+    is_total_exact: bool = True
+
+
+_NOTHING = _Found([], 0)
+
+
+def _find(
+    connection: Connection,
+    plan: SearchPlan,
+    query: IssueQuery,
+    after: tuple[int, int] | None,
+    now: datetime,
+) -> _Found:
+    if query.sort is IssueSort.TREND:
+        ranked = rank_by_trend(connection, plan, now)
+        keys = [key for key in ranked if after is None or (key.rank, key.id) < after]
+        return _Found(keys[: query.limit + 1], len(ranked))
+    if plan.seed is not None:
+        return _find_in_seed(connection, plan, query, after)
+    keys = _merge_ranges(connection, plan, query, after)
+    if plan.condition is None:
+        return _Found(keys, count_issues(connection, plan.parts))
+    total = _count_matching(connection, plan)
+    return _Found(keys, min(total, COUNTED_MAX), total <= COUNTED_MAX)
+
+
 def _merge_ranges(
     connection: Connection,
-    parts: Sequence[tuple[int, str]],
+    plan: SearchPlan,
     query: IssueQuery,
     after: tuple[int, int] | None,
 ) -> Sequence[Any]:
     """Return the first keys: each range's first rows come from the index, then are merged."""
     column = _SORT_COLUMNS[query.sort]
     selects: list[Select[Any, Any]] = []
-    for project, status in parts:
+    for project, status in plan.parts:
         statement = select(ISSUES.c.id, column.label("rank")).where(
             ISSUES.c.project_id == project, ISSUES.c.status == status
         )
+        if plan.condition is not None:
+            statement = statement.where(plan.condition)
         if after is not None:
             statement = statement.where(_comes_after(column, after))
         limited = (
@@ -115,38 +157,44 @@ def _merge_ranges(
     ).all()
 
 
-def _search(
+def _find_in_seed(
     connection: Connection,
-    parts: Sequence[tuple[int, str]],
+    plan: SearchPlan,
     query: IssueQuery,
     after: tuple[int, int] | None,
-) -> tuple[Sequence[Any], int]:
-    """Return the first keys that match, and how many do."""
+) -> _Found:
     column = _SORT_COLUMNS[query.sort]
-    # The sum keeps the index out: a search reads every row, and in the table's own order that
-    # is several times as fast.
-    project = ISSUES.c.project_id + literal(0)
-    matching = (
-        project.in_({part[0] for part in parts}),
-        ISSUES.c.status.in_({part[1] for part in parts}),
-        _matches(query.text),
-    )
-    found = (
-        select(ISSUES.c.id, column.label("rank"), func.count().over().label("total"))
-        .where(*matching)
-        .subquery()
-    )
-    statement = select(found.c.id, found.c.rank, found.c.total)
+    matching = select(ISSUES.c.id, column.label("rank")).where(*seed_conditions(plan))
+    found = matching.cte("found")
+    total = select(func.count()).select_from(found).scalar_subquery()
+    statement = select(found.c.id, found.c.rank, total.label("total"))
     if after is not None:
         rank = literal(after[0], BigInteger)
         statement = statement.where(tuple_(found.c.rank, found.c.id) < tuple_(rank, after[1]))
     keys = connection.execute(
         statement.order_by(found.c.rank.desc(), found.c.id.desc()).limit(query.limit + 1)
     ).all()
-    if keys:
-        return keys, keys[0].total
-    counted = connection.execute(select(func.count()).where(*matching)) if after else None
-    return keys, 0 if counted is None else counted.scalar_one()
+    if keys or after is None:
+        return _Found(keys, keys[0].total if keys else 0)
+    return _Found(keys, connection.execute(select(total)).scalar_one())
+
+
+def _count_matching(connection: Connection, plan: SearchPlan) -> int:
+    """Return how many issues the ranges have under the condition, or one more than are counted."""
+    total = 0
+    for project, status in plan.parts:
+        matching = (
+            select(literal(1))
+            .where(ISSUES.c.project_id == project, ISSUES.c.status == status)
+            .limit(COUNTED_MAX + 1 - total)
+        )
+        if plan.condition is not None:
+            matching = matching.where(plan.condition)
+        counted = connection.execute(select(func.count()).select_from(matching.subquery()))
+        total += counted.scalar_one()
+        if total > COUNTED_MAX:
+            break
+    return total
 
 
 def _comes_after(column: ColumnElement[Any], after: tuple[int, int]) -> ColumnElement[bool]:
@@ -165,15 +213,6 @@ def count_issues(connection: Connection, parts: Sequence[tuple[int, str]]) -> in
     )
 
 
-def _matches(text: str) -> Any:
-    words = text.lower().split()[:10]
-    conditions = [ISSUES.c.search_text.contains(word, autoescape=True) for word in words]
-    combined: Any = conditions[0] if conditions else ISSUES.c.id.is_not(None)
-    for condition in conditions[1:]:
-        combined &= condition
-    return combined
-
-
 def read_sparklines(
     connection: Connection, issue_ids: Sequence[int], now: datetime
 ) -> dict[int, tuple[int, ...]]:
@@ -188,6 +227,24 @@ def read_sparklines(
     for row in rows:
         index = int((row.hour - first) / timedelta(hours=1))
         if index < _SPARKLINE_HOURS:
+            lines[row.issue_id][index] += row.event_count
+    return {issue_id: tuple(line) for issue_id, line in lines.items()}
+
+
+def read_daily_sparklines(
+    connection: Connection, issue_ids: Sequence[int], now: datetime, days: int
+) -> dict[int, tuple[int, ...]]:
+    """Return the events of each of the last days, today in UTC last."""
+    first = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+    lines = {issue_id: [0] * days for issue_id in issue_ids}
+    rows = connection.execute(
+        select(ISSUE_HOURS).where(
+            ISSUE_HOURS.c.issue_id.in_(issue_ids), ISSUE_HOURS.c.hour >= first
+        )
+    )
+    for row in rows:
+        index = (row.hour - first).days
+        if index < days:
             lines[row.issue_id][index] += row.event_count
     return {issue_id: tuple(line) for issue_id, line in lines.items()}
 

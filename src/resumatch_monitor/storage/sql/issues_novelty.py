@@ -11,6 +11,8 @@ from resumatch_monitor.storage.sql.tables.errors import ISSUE_RELEASES, ISSUE_TA
 _KNOWN_MAX = 100_000
 _ROWS_PER_QUERY = 200
 _RELEASE = ""
+# Where every event may have a value of its own, a new one is nothing to keep it for.
+_COMMONPLACE = ("url",)
 
 Fact = tuple[int, str, str]
 """An issue, a tag's key (empty for the release) and a value."""
@@ -57,7 +59,7 @@ class Novelty:
 
 
 def _facts_of(issue_id: int, event: DigestedEvent) -> list[Fact]:
-    facts = [(issue_id, key, value) for key, value in event.tags]
+    facts = [(issue_id, key, value) for key, value in event.tags if key not in _COMMONPLACE]
     if event.release:
         facts.append((issue_id, _RELEASE, event.release))
     return facts
