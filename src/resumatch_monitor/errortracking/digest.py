@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _BATCH_RECORDS = 200
 _BATCH_BYTES = 8 * 1024 * 1024
+_FEW_RECORDS = 100
+_GATHER_SECONDS = 0.2
 _IDLE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -91,7 +94,11 @@ class Digest:
         try:
             while True:
                 await self._wait()
-                await self.digest_batch()
+                began = time.monotonic()
+                if await self.digest_batch() < _FEW_RECORDS:
+                    # A batch costs as much as several events do. The first event after a rest
+                    # is digested at once; those that follow closely go together.
+                    await asyncio.sleep(max(0.0, began + _GATHER_SECONDS - time.monotonic()))
         finally:
             await self.stop()
 
