@@ -10,7 +10,7 @@ from tests.sourcemaps.conftest import KEY
 from tests.sourcemaps.events import make_event, make_frame, read, send
 from tests.sourcemaps.test_uploads import assemble
 from tests.sourcemaps.test_uploads import send as send_parts
-from tests.support.bundles import SCRIPT, SOURCE, column_of, make_bundle, make_files, make_map
+from tests.support.bundles import SCRIPT, SOURCE, column_of, make_bundle, make_files, make_map, sha1
 
 LINES = SOURCE.splitlines()
 
@@ -256,7 +256,11 @@ def test_files_that_are_uploaded_one_by_one_are_used(admin: httpx.Client) -> Non
     send(admin, KEY, make_event(21, debug_id=None, release="single@1"))
 
     assert frames_of(read(admin, f"{21:032x}")[0])[0][:3] == ("fail", "src/x.js", 2)
-    assert [each["name"] for each in admin.get(url).json()] == ["~/x.js", "~/x.js.map"]
+    listed = admin.get(url).json()
+    assert [(each["name"], each["sha1"]) for each in listed] == [
+        ("~/x.js", sha1(SCRIPT)),
+        ("~/x.js.map", sha1(make_map())),
+    ]
 
 
 @pytest.mark.parametrize(

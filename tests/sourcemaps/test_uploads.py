@@ -158,6 +158,12 @@ def test_symbols_of_native_code_are_refused_politely(admin: httpx.Client) -> Non
     assert "source maps only" in answer["0" * 40]["detail"]
 
 
+def test_what_is_not_here_is_said_in_sentrys_form(admin: httpx.Client) -> None:
+    refused(admin.post("/api/0/projects/acme/web/files/dsyms/"), 400, "source maps only")
+    refused(admin.get("/api/0/organizations/acme/monitors/"), 404, "no /api/0/organizations/acme")
+    refused(httpx.get(str(admin.base_url) + "/api/0/x/", trust_env=False), 401, "token")
+
+
 def write_build(folder: Path, note: str = "") -> None:
     """Write a script and its map as a build leaves them."""
     (folder / "dist").mkdir()

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import override
 
 from resumatch_monitor.accounts.model import Principal
-from resumatch_monitor.api.errors import ApiError, BadRequestError
+from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.sentry.projects import Project, Projects
@@ -28,6 +28,10 @@ MOST_PROJECTS = 50
 _FORBIDDEN_IN_VERSIONS = frozenset("\r\n\t\f\0/\\")
 _PIECE_BYTES = 256 * 1024
 _FORBIDDEN_VERSIONS = frozenset({"", ".", "..", "latest"})
+NO_NATIVE_SYMBOLS = (
+    "This monitor reads source maps only; debug information of native code is not kept."
+)
+_NATIVE_SYMBOLS = ("/files/dsyms", "/files/difs/unknown", "/files/dsyms/unknown")
 SCOPES = ("org:read", "project:read", "project:releases")
 """What a token may do, in Sentry's words."""
 
@@ -110,6 +114,22 @@ def build_info_router(*, guard: Guard, projects: Projects) -> APIRouter:
     async def get_project(organization: Organization, project: ProjectSlug) -> dict[str, Any]:
         found = find_projects(projects, [project])[0]
         return {**render_project(found), "organization": _render_organization(organization)}
+
+    return router
+
+
+def build_rest_router(guard: Guard) -> APIRouter:
+    """Return what says of everything else that it is not here; the last under `/api/0`."""
+    router = build_sentry_router(guard)
+
+    @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    async def refuse(path: str) -> None:
+        if path.rstrip("/").endswith(_NATIVE_SYMBOLS):
+            raise BadRequestError(NO_NATIVE_SYMBOLS)
+        raise NotFoundError(
+            f"This monitor has releases, deploys and source maps of Sentry's web API, and no"
+            f" /api/0/{path[:100]}."
+        )
 
     return router
 

@@ -25,14 +25,14 @@ from resumatch_monitor.api.sentry_cli import (
 from resumatch_monitor.api.sentry_cli_uploads import UploadDesk
 from resumatch_monitor.sourcemaps.assembly import AssemblyRequest, AssemblyState
 from resumatch_monitor.sourcemaps.model import BundleUse, FileKind, FoundFile
-from resumatch_monitor.sourcemaps.single import make_bundle
-from resumatch_monitor.sourcemaps.store import ArtifactReader
+from resumatch_monitor.sourcemaps.single import compute_checksums, make_bundle
+from resumatch_monitor.sourcemaps.store import ArtifactReader, BundleStore
 
 # A part of a bundle is no larger: larger files go as bundles.
 LARGEST_FILE_BYTES = 32 * 1024 * 1024
 _MOST_HEADERS = 20
 _LONGEST_NAME = 2_000
-_LISTED = 1_000
+_LISTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class _SingleFile:
     headers: Sequence[str]
 
 
-def build_router(*, desk: UploadDesk, reader: ArtifactReader, guard: Guard) -> APIRouter:
+def build_router(
+    *, desk: UploadDesk, reader: ArtifactReader, bundles: BundleStore, guard: Guard
+) -> APIRouter:
     """Return the routes of releases' files under `/api/0`."""
     router = build_sentry_router(guard)
     bodies = BodyReader(
@@ -80,7 +82,8 @@ def build_router(*, desk: UploadDesk, reader: ArtifactReader, guard: Guard) -> A
     async def list_some(version: str, project: str | None) -> list[dict[str, Any]]:
         ids = await desk.find_ids(check_version(version), [project] if project else [])
         found = await reader.files_of_release(ids, version, limit=_LISTED)
-        return [_render(each) for each in found]
+        checksums = await asyncio.to_thread(compute_checksums, found, bundles)
+        return [_render(each, checksums.get((each.checksum, each.file.path))) for each in found]
 
     @router.post("/organizations/{organization}/releases/{version}/files/")
     async def post_file(request: Request, organization: Organization, version: str) -> Response:
@@ -146,7 +149,7 @@ def _split(header: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _render(found: FoundFile) -> dict[str, Any]:
+def _render(found: FoundFile, checksum: str | None) -> dict[str, Any]:
     file = found.file
     headers = {"Sourcemap": file.sourcemap} if file.kind is FileKind.MINIFIED else {}
     return {
@@ -155,4 +158,6 @@ def _render(found: FoundFile) -> dict[str, Any]:
         "dist": None,
         "headers": {name: value for name, value in headers.items() if value},
         "size": file.size_bytes,
+        # Of one that was deleted this moment nobody knows it any more.
+        "sha1": checksum or "",
     }

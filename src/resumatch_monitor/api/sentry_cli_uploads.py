@@ -26,6 +26,7 @@ from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.sentry_cli import (
     LONGEST_VERSION,
     MOST_PROJECTS,
+    NO_NATIVE_SYMBOLS,
     ClientBody,
     Organization,
     ProjectSlug,
@@ -48,9 +49,6 @@ _MOST_CHUNKS = 1_024
 _GZIP_WINDOW = 31
 _PART, _PACKED_PART = "file", "file_gzip"
 _CHECKSUM = re.compile(r"[0-9a-f]{40}")
-_NO_NATIVE_SYMBOLS = (
-    "This monitor reads source maps only; debug information of native code is not kept."
-)
 Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
@@ -171,7 +169,7 @@ def _add_assembling(router: APIRouter, desk: UploadDesk) -> None:
         del organization, project
         wanted = (await read_body(request, SymbolsBody)).root
         return {
-            checksum: {"state": "error", "missingChunks": [], "detail": _NO_NATIVE_SYMBOLS}
+            checksum: {"state": "error", "missingChunks": [], "detail": NO_NATIVE_SYMBOLS}
             for checksum in wanted
         }
 

@@ -34,15 +34,13 @@ class SourceMapParts:
             clock=base.clock,
             ids=base.ids,
         )
-        self._bundles = BundleFolder(
-            folder / "bundles", min_free_bytes=min_free_bytes, ids=base.ids
-        )
+        self.bundles = BundleFolder(folder / "bundles", min_free_bytes=min_free_bytes, ids=base.ids)
         self.index = index = SqlArtifactIndex(base.stores.database)
         self.reader = SqlArtifactReader(base.stores.database)
         finder = SqlArtifactFinder(base.stores.database)
         self._maps = MapReader(config=config, metrics=self.metrics)
         self.resolver = FrameResolver(
-            locator=Locator(finder=finder, bundles=self._bundles),
+            locator=Locator(finder=finder, bundles=self.bundles),
             reader=self._maps,
             usage=finder,
             metrics=self.metrics,
@@ -51,7 +49,7 @@ class SourceMapParts:
         )
         self.assembler = Assembler(
             chunks=self._chunks,
-            bundles=self._bundles,
+            bundles=self.bundles,
             index=index,
             config=config,
             metrics=self.metrics,
@@ -60,7 +58,7 @@ class SourceMapParts:
         )
         self._housekeeping = SourceMapHousekeeping(
             assembler=self.assembler,
-            bundles=self._bundles,
+            bundles=self.bundles,
             index=index,
             metrics=self.metrics,
             clock=base.clock,
@@ -73,7 +71,7 @@ class SourceMapParts:
             OSError: If they cannot be used.
         """
         self._chunks.open()
-        self._bundles.open()
+        self.bundles.open()
 
     def close(self) -> None:
         """End the process that reads maps; blocks."""

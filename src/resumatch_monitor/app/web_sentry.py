@@ -33,7 +33,10 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         sentry_cli.build_info_router(guard=guard, projects=projects),
         sentry_cli_releases.build_router(desk=desk, guard=guard),
         sentry_cli_uploads.build_router(desk=uploads, guard=guard),
-        sentry_cli_files.build_router(desk=uploads, reader=reader, guard=guard),
+        sentry_cli_files.build_router(
+            desk=uploads, reader=reader, bundles=monitor.source_maps.bundles, guard=guard
+        ),
+        sentry_cli.build_rest_router(guard),
         source_maps.build_router(
             reader=reader,
             index=monitor.source_maps.index,
