@@ -134,6 +134,24 @@ async def test_a_merge_joins_everything_that_is_counted(
     assert sum(each.kind == "created" for each in issue.activity) == 3
 
 
+async def test_alerts_that_last_end_with_the_issues_that_are_merged(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    open_alerts = text(
+        "INSERT INTO issue_open_alerts (rule, project_id, issue_id, kind, started_at)"
+        " VALUES ('often', 1, 1, 'events', 0), ('often', 1, 2, 'events', 0)"
+    )
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await digest(stack, FIRST)
+        await database.write(lambda c: c.execute(open_alerts))
+        await SqlIssueRegrouper(database).merge(1, [2], actor="alice", at=_NOW)
+        rows = await database.read(
+            lambda c: c.execute(text("SELECT issue_id, ended_at FROM issue_open_alerts")).all()
+        )
+
+    assert {row.issue_id: row.ended_at is None for row in rows} == {1: True, 2: False}
+
+
 async def test_what_comes_later_by_the_merged_keys_goes_to_the_one_issue(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:

@@ -28,6 +28,7 @@ from resumatch_monitor.storage.sql.tables.errors import (
     ISSUES,
 )
 from resumatch_monitor.storage.sql.tables.grouping import ISSUE_MERGE_MEMBERS, ISSUE_MERGES
+from resumatch_monitor.storage.sql.tables.workflow import ISSUE_OPEN_ALERTS
 
 _SHOWN = 5
 # What people see of an issue is its latest event.
@@ -56,6 +57,7 @@ def merge_issues(
     members = [take_snapshot(connection, number) for number in others]
     for member in members:
         _join(connection, member, target_id)
+    _end_alerts(connection, others, at)
     slug = read_slug(connection, int(target.row["project_id"]))
     _update_target(connection, target, members, slug)
     merge_id = record_regrouping(
@@ -84,6 +86,16 @@ def _join(connection: Connection, member: IssueSnapshot, target_id: int) -> None
     give(connection, target_id, member.tally)
     member.moved = move_belongings(connection, number, target_id)
     connection.execute(delete(ISSUES).where(ISSUES.c.id == number))
+
+
+def _end_alerts(connection: Connection, issue_ids: Sequence[int], at: datetime) -> None:
+    """End what is told of issues that are gone; what they had the target may be told of anew."""
+    columns = ISSUE_OPEN_ALERTS.c
+    connection.execute(
+        update(ISSUE_OPEN_ALERTS)
+        .where(columns.issue_id.in_(issue_ids), columns.ended_at.is_(None))
+        .values(ended_at=at)
+    )
 
 
 def _update_target(
