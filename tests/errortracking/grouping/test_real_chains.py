@@ -1,12 +1,14 @@
-"""Chains of exceptions as the real SDK for Python writes them down."""
+"""Chains of exceptions as the real SDKs write them down; Node's by `node_chains.cjs`."""
 
 import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import orjson
 import pytest
 import sentry_sdk
 from sentry_sdk.utils import event_from_exception
@@ -177,3 +179,17 @@ def test_members_that_differ_are_an_issue_of_their_own_whatever_their_order() ->
     together = describe(failing(plain, other))
     assert together == describe(failing(other, plain))
     assert together != EXPECTED
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    orjson.loads((Path(__file__).parent / "node_chains.json").read_bytes()),
+    ids=lambda recorded: recorded["name"],
+)
+def test_a_bug_is_the_same_however_node_sends_it(recorded: dict[str, Any]) -> None:
+    decision = decide(normalise(recorded))
+
+    assert [(component.kind, component.values) for component in decision.components] == [
+        ("exception", ("TypeError",)),
+        ("call", ("node_chains", "findRate")),
+    ]
