@@ -279,3 +279,16 @@ def test_a_file_that_is_none_is_refused_with_the_reason(
 
     assert answer.status_code == 400
     assert re.search(problem, answer.json()["detail"])
+
+
+def test_a_place_that_no_file_has_spoils_the_map_for_nobody(admin: httpx.Client) -> None:
+    debug_id = "88888888-2222-3333-4444-555555555555"
+    upload(admin, make_bundle(make_files(debug_id), note=8))
+    wrong = make_event(22, debug_id=debug_id)
+    for number, frame in enumerate(wrong["exception"]["values"][0]["stacktrace"]["frames"]):
+        frame.update(lineno=2 ** (31 + number), colno=2 ** (62 - number))
+    send(admin, KEY, wrong)
+    read(admin, f"{22:032x}")
+    send(admin, KEY, make_event(23, debug_id=debug_id))
+
+    assert frames_of(read(admin, f"{23:032x}")[0])[0][:3] == ("fail", "src/x.js", 2)

@@ -25,6 +25,7 @@ _IMAGES = ("sourcemap", "jsbundle")
 _MOST_FRAMES = 500
 _MOST_IMAGES = 2_000
 _LONGEST_NAME = 200
+_MOST = 2**31
 _KEPT = ("function", "filename", "abs_path", "module", "lineno", "colno", "in_app")
 _NAMELESS = frozenset({"", "?", "<anonymous>", "<unknown>"})
 
@@ -77,11 +78,11 @@ def read_minified(
     for frame in stack.frames:
         line, column = as_int(frame.get("lineno")), as_int(frame.get("colno"))
         is_known = is_file_of_build(_file_of(frame)) and not is_resolved(frame)
-        if is_known and line is not None and column is not None and line > 0 and column >= 0:
+        if is_known and _is_place(line, column):
             subject = read_subject(frame, raw, project_id=project_id, debug_ids=debug_ids)
             if subject.debug_id is None and not _is_javascript(raw):
                 continue
-            found.append(MinifiedFrame(frame, subject, line, max(1, column)))
+            found.append(MinifiedFrame(frame, subject, line or 0, max(1, column or 0)))
     return found
 
 
@@ -93,6 +94,11 @@ def read_subject(
     release, dist = (as_text(raw.get(name)).strip()[:_LONGEST_NAME] for name in ("release", "dist"))
     debug_id = debug_ids.get(file) or debug_ids.get(as_text(frame.get("filename")))
     return Subject(project_id, file[:2_000], debug_id, release, dist)
+
+
+def _is_place(line: int | None, column: int | None) -> bool:
+    """Tell whether a line and a column are ones that a file may have."""
+    return line is not None and column is not None and 0 < line < _MOST and 0 <= column < _MOST
 
 
 def _is_javascript(raw: dict[str, Any]) -> bool:

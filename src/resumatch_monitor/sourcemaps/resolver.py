@@ -13,6 +13,7 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.sentry.values import as_text
 from resumatch_monitor.sourcemaps import problems
+from resumatch_monitor.sourcemaps.budget import ReadingBudget
 from resumatch_monitor.sourcemaps.frames import (
     MinifiedFrame,
     copy_minified,
@@ -118,6 +119,7 @@ class FrameResolver:
         self._usage = usage
         self._metrics = metrics
         self._clock = clock
+        self._budget = ReadingBudget(clock)
         self._lock = threading.Lock()
         self._places: OrderedDict[tuple[str, int, int], OriginalPlace | None] = OrderedDict()
         self._place_bytes = 0
@@ -133,7 +135,8 @@ class FrameResolver:
         """Give the frames of an event that arrives their original places, where it is.
 
         What they said before is kept in their `data`. Whatever happens, the event can be stored:
-        nothing is raised.
+        nothing is raised. When maps have taken too much time, only known places are given: the
+        others are found when somebody looks.
 
         Returns:
             Whether any frame has one.
@@ -141,7 +144,7 @@ class FrameResolver:
         if not has_minified_frames(raw):
             return False
         report = EventReport(raw)
-        self._try_to_resolve(project_id, report)
+        self._try_to_resolve(project_id, report, self._budget)
         return report.resolved_count > 0
 
     def explain(self, project_id: int, raw: dict[str, Any]) -> EventReport:
@@ -156,7 +159,7 @@ class FrameResolver:
             for frame in filter(is_resolved, stack.frames):
                 report.frames[id(frame)] = _recall_report(frame, report.raw, project_id)
         report.resolved_at_digest = report.resolved_count > 0
-        self._try_to_resolve(project_id, report)
+        self._try_to_resolve(project_id, report, None)
         return report
 
     async def run(self) -> None:
@@ -182,20 +185,25 @@ class FrameResolver:
             self._noted.clear()
         self._noted.update(dict.fromkeys(news, now))
 
-    def _try_to_resolve(self, project_id: int, report: EventReport) -> None:
+    def _try_to_resolve(
+        self, project_id: int, report: EventReport, budget: ReadingBudget | None
+    ) -> None:
         try:
-            self._resolve_all(project_id, report.raw, report)
+            self._resolve_all(project_id, report, budget)
         except Exception:
             # The event is worth more than its original places.
             logger.exception("Frames of an event stay minified")
 
-    def _resolve_all(self, project_id: int, raw: dict[str, Any], report: EventReport) -> None:
+    def _resolve_all(
+        self, project_id: int, report: EventReport, budget: ReadingBudget | None
+    ) -> None:
+        raw = report.raw
         debug_ids = read_debug_ids(raw)
         stacks = [
             read_minified(stack, raw, project_id=project_id, debug_ids=debug_ids)
             for stack in list_stacks(raw)
         ]
-        found = self._find_places([frame for frames in stacks for frame in frames])
+        found = self._find_places([frame for frames in stacks for frame in frames], budget)
         for frames in stacks:
             self._put_places(frames, found, report)
 
@@ -231,7 +239,7 @@ class FrameResolver:
                     report.frames[id(each.frame)] = FrameReport(None, answer)
 
     def _find_places(
-        self, frames: Sequence[MinifiedFrame]
+        self, frames: Sequence[MinifiedFrame], budget: ReadingBudget | None
     ) -> dict[int, "tuple[Located, OriginalPlace] | Problem | None"]:
         found: dict[int, tuple[Located, OriginalPlace] | Problem | None] = {}
         by_map: defaultdict[Located, list[MinifiedFrame]] = defaultdict(list)
@@ -248,7 +256,7 @@ class FrameResolver:
                 found[id(each.frame)] = located if is_told else None
                 self._metrics.frames.labels("missing").inc(is_told)
         for located, of_map in by_map.items():
-            self._read_map(located, of_map, found)
+            self._read_map(located, of_map, found, budget)
         return found
 
     def _is_worth_telling(self, each: MinifiedFrame, found: Problem) -> bool:
@@ -265,9 +273,10 @@ class FrameResolver:
         located: Located,
         frames: Sequence[MinifiedFrame],
         found: dict[int, "tuple[Located, OriginalPlace] | Problem | None"],
+        budget: ReadingBudget | None,
     ) -> None:
         try:
-            places = self._look_up(located, {(each.line, each.column) for each in frames})
+            places = self._look_up(located, {(each.line, each.column) for each in frames}, budget)
         except MapReadError as error:
             self._metrics.frames.labels("failed").inc(len(frames))
             for each in frames:
@@ -287,19 +296,27 @@ class FrameResolver:
         with self._lock:
             self._used.add(located.bundle_id)
 
-    def _look_up(self, located: Located, wanted: set[_Place]) -> dict[_Place, OriginalPlace | None]:
+    def _look_up(
+        self, located: Located, wanted: set[_Place], budget: ReadingBudget | None
+    ) -> dict[_Place, OriginalPlace | None]:
         key = located.map.key
         places = self._recall(key, wanted)
         missing = sorted(wanted - places.keys())
         if not missing:
             return places
         self._refuse_failed(key)
+        if budget is not None and budget.is_spent():
+            raise MapReadError("too many maps were being read", is_lasting=False)
+        started = self._clock.monotonic()
         try:
             answers = self._reader.look_up(located.map, missing)
         except MapReadError as error:
             if error.is_lasting:
                 self._remember_failure(key, str(error))
             raise
+        finally:
+            if budget is not None:
+                budget.spend(self._clock.monotonic() - started)
         fresh = dict(zip(missing, map(self._clean, answers), strict=True))
         self._remember(key, fresh.items())
         return {**places, **fresh}
