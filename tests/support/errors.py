@@ -21,6 +21,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
 from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, Principal, Role
+from resumatch_monitor.errortracking.alerting.watch import IssueWatch
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
@@ -52,6 +53,7 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
+from resumatch_monitor.storage.sql.issues_alerts import SqlIssueAlerts
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
@@ -122,6 +124,7 @@ class ErrorStack:
     outcome_store: SqlOutcomeStore
     regrouping: Regrouping
     workflow: SqlIssueDesk
+    alerts: SqlIssueAlerts
 
     async def set_status(
         self, ids: Sequence[int], status: IssueStatus, *, actor: str, at: datetime
@@ -190,8 +193,16 @@ async def build_stack(
         free_bytes=free_bytes,
     )
     spool.start()
-    store, reader, sink = SqlIssueStore(database), SqlIssueReader(database), RecordingSink()
-    relay = IssueAlertRelay(queue=store, sink=sink, severity="warning", clock=clock)
+    watch = IssueWatch(config.alerts, severity=config.new_issue_severity)
+    store, reader, sink = SqlIssueStore(database, watch), SqlIssueReader(database), RecordingSink()
+    alerts = SqlIssueAlerts(database, watch)
+    relay = IssueAlertRelay(
+        queue=alerts,
+        sink=sink,
+        severity=config.new_issue_severity,
+        storm=config.storm,
+        clock=clock,
+    )
     projects = Projects([project])
     regrouping = build_regrouping(database, projects=projects, config=config, clock=clock)
     digest = Digest(
@@ -280,6 +291,7 @@ async def build_stack(
                 outcome_store,
                 regrouping,
                 workflow,
+                alerts,
             )
         finally:
             spool.stop()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from resumatch_monitor.alerts.alert import AlertSink
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.errortracking.alerting.ends import AlertTimer
+from resumatch_monitor.errortracking.alerting.watch import IssueWatch
 from resumatch_monitor.errortracking.digest import Digest
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
 from resumatch_monitor.errortracking.metrics import ErrorMetrics
@@ -18,6 +20,7 @@ from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
 from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
+from resumatch_monitor.storage.sql.issues_alerts import SqlIssueAlerts
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
 
@@ -48,7 +51,9 @@ class ErrorParts:
             (ItemKind.EVENT, *(processors or {})), base.stores.errors_spool
         )
         self.reader = SqlIssueReader(base.stores.database)
-        self.store = SqlIssueStore(base.stores.database)
+        watch = IssueWatch(config.alerts, severity=config.new_issue_severity)
+        self.store = SqlIssueStore(base.stores.database, watch)
+        alert_queue = SqlIssueAlerts(base.stores.database, watch)
         self.workflow = SqlIssueDesk(base.stores.database)
         self._timer = WorkflowTimer(due=self.workflow, clock=base.clock)
         grouping_store = SqlGroupingStore(base.stores.database)
@@ -70,11 +75,13 @@ class ErrorParts:
             retention=config.retention,
         )
         self._relay = IssueAlertRelay(
-            queue=self.store,
+            queue=alert_queue,
             sink=alerts,
             severity=config.new_issue_severity,
+            storm=config.storm,
             clock=base.clock,
         )
+        self._alert_timer = AlertTimer(ends=alert_queue, wake=self._relay.wake, clock=base.clock)
         self._digest = Digest(
             spool=base.stores.errors_spool,
             store=self.store,
@@ -95,6 +102,7 @@ class ErrorParts:
         """Return what runs."""
         return {
             "errors: alerts": self._relay.run,
+            "errors: ends of alerts": self._alert_timer.run,
             "errors: digest": self._digest.run,
             "errors: grouping previews": self._previews.run,
             "errors: retention": self._retention.run,

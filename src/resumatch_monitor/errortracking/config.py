@@ -4,6 +4,12 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
+from resumatch_monitor.errortracking.alerting.config import (
+    IssueAlertRule,
+    StormConfig,
+    check_names,
+    default_rules,
+)
 from resumatch_monitor.errortracking.grouping.rules import RuleError
 from resumatch_monitor.errortracking.grouping.rules_parse import parse_rules
 from resumatch_monitor.kit.models import ConfigModel, Duration
@@ -35,12 +41,25 @@ class ErrorsConfig(ConfigModel):
         default_factory=list[str], description="Key names scrubbed beside the built-in ones."
     )
     new_issue_severity: str = Field(default="warning", pattern="^(critical|warning|info)$")
-    """Severity of the alerts for new and regressed issues: `critical`, `warning` or `info`."""
+    """Severity of the alerts about issues whose rule names none: `critical`, `warning`, `info`."""
+    alerts: list[IssueAlertRule] = Field(
+        default_factory=default_rules,
+        max_length=100,
+        description="Rules over issues; by default one for each issue that is new, regressed, or"
+        " archived and escalating. What is written here replaces those.",
+    )
+    storm: StormConfig = Field(default_factory=StormConfig)
+    """Many issues that begin at the same time are told as one alert."""
     fingerprint_rules: dict[str, str] = Field(
         default_factory=dict[str, str],
         description="Fingerprint rules in Sentry's syntax, by the slug of a project; they are"
         " tried before those that were written in the UI.",
     )
+
+    @field_validator("alerts")
+    @classmethod
+    def _check_alerts(cls, rules: list[IssueAlertRule]) -> list[IssueAlertRule]:
+        return check_names(rules)
 
     @field_validator("fingerprint_rules")
     @classmethod

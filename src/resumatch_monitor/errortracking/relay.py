@@ -1,38 +1,35 @@
-"""Hands the alerts of new and regressed issues to the one way that alerts go."""
+"""Hands the alerts about issues to the one way that alerts go."""
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from resumatch_monitor.alerts.alert import (
-    ALERT_NAME,
-    SEVERITY,
-    Alert,
-    AlertSink,
-    AlertSource,
+from resumatch_monitor.alerts.alert import Alert, AlertSink
+from resumatch_monitor.errortracking.alerting.config import StormConfig
+from resumatch_monitor.errortracking.alerting.messages import (
+    make_alert,
+    make_end,
+    make_storm_alert,
+)
+from resumatch_monitor.errortracking.alerting.storm import (
+    Storm,
+    StormKey,
+    StormPlan,
+    plan_storms,
 )
 from resumatch_monitor.errortracking.store import (
-    AlertKind,
     AlertQueue,
+    OpenAlert,
     PendingAlert,
     StoreUnavailableError,
 )
 from resumatch_monitor.kit.clock import Clock
-from resumatch_monitor.metrics.labels import Labels
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 200
 _RETRY_SECONDS = 5.0
-_NAMES = {
-    AlertKind.NEW: "NewIssue",
-    AlertKind.REGRESSED: "IssueRegressed",
-    AlertKind.ESCALATED: "IssueEscalating",
-}
-_VERBS = {
-    AlertKind.NEW: "New issue",
-    AlertKind.REGRESSED: "Resolved issue is back",
-    AlertKind.ESCALATED: "Archived issue escalates",
-}
 
 
 class IssueAlertRelay:
@@ -42,15 +39,24 @@ class IssueAlertRelay:
     crash in between has the same labels and start, so the sink knows it again.
     """
 
-    def __init__(self, *, queue: AlertQueue, sink: AlertSink, severity: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        queue: AlertQueue,
+        sink: AlertSink,
+        severity: str,
+        clock: Clock,
+        storm: StormConfig | None = None,
+    ) -> None:
         self._queue = queue
         self._sink = sink
         self._severity = severity
         self._clock = clock
+        self._storm = storm or StormConfig()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Say that there are alerts."""
+        """Say that there are alerts, or that some may be over."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -75,34 +81,71 @@ class IssueAlertRelay:
         """Hand over one batch; return how many there were."""
         pending = await self._queue.pending_alerts(_BATCH)
         if pending:
-            await self._sink.put([make_alert(each, self._severity) for each in pending])
-            await self._queue.clear_alerts([each.id for each in pending])
-        return len(pending)
+            await self._relay_pending(pending)
+            return len(pending)
+        # Only now, so that no end is told before its beginning.
+        return await self._relay_ends() + await self._relay_storm_ends()
+
+    async def _relay_pending(self, pending: Sequence[PendingAlert]) -> None:
+        known = {
+            key: Storm.from_json(key, value) for key, value in (await self._queue.storms()).items()
+        }
+        plan = plan_storms(pending, known, threshold=self._storm.issues, window=self._storm.window)
+        told = [(each, make_alert(each, self._severity)) for each in plan.single]
+        alerts = [
+            *(self._end_storm(storm) for storm in plan.ended),
+            *(alert for _, alert in told),
+            *(make_storm_alert(storm) for storm in plan.changed),
+        ]
+        if alerts:
+            await self._sink.put(alerts)
+        await self._queue.clear_alerts(
+            [each.id for each in pending],
+            opened=[_open(each, alert) for each, alert in told if each.lasts],
+            storms=_remember(plan),
+        )
+
+    async def _relay_ends(self) -> int:
+        ended = await self._queue.ended_alerts(_BATCH)
+        if ended:
+            told = [make_end(each) for each in ended if each.labels]
+            if told:
+                await self._sink.put(told)
+            await self._queue.clear_ended(ended, self._clock.now())
+        return len(ended)
+
+    async def _relay_storm_ends(self) -> int:
+        now = self._clock.now()
+        storms = [
+            Storm.from_json(key, value) for key, value in (await self._queue.storms()).items()
+        ]
+        over = [storm for storm in storms if storm.is_over(now, self._storm.window)]
+        if over:
+            ends = [self._end_storm(storm) for storm in over if storm.opened_at is not None]
+            if ends:
+                await self._sink.put(ends)
+            await self._queue.clear_alerts([], storms={storm.key: None for storm in over})
+        return len(over)
+
+    def _end_storm(self, storm: Storm) -> Alert:
+        assert storm.last_at is not None
+        # The same however often it is told.
+        return make_storm_alert(storm, ended_at=storm.last_at + self._storm.window)
 
 
-def make_alert(pending: PendingAlert, severity: str) -> Alert:
-    """Return the alert that tells of a new or regressed issue."""
-    issue = pending.issue
-    labels = {
-        ALERT_NAME: _NAMES[pending.kind],
-        SEVERITY: severity,
-        "project": issue.project_slug,
-        "issue": issue.short_id,
-    }
-    if pending.kind is not AlertKind.NEW:
-        # Each time it is told, so each is an alert of its own.
-        labels["occurrence"] = str(pending.occurrence)
-    where = f" in {issue.culprit}" if issue.culprit else ""
-    release = f" (release {issue.last_release})" if issue.last_release else ""
-    verb = _VERBS[pending.kind]
-    return Alert(
-        labels=Labels.of(labels),
-        annotations={
-            "summary": f"{verb}: {issue.title}"[:300],
-            "description": f"{issue.short_id}: {issue.title}{where}{release}."[:800],
-        },
-        starts_at=pending.at,
-        source=AlertSource.ISSUE,
-        generator_path=f"/issues/{issue.id}",
-        is_event=True,
+def _open(pending: PendingAlert, alert: Alert) -> OpenAlert:
+    rule, project_id, issue_id = pending.scope
+    return OpenAlert(
+        rule=rule,
+        project_id=project_id,
+        issue_id=issue_id,
+        kind=pending.kind,
+        started_at=pending.at,
+        ended_at=None,
+        labels=dict(alert.labels),
+        annotations=dict(alert.annotations),
     )
+
+
+def _remember(plan: StormPlan) -> Mapping[StormKey, Mapping[str, Any] | None]:
+    return {storm.key: storm.to_json() for storm in plan.storms}

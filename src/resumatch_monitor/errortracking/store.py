@@ -1,10 +1,10 @@
 """What error tracking asks of whoever keeps the issues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from resumatch_monitor.errortracking.issues import (
     Change,
@@ -124,11 +124,28 @@ class AlertKind(StrEnum):
     NEW = "new"
     REGRESSED = "regressed"
     ESCALATED = "escalated"
+    EVENTS = "events"
+    USERS = "users"
+    PROJECT_EVENTS = "project_events"
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether it tells of a number of something, and not of an issue that begins."""
+        return self in (AlertKind.EVENTS, AlertKind.USERS, AlertKind.PROJECT_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAlert:
-    """Something that people are to be told and that is not yet in the alerts' hands."""
+    """Something that people are to be told and that is not yet in the alerts' hands.
+
+    Attributes:
+        rule: The name of the rule that tells.
+        severity: Of that rule.
+        release: In which the event was that gave rise to it.
+        value: What was counted.
+        remark: What else there is to say.
+        is_lasting: Whether the alert lasts until people are done with the issue.
+    """
 
     id: int
     kind: AlertKind
@@ -136,6 +153,37 @@ class PendingAlert:
     occurrence: int
     environment: str
     issue: Issue
+    rule: str = ""
+    severity: str = ""
+    release: str | None = None
+    value: int | None = None
+    remark: str = ""
+    is_lasting: bool = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it has an end that is told."""
+        return self.is_lasting or self.kind.is_counting
+
+    @property
+    def scope(self) -> tuple[str, int, int]:
+        """By which it is known while it lasts: the rule, the project, the issue or 0 for all."""
+        issue_id = 0 if self.kind is AlertKind.PROJECT_EVENTS else self.issue.id
+        return self.rule, self.issue.project_id, issue_id
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that lasts; `labels` are those with which it was told."""
+
+    rule: str
+    project_id: int
+    issue_id: int
+    kind: AlertKind
+    started_at: datetime
+    ended_at: datetime | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
 
 
 class AlertQueue(Protocol):
@@ -145,8 +193,32 @@ class AlertQueue(Protocol):
         """Return the oldest alerts that have not been handed over."""
         ...
 
-    async def clear_alerts(self, ids: Sequence[int]) -> None:
-        """Forget alerts that were handed over."""
+    async def clear_alerts(
+        self,
+        ids: Sequence[int],
+        *,
+        opened: Sequence[OpenAlert] = (),
+        storms: Mapping[tuple[int, str], Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        """Forget alerts that were handed over.
+
+        Args:
+            ids: Of the alerts.
+            opened: Those of them that last.
+            storms: What is remembered of storms, by project and severity; None to forget one.
+        """
+        ...
+
+    async def storms(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
+        """Return what is remembered of storms."""
+        ...
+
+    async def ended_alerts(self, limit: int) -> Sequence[OpenAlert]:
+        """Return alerts that are over and of whose end nobody was told."""
+        ...
+
+    async def clear_ended(self, alerts: Sequence[OpenAlert], at: datetime) -> None:
+        """Note that people were told that they are over."""
         ...
 
 

@@ -9,16 +9,14 @@ import zstandard
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import OperationalError
 
+from resumatch_monitor.errortracking.alerting.watch import IssueWatch
 from resumatch_monitor.errortracking.store import (
-    AlertKind,
     DeadLetter,
     DigestedEvent,
-    PendingAlert,
     StoreOutcome,
     StoreUnavailableError,
 )
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
-from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue
 from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_retention import (
     expire_events,
@@ -32,9 +30,6 @@ from resumatch_monitor.storage.sql.issues_write import BatchWriter
 from resumatch_monitor.storage.sql.payloads import PayloadPacker
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_DEAD_LETTERS,
-    ERROR_PROJECTS,
-    ISSUE_ALERTS,
-    ISSUES,
 )
 
 T = TypeVar("T")
@@ -45,10 +40,12 @@ _TRIM_ROUNDS_MAX = 1_000
 
 
 class SqlIssueStore:
-    """Implements `IssueStore` and `AlertQueue` of error tracking."""
+    """Implements `IssueStore` of error tracking."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: IssueWatch | None = None) -> None:
+        """Keep issues in `database`; `watch` knows of what about them people are told."""
         self._database = database
+        self._watch = watch or IssueWatch.default()
         self._packer = PayloadPacker(database)
         self._novelty = Novelty()
 
@@ -57,7 +54,7 @@ class SqlIssueStore:
         # Before the writer's turn, and on another thread: compressing takes most of the time.
         batch = await asyncio.to_thread(self._packer.pack_all, events)
         return await self._write(
-            lambda connection: BatchWriter(connection, self._novelty).write(batch)
+            lambda connection: BatchWriter(connection, self._novelty, self._watch).write(batch)
         )
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:
@@ -118,46 +115,6 @@ class SqlIssueStore:
             )
 
         return await self._write(write)
-
-    async def pending_alerts(self, limit: int) -> Sequence[PendingAlert]:
-        """Return the oldest alerts that have not been handed over."""
-
-        def read(connection: Connection) -> list[PendingAlert]:
-            rows = connection.execute(
-                select(
-                    ISSUE_ALERTS.c.id.label("alert_id"),
-                    ISSUE_ALERTS.c.kind,
-                    ISSUE_ALERTS.c.at,
-                    ISSUE_ALERTS.c.occurrence,
-                    ISSUE_ALERTS.c.environment,
-                    *ISSUE_COLUMNS,
-                )
-                .join(ISSUES, ISSUES.c.id == ISSUE_ALERTS.c.issue_id)
-                .join(ERROR_PROJECTS, ERROR_PROJECTS.c.project_id == ISSUES.c.project_id)
-                .order_by(ISSUE_ALERTS.c.id)
-                .limit(limit)
-            )
-            return [
-                PendingAlert(
-                    id=row.alert_id,
-                    kind=AlertKind(row.kind),
-                    at=row.at,
-                    occurrence=row.occurrence,
-                    environment=row.environment,
-                    issue=read_issue(row),
-                )
-                for row in rows
-            ]
-
-        return await self._database.read(read)
-
-    async def clear_alerts(self, ids: Sequence[int]) -> None:
-        """Forget alerts that were handed over."""
-        await self._write(
-            lambda connection: connection.execute(
-                delete(ISSUE_ALERTS).where(ISSUE_ALERTS.c.id.in_(ids))
-            )
-        )
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         try:

@@ -30,6 +30,7 @@ from resumatch_monitor.errortracking.workflow.store import (
 from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
 from resumatch_monitor.storage.sql.issues_counts import chunks
+from resumatch_monitor.storage.sql.issues_rules import forget_counts
 from resumatch_monitor.storage.sql.issues_standing import (
     STANDING_COLUMNS,
     UPDATE_STANDING,
@@ -334,6 +335,7 @@ class _Decider:
                 )
                 .values(ended_at=self._at)
             )
+        forget_counts(self._connection, done)
 
     def _keep(self, changes: Sequence[_Change]) -> int:
         """Keep what the issues were, so that the decision can be undone."""

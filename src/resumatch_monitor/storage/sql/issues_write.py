@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, tuple_
 
+from resumatch_monitor.errortracking.alerting.watch import IssueWatch
 from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent, StoreOutcome
@@ -29,6 +30,7 @@ from resumatch_monitor.storage.sql.issues_counts import (
     update_row,
 )
 from resumatch_monitor.storage.sql.issues_novelty import Novelty
+from resumatch_monitor.storage.sql.issues_rules import RuleTally
 from resumatch_monitor.storage.sql.issues_standing import SeenReleases, save_decided, settle
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
@@ -75,8 +77,10 @@ class CompressedEvent:
 class BatchWriter:
     """Applies one batch on the writer's connection."""
 
-    def __init__(self, connection: Connection, novelty: Novelty) -> None:
+    def __init__(self, connection: Connection, novelty: Novelty, watch: IssueWatch) -> None:
         self._connection = connection
+        self._watch = watch
+        self._tally = RuleTally(connection, watch)
         self._novelty = novelty
         self._issues: dict[GroupingId, IssueState] = {}
         self._by_id: dict[int, IssueState] = {}
@@ -102,6 +106,7 @@ class BatchWriter:
         save_counts(self._connection, self._by_id)
         if self._activity:
             self._connection.execute(insert(ISSUE_ACTIVITY), self._activity)
+        self._alerts += self._tally.save()
         if self._alerts:
             self._connection.execute(insert(ISSUE_ALERTS), self._alerts)
         return StoreOutcome(len(fresh), len(batch) - len(fresh), has_alerts=bool(self._alerts))
@@ -199,6 +204,8 @@ class BatchWriter:
             kept_for = KeptFor.REGRESSION
         update_row(state.row, event)
         count_event(state, event)
+        if self._watch.counting and _is_open(state) and not event.is_synthetic:
+            self._tally.note(state.issue_id, event)
         return {
             "issue_id": state.issue_id,
             "project_id": event.project_id,
@@ -328,6 +335,9 @@ class BatchWriter:
     def _alert(
         self, state: IssueState, event: DigestedEvent, kind: AlertKind, *, remark: str = ""
     ) -> None:
+        rule = self._watch.on_start(kind, event)
+        if rule is None:
+            return
         self._alerts.append(
             {
                 "issue_id": state.issue_id,
@@ -335,8 +345,12 @@ class BatchWriter:
                 "at": event.received_at,
                 "occurrence": state.row["regression_count"],
                 "environment": event.environment,
+                "rule": rule.name,
+                "severity": rule.severity,
                 "release": event.release or None,
+                "value": None,
                 "remark": remark or None,
+                "is_lasting": rule.is_lasting,
             }
         )
 
@@ -377,6 +391,10 @@ def _keys_of(event: DigestedEvent) -> list[GroupingId]:
 def _name_key(key: GroupingId) -> dict[str, Any]:
     project, version, digest = key
     return {"project": project, "version": version, "key": digest}
+
+
+def _is_open(state: IssueState) -> bool:
+    return state.row["status"] == IssueStatus.UNRESOLVED
 
 
 def _in_release(event: DigestedEvent) -> str:
