@@ -249,6 +249,33 @@ async def test_a_split_takes_what_came_by_a_key(tmp_path: Path, clock: FakeClock
         assert await shown(stack) == {1: (39, 7)}
 
 
+async def test_a_merge_is_undone_after_a_split_that_was_undone(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    later = [event(number, number % 3) for number in range(40, 70)]
+    async with (
+        opened(tmp_path / "merged", clock) as (stack, database),
+        opened(tmp_path / "plain", clock) as (plain_stack, plain),
+    ):
+        regrouper = SqlIssueRegrouper(database)
+        await digest(stack, FIRST)
+        merged = await regrouper.merge(1, [2, 3], actor="alice", at=_NOW)
+        for use in (await regrouper.list_keys(1))[:2]:
+            split = await regrouper.split(1, [use.id], actor="alice", at=_NOW)
+            with pytest.raises(RegroupError, match="undo that first"):
+                await regrouper.undo(merged.merge_id, actor="alice", at=_NOW)
+            undone = await regrouper.undo(split.merge_id, actor="alice", at=_NOW)
+            with pytest.raises(RegroupError, match="undid a split"):
+                await regrouper.undo(undone.merge_id, actor="alice", at=_NOW)
+            assert await regrouper.find_heir(split.other_ids[0]) == 1
+        await digest(stack, later)
+        await regrouper.undo(merged.merge_id, actor="alice", at=_NOW)
+        for each in (FIRST, later):
+            await digest(plain_stack, each)
+
+        assert await dump(database) == await dump(plain)
+
+
 async def test_a_split_says_which_events_are_no_longer_stored(
     tmp_path: Path, database: Database, clock: FakeClock
 ) -> None:

@@ -30,6 +30,9 @@ from resumatch_monitor.storage.sql.tables.errors import (
 from resumatch_monitor.storage.sql.tables.grouping import ISSUE_MERGE_MEMBERS, ISSUE_MERGES
 from resumatch_monitor.storage.sql.tables.workflow import ISSUE_OPEN_ALERTS
 
+UNSPLIT = "unsplit"
+"""The kind of a merge that undoes a split."""
+
 _SHOWN = 5
 # What people see of an issue is its latest event.
 _OF_THE_LATEST = ("type", "value", "culprit", "level", "platform", "is_handled")
@@ -42,9 +45,19 @@ _RECOUNT = text(
 
 
 def merge_issues(
-    connection: Connection, target_id: int, issue_ids: Sequence[int], *, actor: str, at: datetime
+    connection: Connection,
+    target_id: int,
+    issue_ids: Sequence[int],
+    *,
+    actor: str,
+    at: datetime,
+    undoes_split: bool = False,
 ) -> Regrouped:
-    """Make issues one; see `IssueRegrouper.merge`."""
+    """Make issues one; see `IssueRegrouper.merge`.
+
+    A merge that undoes a split leaves what was there before the split: it cannot be undone, and
+    is in the way of no earlier merge that is.
+    """
     others = sorted(set(issue_ids) - {target_id})
     if not others:
         raise RegroupError("Choose at least two issues to merge.")
@@ -62,10 +75,10 @@ def merge_issues(
     _update_target(connection, target, members, slug)
     merge_id = record_regrouping(
         connection,
-        kind="merge",
+        kind=UNSPLIT if undoes_split else "merge",
         row=target.row,
         members=[describe_member(member.row, slug) for member in members],
-        snapshots=[target, *members],
+        snapshots=[] if undoes_split else [target, *members],
         actor=actor,
         at=at,
     )

@@ -13,6 +13,7 @@ from resumatch_monitor.errortracking.regroup.model import (
 )
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_merge import (
+    UNSPLIT,
     add_activity,
     load_rows,
     make_search_text,
@@ -73,6 +74,8 @@ def find_obstacle(connection: Connection, merge: Any) -> str:
     """Return why a merge or split cannot be undone, at all or yet; empty if it can."""
     if merge.undone_at is not None:
         return "It has been undone."
+    if merge.kind == UNSPLIT:
+        return "It undid a split; split the issue again."
     if merge.kind == "merge" and merge.snapshot is None:
         return "It is too old to be undone."
     members = [each["issue_id"] for each in merge.summary["members"]]
@@ -83,7 +86,7 @@ def find_obstacle(connection: Connection, merge: Any) -> str:
     later = connection.scalar(
         select(ISSUE_MERGES.c.id)
         .where(ISSUE_MERGES.c.issue_id.in_(involved), ISSUE_MERGES.c.id > merge.id)
-        .where(ISSUE_MERGES.c.undone_at.is_(None))
+        .where(ISSUE_MERGES.c.undone_at.is_(None), ISSUE_MERGES.c.kind != UNSPLIT)
         .limit(1)
     )
     return "" if later is None else "The issue was merged or split again since; undo that first."
@@ -104,7 +107,9 @@ def _mark_undone(connection: Connection, merge_id: int, *, actor: str, at: datet
 
 def _undo_split(connection: Connection, merge: Any, *, actor: str, at: datetime) -> Regrouped:
     members = [each["issue_id"] for each in merge.summary["members"]]
-    joined = merge_issues(connection, merge.issue_id, members, actor=actor, at=at)
+    joined = merge_issues(
+        connection, merge.issue_id, members, actor=actor, at=at, undoes_split=True
+    )
     return Regrouped(joined.merge_id, merge.issue_id, members)
 
 

@@ -16,7 +16,7 @@ from resumatch_monitor.errortracking.regroup.model import (
 )
 from resumatch_monitor.errortracking.store import StoreUnavailableError
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
-from resumatch_monitor.storage.sql.issues_merge import merge_issues
+from resumatch_monitor.storage.sql.issues_merge import UNSPLIT, merge_issues
 from resumatch_monitor.storage.sql.issues_merge_undo import find_obstacle, undo_regrouping
 from resumatch_monitor.storage.sql.issues_split import split_issue
 from resumatch_monitor.storage.sql.payloads import PayloadReader
@@ -153,6 +153,7 @@ def _list_merges(connection: Connection, issue_id: int) -> list[MergeRecord]:
                 and_(merges.kind == "split", merges.id.in_(split_off)),
             )
         )
+        .where(merges.kind != UNSPLIT)
         .order_by(merges.id.desc())
         .limit(_MERGES_SHOWN)
     ).all()
@@ -182,7 +183,7 @@ def _find_heir(connection: Connection, issue_id: int) -> int | None:
             select(merges.issue_id)
             .join(ISSUE_MERGE_MEMBERS, members.merge_id == merges.id)
             .where(members.issue_id == current, members.is_undone.is_(False))
-            .where(merges.kind == "merge")
+            .where(merges.kind.in_(("merge", UNSPLIT)))
             .order_by(merges.id.desc())
             .limit(1)
         )
