@@ -14,6 +14,8 @@ def render_report(found: dict[str, Any]) -> str:
         "Items as Sentry's SDKs send them (three transactions of a server to one page of a",
         "browser, whose spans are streamed), digested in batches of 500 by one process: parsed,",
         "corrected, scrubbed, compressed, and durable (`synchronous=FULL`) before the next batch.",
+        "Where the load average is above the number of cores, others were at work too: the times",
+        "are longer than they would be, and the CPU's are what compares.",
         "",
     ]
     if "ingest" in found:
@@ -39,6 +41,8 @@ def _render_ingest(one: dict[str, Any]) -> list[str]:
         "of these storing alone": one["stored_spans_per_second"],
         "segments shown to who counts them, a second": one["observed_segments_per_second"],
         "spans a second, that included": one["spans_per_second_with_observing"],
+        "CPU microseconds a span, digested and durable": one["cpu_us_per_span"],
+        "CPU microseconds a span, shown to who counts": one["observing_cpu_us_per_span"],
         "bytes a span as it came": one["raw_bytes_per_span"],
         "bytes a span on the disk, indexes and all": one["stored_bytes_per_span"],
     }

@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,6 +102,16 @@ async def fill(folder: Path, spans: int, *, days: int) -> list[tuple[str, int]]:
             await store.mark_observed(settled)
     store.close()
     return known
+
+
+def count_spans(folder: Path) -> int:
+    """Return how many spans a store has, after it may have been thinned."""
+    total = 0
+    for path in folder.glob("*.sqlite3"):
+        with closing(sqlite3.connect(path)) as connection:
+            (count,) = connection.execute("SELECT sum(span_count) FROM fragments").fetchone()
+            total += count or 0
+    return total
 
 
 def _batches(

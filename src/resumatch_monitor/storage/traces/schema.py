@@ -47,6 +47,7 @@ CREATE TABLE segments (
 CREATE INDEX segments_by_start ON segments (started_us);
 CREATE INDEX segments_by_duration ON segments (duration_us);
 CREATE INDEX segments_by_name ON segments (name_id, duration_us);
+CREATE INDEX segments_by_user ON segments (user_id, started_us);
 CREATE INDEX segments_waiting ON segments (received_ms) WHERE is_observed = 0 AND has_root = 1;
 CREATE TABLE segment_tags (
     tag_id INTEGER NOT NULL,
