@@ -13,6 +13,13 @@ export const ROUTES: Route[] = [
   { pattern: /^\/issues\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Issue.svelte') },
   { pattern: /^\/traces\/?$/, load: () => import('./pages/Traces.svelte') },
   { pattern: /^\/traces\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Trace.svelte') },
+  { pattern: /^\/performance\/?$/, load: () => import('./pages/Performance.svelte') },
+  { pattern: /^\/performance\/endpoint\/?$/, load: () => import('./pages/PerformanceEndpoint.svelte') },
+  { pattern: /^\/performance\/database\/?$/, load: () => import('./pages/PerformanceDatabase.svelte') },
+  { pattern: /^\/performance\/requests\/?$/, load: () => import('./pages/PerformanceRequests.svelte') },
+  { pattern: /^\/performance\/statements\/(?<id>[^/]+)\/?$/, load: () => import('./pages/PerformanceStatement.svelte') },
+  { pattern: /^\/performance\/vitals\/?$/, load: () => import('./pages/PerformanceVitals.svelte') },
+  { pattern: /^\/performance\/findings\/?$/, load: () => import('./pages/PerformanceFindings.svelte') },
   // Not /metrics: there the monitor exposes its own.
   { pattern: /^\/explore\/?$/, load: () => import('./pages/Metrics.svelte') },
   { pattern: /^\/(?:monitors|probes)\/?$/, load: () => import('./pages/Monitors.svelte') },

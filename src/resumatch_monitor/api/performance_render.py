@@ -110,7 +110,7 @@ class PerformanceRenderer:
         """Return an endpoint's line."""
         distribution = figures.distribution()
         slug = self._slug_of(key.project_id)
-        threshold = self._config.find_apdex_threshold(slug, key.name)
+        threshold = self._config.find_apdex_threshold(slug, key.name, key.op)
         threshold_us = threshold.total_seconds() * 1e6
         p95, p95_before = distribution.quantile(0.95), before.distribution().quantile(0.95)
         is_comparable = min(figures.seen, before.seen) >= _LEAST_COMPARED

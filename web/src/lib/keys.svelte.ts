@@ -5,6 +5,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   o: { path: '/', label: 'Overview' },
   i: { path: '/issues', label: 'Issues' },
   x: { path: '/traces', label: 'Traces' },
+  f: { path: '/performance', label: 'Performance' },
   m: { path: '/explore', label: 'Metrics' },
   p: { path: '/monitors', label: 'Monitors' },
   a: { path: '/alerts', label: 'Alerts' },

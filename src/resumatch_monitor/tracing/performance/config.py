@@ -48,6 +48,11 @@ class PerformanceConfig(ConfigModel):
         description="Up to which duration somebody who waits is satisfied; up to four times that"
         " they tolerate it.",
     )
+    pageload_apdex_threshold: Duration = Field(
+        default=timedelta(seconds=2.5),
+        gt=timedelta(0),
+        description="The same for page loads and navigations in browsers.",
+    )
     apdex_thresholds: list[ApdexThreshold] = Field(
         default_factory=list[ApdexThreshold],
         max_length=200,
@@ -78,14 +83,16 @@ class PerformanceConfig(ConfigModel):
     )
     findings: FindingsConfig = Field(default_factory=FindingsConfig)
 
-    def find_apdex_threshold(self, project: str, endpoint: str) -> timedelta:
+    def find_apdex_threshold(self, project: str, endpoint: str, op: str) -> timedelta:
         """Return the threshold of an endpoint.
 
         Args:
             project: The slug of its project.
             endpoint: Its name.
+            op: Its operation.
         """
         for each in self.apdex_thresholds:
             if each.project in ("", project) and fnmatchcase(endpoint, each.endpoint):
                 return each.threshold
-        return self.apdex_threshold
+        is_page = op in ("pageload", "navigation")
+        return self.pageload_apdex_threshold if is_page else self.apdex_threshold
