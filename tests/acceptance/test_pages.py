@@ -89,8 +89,6 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
         "metrics": (f"/explore?expr={_EXPR}&from=now-5m", "Metrics"),
         "projects": ("/projects", "Projects"),
         "project": ("/projects/1", "ResuMatch back end"),
-        "project-received": ("/projects/1?tab=received", "ResuMatch back end"),
-        "project-keys": ("/projects/1?tab=keys", "ResuMatch back end"),
         "project-scrubbing": ("/projects/1?tab=scrubbing", "ResuMatch back end"),
         "targets": ("/targets", "Targets"),
         "cardinality": ("/cardinality?metric=http_requests_total", "Cardinality"),
@@ -101,8 +99,8 @@ def paths(world: World, story: Story) -> dict[str, tuple[str, str]]:
 
 _PAGES = (
     *("overview", "issues", "issue", "alerts", "alert", "rules", "routes", "notifications"),
-    *("monitors", "monitor", "metrics", "projects", "project", "project-received"),
-    *("project-keys", "project-scrubbing", "targets", "cardinality", "settings", "not-found"),
+    *("monitors", "monitor", "metrics", "projects", "project", "project-scrubbing"),
+    *("targets", "cardinality", "settings", "not-found"),
 )
 
 

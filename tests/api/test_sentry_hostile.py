@@ -230,7 +230,7 @@ def _items(draw: st.DrawFn) -> bytes:
     return orjson.dumps(header) + b"\n" + payload + b"\n"
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(["event_id", "sent_at", "trace", "dsn"]), _JSON),
     st.lists(_items(), max_size=5),
@@ -249,7 +249,7 @@ async def test_no_envelope_is_answered_with_a_server_s_error(
         assert len({record.item_id for record in sink.records}) == len(sink.records)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=3), st.integers(0, 400))
 async def test_no_damage_to_an_envelope_is_a_server_s_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, damage: bytes, end: int
