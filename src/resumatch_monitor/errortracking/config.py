@@ -33,7 +33,7 @@ class ErrorsConfig(ConfigModel):
     )
     event_max_bytes: int = Field(default=1024 * 1024, gt=0)
     """A larger event is refused with 413."""
-    envelope_max_bytes: int = Field(default=50 * 1024 * 1024, gt=0)
+    envelope_max_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
     """A larger envelope, unpacked, is refused with 413."""
     spool_max_bytes: int = Field(default=1024 * 1024 * 1024, gt=0)
     """How much may wait to be digested; beyond that SDKs are told to slow down."""

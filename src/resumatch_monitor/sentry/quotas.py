@@ -92,7 +92,7 @@ class Quotas:
     ) -> Limit | None:
         """Count `quantity` and return None; or count nothing and return what holds it back."""
         now = int(self._clock.now().timestamp())
-        bounds = list(self._find_bounds(project, key, category, now))
+        bounds = list(self._find_bounds(project, key, category))
         windows = [self._find_window(bound, project, now) for bound in bounds]
         # Together with everything else an attachment is one thing, however many bytes it has.
         quantities = [
@@ -134,9 +134,8 @@ class Quotas:
         return self._find_usual(project.id, category, hour)
 
     def _find_bounds(
-        self, project: Project, key: ProjectKey | None, category: Category, now: int
+        self, project: Project, key: ProjectKey | None, category: Category
     ) -> Iterator[_Bound]:
-        del now
         for rule in project.settings.quotas:
             is_for_all = rule.category == "all"
             if is_for_all or rule.category == category.value:

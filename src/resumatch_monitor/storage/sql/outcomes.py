@@ -48,8 +48,11 @@ class SqlOutcomeStore:
             await self._database.write(lambda connection: _add(connection, rows))
 
     async def read_accepted(self, since: datetime) -> Sequence[Tally]:
-        query = select(OUTCOMES).where(
-            OUTCOMES.c.hour >= since, OUTCOMES.c.outcome == Outcome.ACCEPTED.value
+        query = (
+            select(OUTCOMES)
+            .where(OUTCOMES.c.hour >= since, OUTCOMES.c.outcome == Outcome.ACCEPTED.value)
+            # If there are too many, the latest matter.
+            .order_by(OUTCOMES.c.hour.desc(), OUTCOMES.c.project_id)
         )
         return await self._database.read(lambda connection: _read(connection, query))
 
