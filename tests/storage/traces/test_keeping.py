@@ -79,6 +79,17 @@ async def test_a_part_goes_when_everything_in_it_is_old_enough(
     assert len(_names(tmp_path)) == 2
 
 
+async def test_the_latest_part_goes_too_when_nothing_comes_any_more(
+    store: SqliteTraceStore, clock: FakeClock, tmp_path: Path
+) -> None:
+    await _fill_day(store, clock, 0)
+    clock.jump(timedelta(days=40))
+    assert await store.expire(clock.now() - timedelta(days=30)) == 1
+    assert _names(tmp_path) == []
+    await _fill_day(store, clock, 40)
+    assert (await _days(store)) == {40: 200}
+
+
 async def test_over_its_room_the_oldest_part_is_thinned_to_what_is_valuable(
     tmp_path: Path, clock: FakeClock
 ) -> None:

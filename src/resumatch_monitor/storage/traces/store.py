@@ -156,7 +156,9 @@ class SqliteTraceStore:
 
     async def expire(self, before: datetime) -> int:
         """See `TraceKeeper`."""
-        return await asyncio.to_thread(self._keeping.expire, to_milliseconds(before))
+        before_ms = to_milliseconds(before)
+        expired = await asyncio.to_thread(self._keeping.expire, before_ms)
+        return expired + await self._write(partial(self._expire_latest, before_ms))
 
     async def fit(self, max_bytes: int) -> Fitted:
         """See `TraceKeeper`."""
@@ -187,6 +189,19 @@ class SqliteTraceStore:
                 raise TracesUnavailableError(f"traces cannot be written: {error}") from error
             self._note(part, rows)
         return outcome
+
+    def _expire_latest(self, before_ms: int) -> int:
+        """Give up the latest part too, if nothing has come for so long; return how many it was."""
+        with self._writing:
+            latest = self.catalog.latest
+            if latest is None or latest.latest_ms >= before_ms:
+                return 0
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self.catalog.remove(latest)
+            latest.drop()
+            return 1
 
     def _note(self, part: Part, rows: Sequence[SegmentRow]) -> None:
         for row in rows:
