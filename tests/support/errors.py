@@ -15,6 +15,7 @@ from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.api import groupings as groupings_api
 from resumatch_monitor.api import issues as issues_api
 from resumatch_monitor.api import issues_regroup as issues_regroup_api
+from resumatch_monitor.api import issues_search as issues_search_api
 from resumatch_monitor.api import issues_workflow as issues_workflow_api
 from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
@@ -54,9 +55,11 @@ from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGrouping
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
 from resumatch_monitor.storage.sql.issues_alerts import SqlIssueAlerts
+from resumatch_monitor.storage.sql.issues_facets import SqlIssueFacets
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
+from resumatch_monitor.storage.sql.saved_searches import SqlSavedSearches
 
 KEY = "0123456789abcdef0123456789abcdef"
 VIEWER_TOKEN = "viewer-token-of-the-tests"
@@ -259,6 +262,14 @@ async def build_stack(
                 slug_of=projects.slug,
             ),
             find_heir=regrouping.regrouper.find_heir,
+        )
+    )
+    app.include_router(
+        issues_search_api.build_router(
+            issues_search_api.SearchSources(
+                facets=SqlIssueFacets(database), saved=SqlSavedSearches(database), clock=clock
+            ),
+            guard,
         )
     )
     app.include_router(

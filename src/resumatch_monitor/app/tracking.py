@@ -21,8 +21,10 @@ from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGrouping
 from resumatch_monitor.storage.sql.issues import SqlIssueStore
 from resumatch_monitor.storage.sql.issues_activity import SqlIssueDesk
 from resumatch_monitor.storage.sql.issues_alerts import SqlIssueAlerts
+from resumatch_monitor.storage.sql.issues_facets import SqlIssueFacets
 from resumatch_monitor.storage.sql.issues_read import SqlIssueReader
 from resumatch_monitor.storage.sql.regrouping import SqlIssueRegrouper
+from resumatch_monitor.storage.sql.saved_searches import SqlSavedSearches
 
 
 class ErrorParts:
@@ -54,6 +56,8 @@ class ErrorParts:
         watch = IssueWatch(config.alerts, severity=config.new_issue_severity)
         self.store = SqlIssueStore(base.stores.database, watch)
         alert_queue = SqlIssueAlerts(base.stores.database, watch)
+        self.facets = SqlIssueFacets(base.stores.database)
+        self.saved_searches = SqlSavedSearches(base.stores.database)
         self.workflow = SqlIssueDesk(base.stores.database)
         self._timer = WorkflowTimer(due=self.workflow, clock=base.clock)
         grouping_store = SqlGroupingStore(base.stores.database)

@@ -20,6 +20,7 @@ from resumatch_monitor.api import (
     health,
     issues,
     issues_regroup,
+    issues_search,
     issues_workflow,
     notifications,
     otlp,
@@ -218,6 +219,14 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 clock=monitor.clock,
             ),
             guard=guard,
+        ),
+        issues_search.build_router(
+            issues_search.SearchSources(
+                facets=monitor.errors.facets,
+                saved=monitor.errors.saved_searches,
+                clock=monitor.clock,
+            ),
+            guard,
         ),
         issues.build_router(
             reader=monitor.errors.reader,

@@ -243,6 +243,7 @@ async def test_what_an_index_finds_is_looked_at_alone(
     assert plan("plan:pro is:unresolved")
     assert plan("salary")
     assert plan("release:web@9")
+    assert plan('title:"KeyError: *missing"')
     assert not plan("ab")
     assert not plan("!plan:pro")
     assert not plan("plan:pro OR salary")

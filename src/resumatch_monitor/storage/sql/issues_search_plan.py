@@ -1,7 +1,7 @@
 """How a search is answered: from an index that finds few issues, or along the list's order.
 
 What must hold at the outermost level, and an index can find, is tried first: if any of it finds
-at most as many issues as are counted, those are looked at and no others. Else what is searched is
+few enough issues, those are looked at and no others. Else what is searched is
 frequent, and going along the order of the list comes upon a page of it soon.
 """
 
@@ -47,6 +47,7 @@ from resumatch_monitor.storage.sql.tables.errors import (
 
 COUNTED_MAX = 10_000
 """So many issues are counted; of more, only that there are more is told."""
+_SEED_MAX = 25_000
 _SECONDS_MAX = 4.0
 _INSTRUCTIONS_PER_LOOK = 20_000
 _LETTERS_MIN = 3
@@ -68,7 +69,7 @@ class SearchPlan:
     Attributes:
         parts: The projects and statuses that it spans; each pair is a range of each index.
         condition: What else must hold; None if nothing.
-        seed: Ids of at most `COUNTED_MAX` issues, among which all that match are; None if no
+        seed: Ids of a bounded number of issues, among which all that match are; None if no
             index finds so few.
     """
 
@@ -171,9 +172,9 @@ def _find_seed(
     best: tuple[int, Select[Any]] | None = None
     for node in nodes:
         for seed in _seeds(node, context):
-            bounded = seed.limit(COUNTED_MAX + 1).subquery()
+            bounded = seed.limit(_SEED_MAX + 1).subquery()
             found = connection.scalar(select(func.count()).select_from(bounded)) or 0
-            if found <= COUNTED_MAX and (best is None or found < best[0]):
+            if found <= _SEED_MAX and (best is None or found < best[0]):
                 best = (found, seed)
     return None if best is None else best[1]
 
@@ -188,12 +189,20 @@ def _seeds(node: Node, context: SearchContext) -> list[Select[Any]]:
     match node.key.name:
         case "message" | "error.type" | "error.value" | "culprit":
             return _text_seeds(node.values)
+        case "title":
+            # Its colon is nowhere in the text that is indexed.
+            parts = tuple(part for value in node.values for part in _between_colons(value))
+            return _text_seeds((Pattern(parts),)) if len(node.values) == 1 else []
         case "issue" if not node.values[0].text.isdigit():
             return _text_seeds(node.values)
         case "release" if node.operator is Operator.EQUAL:
             return [select_ids(ISSUE_RELEASES, release_condition(node, context))]
         case _:
             return []
+
+
+def _between_colons(value: Pattern) -> list[str]:
+    return [piece for part in value.parts for piece in part.split(": ")]
 
 
 def _text_seeds(values: Sequence[Pattern]) -> list[Select[Any]]:
