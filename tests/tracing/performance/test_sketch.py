@@ -12,17 +12,18 @@ from resumatch_monitor.tracing.performance.sketch import (
     Distribution,
     SketchBuilder,
     apdex,
+    merge_packed,
 )
 
 VALUES = st.lists(st.floats(min_value=1, max_value=1e9), min_size=1, max_size=200)
 QUANTILES = (0.0, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
-def pack(*values: float, known: bytes = b"") -> bytes:
+def pack(*values: float) -> bytes:
     builder = SketchBuilder()
     for value in values:
         builder.add(value)
-    return builder.pack(known)
+    return builder.pack()
 
 
 @given(values=VALUES)
@@ -44,7 +45,7 @@ def test_merged_sketches_are_within_one_percent_of_the_values(parts: list[list[f
     merged = Distribution([pack(*part) for part in parts])
     stored = b""
     for part in parts:
-        stored = pack(*part, known=stored)
+        stored = merge_packed(stored, pack(*part))
     added = Distribution([stored])
 
     for quantile in QUANTILES:

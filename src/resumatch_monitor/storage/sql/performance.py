@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, tuple_, update
 
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.performance_known import Known
 from resumatch_monitor.storage.sql.performance_rows import join_findings, read_finding
 from resumatch_monitor.storage.sql.performance_write import FactsWriter
 from resumatch_monitor.storage.sql.tables.performance import (
@@ -35,12 +36,18 @@ class SqlPerformanceStore:
     def __init__(self, database: Database, config: PerformanceConfig) -> None:
         self._database = database
         self._config = config
+        self._known = Known()
 
     async def add(self, facts: Sequence[Facts]) -> Sequence[Facts]:
         """See `PerformanceStore`."""
-        return await self._database.write(
-            lambda connection: FactsWriter(connection, self._config).write(facts)
-        )
+        try:
+            return await self._database.write(
+                lambda connection: FactsWriter(connection, self._config, self._known).write(facts)
+            )
+        except Exception:
+            # What it found out, and possibly made, was rolled back.
+            self._known.forget()
+            raise
 
     async def untold_findings(self, limit: int) -> Sequence[Finding]:
         """See `PerformanceStore`."""
@@ -66,7 +73,15 @@ class SqlPerformanceStore:
     async def expire(self, now: datetime) -> int:
         """See `PerformanceStore`."""
         fine, coarse = now - self._config.fine_retention, now - self._config.retention
-        return await self._database.write(lambda connection: _expire(connection, fine, coarse))
+
+        def work(connection: Connection) -> int:
+            count = _expire(connection, fine, coarse)
+            if count:
+                # On the writer's thread, as everything that knows numbers of rows.
+                self._known.forget()
+            return count
+
+        return await self._database.write(work)
 
 
 def _expire(connection: Connection, fine: datetime, coarse: datetime) -> int:

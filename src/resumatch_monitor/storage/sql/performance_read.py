@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, select, type_coerce
 
-from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.performance_calls import find_statement, find_statements
 from resumatch_monitor.storage.sql.performance_rows import (
@@ -38,6 +38,8 @@ _ROWS_MAX = 400_000
 _FACETS_MAX = 200
 _EXAMPLES_PER_FINDING = 3
 _F = PERFORMANCE_FIGURES.c
+# Very many rows: no moment is made of each.
+_AT_MS = type_coerce(_F.at, BigInteger)
 _SUMS = (_F.seen, _F.count, _F.failed, _F.total, _F.sketch)
 
 
@@ -133,17 +135,17 @@ def _find_endpoints(
     found: dict[tuple[EndpointKey, str], list[Figures]] = {}
     for number, window in enumerate(windows):
         rows = connection.execute(
-            select(_F.endpoint_id, _F.measure, _F.at, *_SUMS)
+            select(_F.endpoint_id, _F.measure, _AT_MS, *_SUMS)
             .where(*_within(wanted, window), _F.measure.in_(measures))
             .limit(_ROWS_MAX)
         )
-        for endpoint_id, measure, at, *sums in rows:
+        for endpoint_id, measure, at_ms, *sums in rows:
             key = (keys[endpoint_id], measure)
             if key not in found:
                 found[key] = [Figures() for _ in windows]
             figures = found[key][number]
             _add(figures, sums)
-            step = (to_milliseconds(at) - window.start_ms) // (window.step_seconds * 1_000)
+            step = (at_ms - window.start_ms) // (window.step_seconds * 1_000)
             figures.by_step[step] = figures.by_step.get(step, 0.0) + sums[1]
     return found
 
@@ -152,13 +154,13 @@ def _find_steps(
     wanted: EndpointFilter, window: Window, measure: str, connection: Connection
 ) -> list[Step]:
     rows = connection.execute(
-        select(_F.at, *_SUMS)
+        select(_AT_MS, *_SUMS)
         .where(*_within(wanted, window), _F.measure == measure)
         .limit(_ROWS_MAX)
     )
     steps: dict[int, Figures] = {}
-    for at, *sums in rows:
-        _add(steps.setdefault(to_milliseconds(at), Figures()), sums)
+    for at_ms, *sums in rows:
+        _add(steps.setdefault(at_ms, Figures()), sums)
     return [Step(at_ms, figures) for at_ms, figures in sorted(steps.items())]
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.tracing.model import Segment
 from resumatch_monitor.tracing.performance.config import PerformanceConfig
 from resumatch_monitor.tracing.performance.facts import read_facts
@@ -46,10 +47,33 @@ class PerformanceRecorder:
     async def observe(self, segments: Sequence[Segment]) -> None:
         """See `SegmentObserver`."""
         facts = await asyncio.to_thread(self._read, segments)
-        fresh = await self._store.add(facts)
+        fresh = await self._add(facts)
         self._series.count(fresh)
         if any(each.findings for each in fresh):
             self._on_findings()
+
+    async def _add(self, facts: Sequence[Facts]) -> Sequence[Facts]:
+        try:
+            return await self._store.add(facts)
+        except StorageUnavailableError:
+            raise
+        except Exception:
+            fresh = await self._add_singly(facts)
+            if not fresh:
+                # It is not one of them that cannot be stored.
+                raise
+            return fresh
+
+    async def _add_singly(self, facts: Sequence[Facts]) -> list[Facts]:
+        fresh: list[Facts] = []
+        for each in facts:
+            try:
+                fresh.extend(await self._store.add([each]))
+            except StorageUnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad segment must not stop the others
+                logger.warning("A segment cannot be counted: %s", type(error).__name__)
+        return fresh
 
     def _read(self, segments: Sequence[Segment]) -> list[Facts]:
         self._statements.begin()

@@ -5,7 +5,8 @@ bins, so that thousands are merged at once as arrays.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ RELATIVE_ACCURACY = 0.01
 _SMALLEST = 1.0
 _LARGEST = 1e15
 _BIN = np.dtype([("key", "<i2"), ("count", "<f4")])
+_PACK = struct.Struct("<hf").pack
+_COMPACTED_BYTES = 600
 
 
 @lru_cache(maxsize=1)
@@ -42,20 +45,20 @@ class SketchBuilder:
         key = _mapping().key(min(max(value, _SMALLEST), _LARGEST))
         self.bins[key] = self.bins.get(key, 0.0) + weight
 
-    def pack(self, known: bytes = b"") -> bytes:
-        """Return the bins as they are stored, with those of a stored sketch added."""
-        return _pack(_count_bins(self.bins), known)
+    def pack(self) -> bytes:
+        """Return the bins as they are stored."""
+        return b"".join(map(_PACK, self.bins, self.bins.values()))
 
 
-def _count_bins(bins: Mapping[int, float]) -> npt.NDArray[np.void]:
-    packed = np.zeros(len(bins), dtype=_BIN)
-    packed["key"] = list(bins)
-    packed["count"] = list(bins.values())
-    return packed
+def merge_packed(one: bytes, other: bytes) -> bytes:
+    """Return what two stored sketches have together.
 
-
-def _pack(added: npt.NDArray[np.void], known: bytes) -> bytes:
-    both = np.concatenate([np.frombuffer(known, dtype=_BIN), added])
+    A bin may be there several times: small ones are only put one behind the other.
+    """
+    joined = one + other
+    if len(joined) <= _COMPACTED_BYTES:
+        return joined
+    both = np.frombuffer(joined, dtype=_BIN)
     keys, places = np.unique(both["key"], return_inverse=True)
     packed = np.zeros(len(keys), dtype=_BIN)
     packed["key"] = keys
