@@ -1,5 +1,6 @@
 """Performance: endpoints, what is wrong at them, web vitals."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -135,20 +136,25 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
             asked.to_filter(), [window, window.before()], [DURATION]
         )
         renderer = sources.renderer(window)
-        lines = [
-            line
-            for (key, _), (figures, before) in found.items()
-            if (line := renderer.measure(key, figures, before)).figures.count
-        ]
-        lines.sort(key=lambda line: (line.rank(sort, is_up=order == "asc"), line.key.name))
-        page, next_cursor = _cut(lines, cursor, limit)
-        return {
-            **renderer.render_window(),
-            "items": [renderer.render_line(line) for line in page],
-            "next_cursor": next_cursor,
-            "total": len(lines),
-            "totals": renderer.render_totals(lines),
-        }
+
+        def render() -> dict[str, Any]:
+            lines = [
+                line
+                for (key, _), (figures, before) in found.items()
+                if (line := renderer.measure(key, figures, before)).figures.count
+            ]
+            lines.sort(key=lambda line: (line.rank(sort, is_up=order == "asc"), line.key.name))
+            page, next_cursor = _cut(lines, cursor, limit)
+            return {
+                **renderer.render_window(),
+                "items": [renderer.render_line(line) for line in page],
+                "next_cursor": next_cursor,
+                "total": len(lines),
+                "totals": renderer.render_totals(lines),
+            }
+
+        # Merging the sketches of hundreds of endpoints takes a while.
+        return await asyncio.to_thread(render)
 
     @router.get("/facets")
     async def facets() -> dict[str, Any]:
@@ -171,19 +177,20 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
         steps = await reader.read_steps(wanted, window, DURATION)
         findings = await reader.read_findings(wanted, after=None, limit=_FINDINGS_MAX)
         vitals = await reader.read_endpoints(wanted, [window], VITALS)
-        return {
-            **renderer.render_window(),
-            "endpoint": renderer.render_line(lines[0]) if lines else None,
-            **renderer.render_steps(steps),
-            "durations": renderer.render_histogram(lines),
-            "parts": renderer.render_parts(await reader.read_parts(wanted, window)),
-            "examples": [
-                renderer.render_example(each)
-                for each in await reader.read_examples(wanted, window, limit=_EXAMPLES_MAX)
-            ],
-            "findings": [renderer.render_finding(each) for each in findings],
-            "vitals": renderer.render_vitals_of_one(vitals),
-        }
+        parts = await reader.read_parts(wanted, window)
+        examples = await reader.read_examples(wanted, window, limit=_EXAMPLES_MAX)
+        return await asyncio.to_thread(
+            lambda: {
+                **renderer.render_window(),
+                "endpoint": renderer.render_line(lines[0]) if lines else None,
+                **renderer.render_steps(steps),
+                "durations": renderer.render_histogram(lines),
+                "parts": renderer.render_parts(parts),
+                "examples": [renderer.render_example(each) for each in examples],
+                "findings": [renderer.render_finding(each) for each in findings],
+                "vitals": renderer.render_vitals_of_one(vitals),
+            }
+        )
 
 
 def _add_finding_routes(router: APIRouter, sources: PerformanceSources) -> None:
@@ -209,14 +216,15 @@ def _add_vital_routes(router: APIRouter, sources: PerformanceSources) -> None:
         window = sources.choose(asked, longest_fine=_LONGEST_LIST)
         found = await sources.reader.read_endpoints(asked.to_filter(), [window], VITALS)
         renderer = sources.renderer(window)
-        routes = renderer.render_vitals(found)
+        routes = await asyncio.to_thread(renderer.render_vitals, found)
+        totals = await asyncio.to_thread(renderer.render_vitals_of_one, found)
         page, next_cursor = _cut(routes, cursor, limit)
         return {
             **renderer.render_window(),
             "items": page,
             "next_cursor": next_cursor,
             "total": len(routes),
-            "totals": renderer.render_vitals_of_one(found),
+            "totals": totals,
         }
 
 
@@ -232,7 +240,7 @@ def _add_statement_routes(router: APIRouter, sources: PerformanceSources) -> Non
         window = sources.choose(asked, longest_fine=_LONGEST_CALLS, fine_seconds=CALLS_FINE_SECONDS)
         lines = await sources.reader.read_statements(kind, asked.to_filter(), window)
         renderer = sources.renderer(window)
-        rendered = renderer.render_statements(lines, sort)
+        rendered = await asyncio.to_thread(renderer.render_statements, lines, sort)
         page, next_cursor = _cut(rendered, cursor, limit)
         return {
             **renderer.render_window(),
@@ -253,7 +261,7 @@ def _add_statement_routes(router: APIRouter, sources: PerformanceSources) -> Non
             found = await sources.reader.read_statement(number, window)
         if found is None:
             raise NotFoundError(f"There is no statement {statement_id[:40]!r}.")
-        return sources.renderer(window).render_statement(found)
+        return await asyncio.to_thread(sources.renderer(window).render_statement, found)
 
 
 def _cut(items: Sequence[T], cursor: str | None, limit: int) -> tuple[Sequence[T], str | None]:
