@@ -1,5 +1,6 @@
 /** The JSON of docs/http-api.md, name by name. */
 import type { EventSourceMaps, FrameSourceMap } from './sourcemaps';
+import type { IssueStanding } from './workflow';
 import type { AlertBrief, AlertStatus } from './alerts';
 
 export * from './alerts';
@@ -143,7 +144,7 @@ export interface DashboardData extends Range {
 export type IssueStatus = 'unresolved' | 'resolved' | 'ignored';
 export type Level = 'fatal' | 'error' | 'warning' | 'info' | 'debug';
 
-export interface Issue {
+export interface Issue extends IssueStanding {
   id: string;
   short_id: string;
   project: { id: number; slug: string };
@@ -173,7 +174,7 @@ export interface TagSummary {
 
 export interface IssueActivity {
   at: Iso;
-  kind: 'created' | 'resolved' | 'reopened' | 'regressed' | 'ignored' | 'merged' | 'unmerged' | 'split';
+  kind: string;
   actor: string | null;
   text: string | null;
 }

@@ -6,6 +6,19 @@ export interface Crumb {
   href: string;
 }
 
+export interface ToastAction {
+  label: string;
+  run: () => unknown;
+}
+
+export interface Toast {
+  text: string;
+  isError: boolean;
+  id: number;
+  /** Offered beside the text: to take back what it tells. */
+  action: ToastAction | null;
+}
+
 class AppState {
   me = $state<Me | null>(null);
   nav = $state<Nav | null>(null);
@@ -19,7 +32,7 @@ class AppState {
   isDrawerOpen = $state(false);
   /** Asks anew for the numbers of the navigation, after one of them has changed. */
   renewNav: () => void = () => undefined;
-  toast = $state<{ text: string; isError: boolean; id: number } | null>(null);
+  toast = $state<Toast | null>(null);
 
   get canEdit(): boolean {
     return this.me?.role === 'editor' || this.me?.role === 'admin';
@@ -46,13 +59,13 @@ export function usePage(describe: () => { title: string; crumbs?: Crumb[]; usesT
 
 let toastId = 0;
 
-export function say(text: string, { isError = false } = {}): void {
+export function say(text: string, { isError = false, action = null }: { isError?: boolean; action?: ToastAction | null } = {}): void {
   toastId += 1;
   const id = toastId;
-  app.toast = { text, isError, id };
+  app.toast = { text, isError, id, action };
   setTimeout(() => {
     if (app.toast?.id === id) app.toast = null;
-  }, isError ? 8_000 : 3_500);
+  }, isError || action ? 8_000 : 3_500);
 }
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

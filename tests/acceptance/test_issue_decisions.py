@@ -1,0 +1,165 @@
+"""Resolving, archiving, assigning and commenting, in a real browser."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from resumatch.demo.processes import Processes
+from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.conftest import OUTPUT
+from tests.acceptance.envelopes import make_event
+from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
+from tests.acceptance.ports import choose_ports
+from tests.acceptance.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
+
+_PASSWORD = "a-password-of-the-acceptance-tests"
+_CONFIG = f"""
+auth:
+  admin: {{email: admin@localhost, password: {_PASSWORD}}}
+  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
+projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
+"""
+_KINDS = ("PaymentFailed", "StockMissing", "MailBounced")
+_ISSUES = "/api/monitor/issues"
+
+
+@pytest.fixture(scope="module")
+def monitor() -> Iterator[MonitorProcess]:
+    with tempfile.TemporaryDirectory(prefix="resumatch-decisions-") as name:
+        folder = Path(name)
+        (port,) = choose_ports(1)
+        config = folder / "monitor.yaml"
+        config.write_text(_CONFIG)
+        processes = Processes(folder / "logs")
+        monitor = MonitorProcess(
+            name="monitor", config=config, data=folder / "data", port=port, processes=processes
+        )
+        try:
+            monitor.start()
+            for kind in _KINDS:
+                url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
+                event = make_event(uuid.uuid4().hex, kind=kind) | {"release": "shop@1.0.0"}
+                httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
+            wait_until(
+                lambda: len(list(monitor.api.items(_ISSUES))) == len(_KINDS),
+                "every kind is an issue",
+                timeout_seconds=30,
+            )
+            yield monitor
+        finally:
+            monitor.close()
+            processes.stop_all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
+    with signed_in(
+        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as contexts:
+        yield contexts
+
+
+@pytest.fixture
+def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+    """A page on a desktop; afterwards nothing may have been complained about."""
+    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+        yield visited
+        visited.check()
+
+
+def find_issue(monitor: MonitorProcess, kind: str) -> str:
+    issues = monitor.api.items(_ISSUES, status="all")
+    return next(issue["id"] for issue in issues if issue["type"] == kind)
+
+
+def test_an_issue_is_resolved_in_the_next_release_and_the_message_takes_it_back(
+    monitor: MonitorProcess, desk: Visit
+) -> None:
+    desk.open(f"{monitor.url}/issues/{find_issue(monitor, 'PaymentFailed')}")
+    header = desk.page.locator("main header").first
+    desk.page.get_by_role("button", name="Ways to resolve").click()
+    desk.page.get_by_role("menuitem", name="In the next release").click()
+    expect(header).to_contain_text("Resolved in the release after shop@1.0.0")
+
+    desk.page.get_by_role("button", name="Undo").click()
+
+    expect(header.get_by_role("button", name="Resolve", exact=True)).to_be_visible()
+    expect(header).not_to_contain_text("Resolved in")
+
+
+def test_an_issue_is_assigned_and_archived_by_keys(monitor: MonitorProcess, desk: Visit) -> None:
+    desk.open(f"{monitor.url}/issues/{find_issue(monitor, 'PaymentFailed')}")
+    header = desk.page.locator("main header").first
+    expect(header.get_by_role("button", name="Archive", exact=True)).to_be_visible()
+    desk.page.keyboard.press("a")
+    dialog = desk.page.get_by_role("dialog", name="Assign")
+    dialog.get_by_role("button", name="Me", exact=True).click()
+    dialog.get_by_role("button", name="Assign", exact=True).click()
+    expect(header.get_by_role("button", name="admin@localhost")).to_be_visible()
+
+    desk.page.keyboard.press("i")
+    expect(header).to_contain_text("Archived until it escalates")
+    desk.page.keyboard.press("e")
+    expect(header.get_by_role("button", name="Resolve", exact=True)).to_be_visible()
+
+
+def test_people_comment_on_an_issue(monitor: MonitorProcess, desk: Visit) -> None:
+    desk.open(f"{monitor.url}/issues/{find_issue(monitor, 'StockMissing')}?tab=activity")
+    desk.page.get_by_role("textbox", name="Comment").fill("The supplier is down.")
+    desk.page.get_by_role("button", name="Comment", exact=True).click()
+    activity = desk.page.locator("main ol").first
+    expect(activity).to_contain_text("The supplier is down.")
+
+    desk.page.get_by_role("button", name="Edit the comment").click()
+    desk.page.get_by_role("textbox", name="Comment").last.fill("The supplier is up again.")
+    desk.page.get_by_role("button", name="Save").click()
+    expect(activity).to_contain_text("The supplier is up again.")
+    expect(activity).to_contain_text("edited")
+    desk.page.get_by_role("button", name="Delete the comment").click()
+    expect(activity).not_to_contain_text("supplier")
+
+
+def test_many_issues_are_archived_until_more_users_meet_them(
+    monitor: MonitorProcess, desk: Visit
+) -> None:
+    desk.open(f"{monitor.url}/issues")
+    desk.page.get_by_role("checkbox", name="Select all").check()
+    bar = desk.page.get_by_role("region", name="Selected issues")
+    bar.get_by_role("button", name="Ways to archive").click()
+    desk.page.get_by_role("menuitem", name="Until more users").click()
+    desk.page.get_by_role("spinbutton", name="Users").fill("20")
+    dialog = desk.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Archive", exact=True).click()
+    expect(desk.page.locator("main")).to_contain_text("No unresolved issues")
+
+    desk.page.get_by_role("button", name="Undo").click()
+
+    expect(desk.page.get_by_role("row")).to_have_count(len(_KINDS) + 1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_the_pages_look_well(
+    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
+) -> None:
+    number = find_issue(monitor, "MailBounced")
+    with visit(contexts[variant], monitor.url) as visited:
+        visited.open(f"{monitor.url}/issues/{number}?tab=activity")
+        visited.page.get_by_role("button", name="Ways to resolve").click()
+        expect(visited.page.get_by_role("menuitem", name="Now")).to_be_focused()
+        check_look(visited, OUTPUT / f"issue-decisions-{variant}.png")
+        visited.page.keyboard.press("Escape")
+        expect(visited.page.get_by_role("menu")).to_have_count(0)
+        visited.check()
