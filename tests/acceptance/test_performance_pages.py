@@ -83,7 +83,9 @@ def test_pages_show_what_the_sdk_sent(browser: Browser, monitor: RunningMonitor)
 
         expect(page.get_by_text(f"{COUNT} transactions", exact=True)).to_be_visible()
         expect(page.get_by_text("The same query ran 8 times in a row")).to_be_visible()
-        page.get_by_role("table").last.get_by_role("link").first.click()
+        expect(page.get_by_role("link", name="An order is lost")).to_be_visible()
+        samples = page.get_by_role("region", name="Slowest samples")
+        samples.get_by_role("link").first.click()
         expect(page).to_have_url(re.compile("/traces/[0-9a-f]{32}"))
         visited.settle()
         expect(page.get_by_text(re.compile(r"GET /orders/\d+")).first).to_be_visible()
@@ -133,6 +135,8 @@ def _send_transactions(monitor: RunningMonitor) -> None:
                 for item in range(8):
                     at = _add_span(transaction, "db", f"SELECT * FROM items WHERE id = {item}", at)
                 _add_span(transaction, "http.client", f"GET http://pay.test/charge/{number}", at)
+                if number == 0:
+                    sentry_sdk.capture_message("An order is lost", level="error")
                 transaction.set_status("internal_error" if number == 0 else "ok")
                 transaction.finish(end_timestamp=start + timedelta(milliseconds=200))
             page = sentry_sdk.start_transaction(
