@@ -64,7 +64,7 @@ def main() -> None:
                 times=20 if options.quick else 200,
             )
         if options.only in (None, "crash"):
-            kills, events = (2, 400) if options.quick else (10, 2_000)
+            kills, events = (2, 400) if options.quick else (6, 2_000)
             bodies, _ = prepare_bodies(build, _SIZES[0], kills * events)
             found["crash"] = measure_crash(
                 Path(scratch) / "crash", bodies, kills=kills, events=events
