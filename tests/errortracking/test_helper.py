@@ -77,7 +77,7 @@ async def test_the_second_process_prepares_just_the_same(clock: FakeClock) -> No
 async def test_there_is_no_second_process_for_a_few_events_or_on_one_processor(
     clock: FakeClock,
 ) -> None:
-    idle = Preparing(_SETTINGS, _PROJECTS, clock=clock, processors=2)
+    idle = Preparing(_SETTINGS, _PROJECTS, clock=clock, processors=2, full_batches=3)
     for is_full in (True, True, False, True, True, False):
         await idle.note_batch(is_full=is_full)
     alone = Preparing(_SETTINGS, _PROJECTS, clock=clock, processors=1)

@@ -24,7 +24,7 @@ from resumatch_monitor.sentry.projects import Projects
 logger = logging.getLogger(__name__)
 
 _PACKAGE = "resumatch_monitor.errortracking.helper_main"
-_FULL_BATCHES = 3
+_FULL_BATCHES = 1
 _REST_SECONDS = 60.0
 
 
@@ -33,7 +33,7 @@ class HelperGoneError(Exception):
 
 
 class Preparing:
-    """Prepares batches: in a thread, or in a second process once several in a row were full.
+    """Prepares batches: in a thread, or in a second process once they are full.
 
     With one processor there never is a second process. One that ends by itself, whatever the
     reason, is missed for a minute; its batch is prepared here.

@@ -18,7 +18,7 @@ from resumatch_monitor.sentry.projects import Project, Projects
 READY = "ready"
 LENGTH = struct.Struct("<Q")
 # Acknowledging comes first.
-_NICENESS = 5
+_NICENESS = 1
 
 
 @dataclass(frozen=True, slots=True)
