@@ -305,6 +305,7 @@ async def build_stack(
                 alerts,
             )
         finally:
+            await digest.stop()
             spool.stop()
 
 
