@@ -22,7 +22,7 @@ break-database error-storm slow-analysis mend: ## Break the demonstration, or me
 	@$(BIN)/python -m resumatch.demo $@
 
 test: $(STAMPS)/system $(STAMPS)/dev $(STAMPS)/web ## Run all tests
-	@$(BIN)/pytest $(ARGS)
+	@PYTEST=$(BIN)/pytest tools/test.sh $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/npm ## Format, lint, types and layers, in Python and in the UI
 	@$(BIN)/ruff format --check .
