@@ -33,6 +33,7 @@ from resumatch_monitor.errortracking.regroup.preview import Previews
 from resumatch_monitor.errortracking.regroup.settings import GroupingSettings
 from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.workflow.decisions import Decision
+from resumatch_monitor.errortracking.workflow.owners import Owners
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.spool import SpoolWriter
@@ -197,7 +198,8 @@ async def build_stack(
     )
     spool.start()
     watch = IssueWatch(config.alerts, severity=config.new_issue_severity)
-    store, reader, sink = SqlIssueStore(database, watch), SqlIssueReader(database), RecordingSink()
+    store = SqlIssueStore(database, watch, Owners(config.owners))
+    reader, sink = SqlIssueReader(database), RecordingSink()
     alerts = SqlIssueAlerts(database, watch)
     relay = IssueAlertRelay(
         queue=alerts,

@@ -15,6 +15,7 @@ from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.errortracking.resolving import FrameResolver
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.errortracking.workflow.due import WorkflowTimer
+from resumatch_monitor.errortracking.workflow.owners import Owners
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.sentry.items import ItemKind, ItemProcessor
 from resumatch_monitor.storage.sql.groupings import SqlEventSamples, SqlGroupingStore
@@ -54,7 +55,7 @@ class ErrorParts:
         )
         self.reader = SqlIssueReader(base.stores.database)
         watch = IssueWatch(config.alerts, severity=config.new_issue_severity)
-        self.store = SqlIssueStore(base.stores.database, watch)
+        self.store = SqlIssueStore(base.stores.database, watch, Owners(config.owners))
         alert_queue = SqlIssueAlerts(base.stores.database, watch)
         self.facets = SqlIssueFacets(base.stores.database)
         self.saved_searches = SqlSavedSearches(base.stores.database)

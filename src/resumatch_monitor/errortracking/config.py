@@ -12,6 +12,7 @@ from resumatch_monitor.errortracking.alerting.config import (
 )
 from resumatch_monitor.errortracking.grouping.rules import RuleError
 from resumatch_monitor.errortracking.grouping.rules_parse import parse_rules
+from resumatch_monitor.errortracking.workflow.owners import OwnerRule
 from resumatch_monitor.kit.models import ConfigModel, Duration
 
 
@@ -50,6 +51,11 @@ class ErrorsConfig(ConfigModel):
     )
     storm: StormConfig = Field(default_factory=StormConfig)
     """Many issues that begin at the same time are told as one alert."""
+    owners: list[OwnerRule] = Field(
+        default_factory=list[OwnerRule],
+        max_length=1_000,
+        description="To whom new issues are assigned; of the rules that match, the last one.",
+    )
     fingerprint_rules: dict[str, str] = Field(
         default_factory=dict[str, str],
         description="Fingerprint rules in Sentry's syntax, by the slug of a project; they are"

@@ -16,6 +16,7 @@ from resumatch_monitor.errortracking.store import (
     StoreOutcome,
     StoreUnavailableError,
 )
+from resumatch_monitor.errortracking.workflow.owners import Owners
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
 from resumatch_monitor.storage.sql.issues_novelty import Novelty
 from resumatch_monitor.storage.sql.issues_retention import (
@@ -26,7 +27,7 @@ from resumatch_monitor.storage.sql.issues_retention import (
     trim_issues,
     trim_projects,
 )
-from resumatch_monitor.storage.sql.issues_write import BatchWriter
+from resumatch_monitor.storage.sql.issues_write import BatchWriter, IssuePolicy
 from resumatch_monitor.storage.sql.payloads import PayloadPacker
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_DEAD_LETTERS,
@@ -42,10 +43,18 @@ _TRIM_ROUNDS_MAX = 1_000
 class SqlIssueStore:
     """Implements `IssueStore` of error tracking."""
 
-    def __init__(self, database: Database, watch: IssueWatch | None = None) -> None:
-        """Keep issues in `database`; `watch` knows of what about them people are told."""
+    def __init__(
+        self, database: Database, watch: IssueWatch | None = None, owners: Owners | None = None
+    ) -> None:
+        """Keep issues.
+
+        Args:
+            database: Where.
+            watch: Knows of what about them people are told.
+            owners: Knows to whom new ones are assigned.
+        """
         self._database = database
-        self._watch = watch or IssueWatch.default()
+        self._policy = IssuePolicy(watch or IssueWatch.default(), owners or Owners())
         self._packer = PayloadPacker(database)
         self._novelty = Novelty()
 
@@ -54,7 +63,7 @@ class SqlIssueStore:
         # Before the writer's turn, and on another thread: compressing takes most of the time.
         batch = await asyncio.to_thread(self._packer.pack_all, events)
         return await self._write(
-            lambda connection: BatchWriter(connection, self._novelty, self._watch).write(batch)
+            lambda connection: BatchWriter(connection, self._novelty, self._policy).write(batch)
         )
 
     async def set_aside(self, letters: Sequence[DeadLetter]) -> None:

@@ -28,7 +28,9 @@ from resumatch_monitor.storage.sql.tables.workflow import (
 
 T = TypeVar("T")
 
-_OPEN_A_ROUND = 1_000
+_OPEN_A_ROUND = 10_000
+_TOLD_AFTER = timedelta(minutes=10)
+"""What has not been told for so long may have lost its issue meanwhile."""
 _STORMS_MAX = 1_000
 
 
@@ -103,7 +105,10 @@ class SqlIssueAlerts:
             columns = ISSUE_OPEN_ALERTS.c
             rows = connection.execute(
                 select(ISSUE_OPEN_ALERTS)
-                .where(columns.ended_at.is_(None), columns.labels.is_not(None))
+                .where(
+                    columns.ended_at.is_(None),
+                    or_(columns.labels.is_not(None), columns.started_at < now - _TOLD_AFTER),
+                )
                 .order_by(columns.started_at)
                 .limit(_OPEN_A_ROUND)
             )

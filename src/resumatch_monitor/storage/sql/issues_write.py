@@ -19,6 +19,7 @@ from resumatch_monitor.errortracking.workflow.events import (
     observe,
 )
 from resumatch_monitor.errortracking.workflow.model import Standing
+from resumatch_monitor.errortracking.workflow.owners import Owners
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_counts import (
     IssueState,
@@ -74,13 +75,22 @@ class CompressedEvent:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class IssuePolicy:
+    """What the configuration says of issues: who is told, and whose they are."""
+
+    watch: IssueWatch
+    owners: Owners
+
+
 class BatchWriter:
     """Applies one batch on the writer's connection."""
 
-    def __init__(self, connection: Connection, novelty: Novelty, watch: IssueWatch) -> None:
+    def __init__(self, connection: Connection, novelty: Novelty, policy: IssuePolicy) -> None:
         self._connection = connection
-        self._watch = watch
-        self._tally = RuleTally(connection, watch)
+        self._watch = policy.watch
+        self._owners = policy.owners
+        self._tally = RuleTally(connection, policy.watch)
         self._novelty = novelty
         self._issues: dict[GroupingId, IssueState] = {}
         self._by_id: dict[int, IssueState] = {}
@@ -276,11 +286,16 @@ class BatchWriter:
             "explanation": event.explanation,
             "search_text": search_text(event, number),
         }
+        assignee = self._owners.find(event)
+        if assignee is not None:
+            row["assignee"] = assignee
         self._connection.execute(insert(ISSUES).values(id=issue_id, **row))
         state = IssueState(row, issue_id)
         self._by_id[issue_id] = state
         self._add_grouping(_grouping_id(event), state)
         self._note(state, event, "created", "First event" + _in_release(event))
+        if assignee is not None:
+            self._note(state, event, "assigned", f"Assigned to {assignee}, the owner")
         if not event.is_synthetic:
             self._alert(state, event, AlertKind.NEW)
         return state
