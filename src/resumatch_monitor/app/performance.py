@@ -46,6 +46,7 @@ class PerformanceParts:
         )
         self.recorder = PerformanceRecorder(
             store=store,
+            traces=base.stores.traces,
             series=self._series,
             config=config,
             clock=base.clock,

@@ -48,6 +48,7 @@ class Counting:
         config = PerformanceConfig()
         recorder = PerformanceRecorder(
             store=SqlPerformanceStore(database, config),
+            traces=stack.store,
             series=TransactionSeries(
                 sink=MemorySink(), metadata=MetadataStore(), slug_of=lambda _: "web", clock=clock
             ),
@@ -118,6 +119,28 @@ async def test_vitals_that_a_browser_tells_when_the_page_is_left_are_counted_wit
         ("/jobs", "lcp"): 1,
     }
     assert found["/jobs", "lcp"].total == 2_400_000
+
+
+async def test_pages_without_a_router_are_told_apart_by_their_paths(counting: Counting) -> None:
+    page = {
+        "sentry.op": "pageload",
+        "sentry.segment.name.source": "url",
+        "url.path": "/users/123/jobs",
+    }
+    await counting.take(make_spans(make_v2_span(name="Pageload", attributes=typed(**page))))
+    shift = {
+        "sentry.op": "ui.webvital.cls",
+        "sentry.segment.name": "Pageload",
+        "sentry.pageload.span_id": ROOT_ID,
+        "browser.web_vital.cls.value": 0.14,
+    }
+    await counting.take(
+        make_spans(make_v2_span("c" * 16, ROOT_ID, name="Shift", attributes=typed(**shift)))
+    )
+
+    found = await counting.figures(DURATION, *VITALS)
+
+    assert set(found) == {("/users/{id}/jobs", DURATION), ("/users/{id}/jobs", "cls")}
 
 
 async def test_a_streamed_segment_is_counted_once_with_all_its_spans(counting: Counting) -> None:

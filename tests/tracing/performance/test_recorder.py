@@ -14,6 +14,7 @@ from resumatch_monitor.tracing.performance.model import DURATION, Facts
 from resumatch_monitor.tracing.performance.recorder import PerformanceRecorder
 from resumatch_monitor.tracing.performance.series import TransactionSeries
 from resumatch_monitor.tracing.performance.store import EndpointFilter, Window
+from resumatch_monitor.tracing.store import StoredTrace
 from tests.rules.support import MemorySink
 from tests.support.clock import FakeClock
 from tests.support.performance import make_segment
@@ -23,6 +24,14 @@ pytestmark = pytest.mark.anyio
 
 HOUR = Window(START_US // 1_000, START_US // 1_000 + 3_600_000, 60)
 UNSTORABLE = "/\ud800"
+
+
+class NoTraces:
+    """Keeps no traces."""
+
+    async def find_trace(self, trace_id: str, *, limit: int) -> StoredTrace:
+        del trace_id, limit
+        return StoredTrace(())
 
 
 class FullStore(SqlPerformanceStore):
@@ -45,6 +54,7 @@ def make_recorder(
     )
     recorder = PerformanceRecorder(
         store=store,
+        traces=NoTraces(),
         series=series,
         config=PerformanceConfig(),
         clock=clock,

@@ -75,6 +75,7 @@ class Application:
         config = PerformanceConfig()
         recorder = PerformanceRecorder(
             store=SqlPerformanceStore(database, config),
+            traces=stack.store,
             series=self.series,
             config=config,
             clock=clock,

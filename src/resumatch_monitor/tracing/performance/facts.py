@@ -9,9 +9,10 @@ from resumatch_monitor.tracing.performance.config import FindingsConfig
 from resumatch_monitor.tracing.performance.detection import find_problems
 from resumatch_monitor.tracing.performance.model import VITALS, Facts
 from resumatch_monitor.tracing.performance.statements import StatementReader
-from resumatch_monitor.tracing.performance.templating import name_endpoint
+from resumatch_monitor.tracing.performance.templating import SOURCES, name_endpoint
 from resumatch_monitor.tracing.reading import SAMPLE_RATE
 
+_PAGE = "sentry.pageload.span_id"
 _SMALLEST_RATE = 1e-4
 _LARGEST_VITAL = 1e9
 # https://docs.sentry.io/product/insights/overview/metrics/#failure-rate, and what says nothing.
@@ -31,28 +32,31 @@ _PART_OF_OP = (
 )
 
 
-def read_facts(segment: Segment, statements: StatementReader, config: FindingsConfig) -> Facts:
+def read_facts(
+    segment: Segment,
+    statements: StatementReader,
+    config: FindingsConfig,
+    *,
+    page: Span | None = None,
+) -> Facts:
     """Return what is counted of a segment.
 
     Args:
         segment: A whole one.
         statements: Who reads statements of databases.
         config: What is a finding.
+        page: The root of the page that a web vital is of, if it is known.
     """
     root = segment.root
     is_vital = is_carrier(root)
-    if is_vital:
-        said = root.attributes.get("sentry.transaction")
-        raw_name = root.segment_name if root.segment_name != root.name else ""
-        raw_name = raw_name or (said if isinstance(said, str) else "") or root.name
-    else:
-        raw_name = root.name
+    named = page if page is not None and is_vital else root
+    raw_name = _name_carrier(root) if is_vital and page is None else _name_root(named)
     facts = Facts(
         key=bytes.fromhex(root.trace_id + root.span_id),
         project_id=root.project_id,
         environment=root.environment,
-        name=name_endpoint(raw_name, dict(root.attributes)),
-        op="pageload" if is_vital else root.op,
+        name=name_endpoint(raw_name, dict(named.attributes)),
+        op="pageload" if is_vital and page is None else named.op,
         trace_id=root.trace_id,
         span_id=root.span_id,
         raw_name=raw_name[:500],
@@ -73,6 +77,28 @@ def read_facts(segment: Segment, statements: StatementReader, config: FindingsCo
 def is_carrier(root: Span) -> bool:
     """Tell whether a segment is a single span that only tells a web vital."""
     return root.op.startswith(("ui.webvital", "ui.interaction"))
+
+
+def find_page_id(root: Span) -> str:
+    """Return the span id of the page that a web vital is of; empty if it does not say."""
+    page_id = root.attributes.get(_PAGE)
+    return page_id if is_carrier(root) and isinstance(page_id, str) else ""
+
+
+def _name_carrier(root: Span) -> str:
+    said = root.attributes.get("sentry.transaction")
+    name = root.segment_name if root.segment_name != root.name else ""
+    return name or (said if isinstance(said, str) else "") or root.name
+
+
+def _name_root(root: Span) -> str:
+    """Return a root's name; browsers' SDKs call every page `Pageload` that has no router."""
+    if root.op in ("pageload", "navigation") and "/" not in root.name:
+        source = next((root.attributes[key] for key in SOURCES if key in root.attributes), "url")
+        path = root.attributes.get("url.path")
+        if source == "url" and isinstance(path, str) and path.startswith("/"):
+            return path
+    return root.name
 
 
 def _is_failed(root: Span) -> bool:

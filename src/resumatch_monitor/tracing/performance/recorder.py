@@ -2,19 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.errors import StorageUnavailableError
-from resumatch_monitor.tracing.model import Segment
+from resumatch_monitor.tracing.model import Segment, Span
 from resumatch_monitor.tracing.performance.config import PerformanceConfig
-from resumatch_monitor.tracing.performance.facts import read_facts
+from resumatch_monitor.tracing.performance.facts import find_page_id, read_facts
 from resumatch_monitor.tracing.performance.model import Facts
 from resumatch_monitor.tracing.performance.series import TransactionSeries
 from resumatch_monitor.tracing.performance.statements import StatementReader
 from resumatch_monitor.tracing.performance.store import PerformanceStore
+from resumatch_monitor.tracing.store import StoredTrace
 
 logger = logging.getLogger(__name__)
+
+_SPANS_MAX = 2_000
+
+
+class TraceFinder(Protocol):
+    """Finds what is kept of a trace."""
+
+    async def find_trace(self, trace_id: str, *, limit: int) -> StoredTrace:
+        """Return at most `limit` spans of a trace."""
+        ...
 
 
 class PerformanceRecorder:
@@ -24,6 +36,7 @@ class PerformanceRecorder:
         self,
         *,
         store: PerformanceStore,
+        traces: TraceFinder,
         series: TransactionSeries,
         config: PerformanceConfig,
         clock: Clock,
@@ -33,12 +46,14 @@ class PerformanceRecorder:
 
         Args:
             store: Where figures are kept.
+            traces: Where the page is found that a web vital is of.
             series: What becomes metrics.
             config: What is a finding.
             clock: How long reading statements takes.
             on_findings: Called when something may be wrong in what was counted.
         """
         self._store = store
+        self._traces = traces
         self._series = series
         self._config = config
         self._statements = StatementReader(monotonic=clock.monotonic)
@@ -46,11 +61,24 @@ class PerformanceRecorder:
 
     async def observe(self, segments: Sequence[Segment]) -> None:
         """See `SegmentObserver`."""
-        facts = await asyncio.to_thread(self._read, segments)
+        pages = {
+            segment.key: page
+            for segment in segments
+            if (page := await self._find_page(segment)) is not None
+        }
+        facts = await asyncio.to_thread(self._read, segments, pages)
         fresh = await self._add(facts)
         self._series.count(fresh)
         if any(each.findings for each in fresh):
             self._on_findings()
+
+    async def _find_page(self, segment: Segment) -> Span | None:
+        """Return the root of the page that a segment tells a web vital of."""
+        page_id = find_page_id(segment.root)
+        if not page_id:
+            return None
+        trace = await self._traces.find_trace(segment.root.trace_id, limit=_SPANS_MAX)
+        return next((span for span in trace.spans if span.span_id == page_id), None)
 
     async def _add(self, facts: Sequence[Facts]) -> Sequence[Facts]:
         try:
@@ -75,12 +103,17 @@ class PerformanceRecorder:
                 logger.warning("A segment cannot be counted: %s", type(error).__name__)
         return fresh
 
-    def _read(self, segments: Sequence[Segment]) -> list[Facts]:
+    def _read(
+        self, segments: Sequence[Segment], pages: Mapping[tuple[str, str], Span]
+    ) -> list[Facts]:
         self._statements.begin()
         facts: list[Facts] = []
         for segment in segments:
             try:
-                facts.append(read_facts(segment, self._statements, self._config.findings))
+                page = pages.get(segment.key)
+                facts.append(
+                    read_facts(segment, self._statements, self._config.findings, page=page)
+                )
             except Exception as error:  # noqa: BLE001 - one bad segment must not stop the others
                 # The error's text may quote the segment, so only its type is told.
                 logger.warning("A segment cannot be counted: %s", type(error).__name__)
