@@ -104,6 +104,8 @@ async def test_resolved_in_the_next_release_reopens_only_by_a_newer_one(
 
     assert await standing(stack) == ("unresolved", "regressed")
     assert names(stack) == ["NewIssue", "IssueRegressed"]
+    summary = stack.sink.alerts[-1].annotations["summary"]
+    assert summary.startswith("Resolved issue is back in web@1.0.1: KeyError")
 
 
 async def test_resolves_when_a_release_with_the_commit_is_announced(

@@ -73,7 +73,10 @@ def _summarise(pending: PendingAlert) -> str:
     if pending.kind.is_counting:
         what = "users" if pending.kind is AlertKind.USERS else "events"
         return f"{pending.value} {what}: {issue.title}"
-    return f"{_VERBS[pending.kind]}: {issue.title}"
+    # Of what came back people ask first in which release.
+    is_back = pending.kind is AlertKind.REGRESSED and pending.release
+    where = f" in {pending.release}" if is_back else ""
+    return f"{_VERBS[pending.kind]}{where}: {issue.title}"
 
 
 def _path_of(pending: PendingAlert) -> str:
