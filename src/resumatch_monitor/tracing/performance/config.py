@@ -92,7 +92,9 @@ class PerformanceConfig(ConfigModel):
             op: Its operation.
         """
         for each in self.apdex_thresholds:
-            if each.project in ("", project) and fnmatchcase(endpoint, each.endpoint):
+            # Only stars mean anything: routes have brackets of their own.
+            pattern = each.endpoint.replace("[", "[[]").replace("?", "[?]")
+            if each.project in ("", project) and fnmatchcase(endpoint, pattern):
                 return each.threshold
         is_page = op in ("pageload", "navigation")
         return self.pageload_apdex_threshold if is_page else self.apdex_threshold

@@ -61,24 +61,28 @@ class PerformanceRecorder:
 
     async def observe(self, segments: Sequence[Segment]) -> None:
         """See `SegmentObserver`."""
-        pages = {
-            segment.key: page
-            for segment in segments
-            if (page := await self._find_page(segment)) is not None
-        }
+        pages = await self._find_pages(segments)
         facts = await asyncio.to_thread(self._read, segments, pages)
         fresh = await self._add(facts)
         self._series.count(fresh)
         if any(each.findings for each in fresh):
             self._on_findings()
 
-    async def _find_page(self, segment: Segment) -> Span | None:
-        """Return the root of the page that a segment tells a web vital of."""
-        page_id = find_page_id(segment.root)
-        if not page_id:
-            return None
-        trace = await self._traces.find_trace(segment.root.trace_id, limit=_SPANS_MAX)
-        return next((span for span in trace.spans if span.span_id == page_id), None)
+    async def _find_pages(self, segments: Sequence[Segment]) -> Mapping[tuple[str, str], Span]:
+        """Return the roots of the pages that segments tell web vitals of, by the segments' keys."""
+        pages: dict[tuple[str, str], Span] = {}
+        # A page has several vitals, and tells most of them at once.
+        traces: dict[str, StoredTrace] = {}
+        for segment in segments:
+            page_id, trace_id = find_page_id(segment.root), segment.root.trace_id
+            if not page_id:
+                continue
+            if trace_id not in traces:
+                traces[trace_id] = await self._traces.find_trace(trace_id, limit=_SPANS_MAX)
+            for span in traces[trace_id].spans:
+                if span.span_id == page_id:
+                    pages[segment.key] = span
+        return pages
 
     async def _add(self, facts: Sequence[Facts]) -> Sequence[Facts]:
         try:
