@@ -151,10 +151,24 @@ class FactsWriter:
             is_failed=call.is_error,
             fine_seconds=CALLS_FINE_SECONDS,
         )
-        self._add_example("statement", statement_id, facts, call.span_id, call.duration_us)
+        self._add_example(
+            "statement",
+            statement_id,
+            facts,
+            call.span_id,
+            call.duration_us,
+            is_failed=call.is_error,
+        )
 
     def _add_example(
-        self, owner: str, owner_id: int, facts: Facts, span_id: str, duration_us: int
+        self,
+        owner: str,
+        owner_id: int,
+        facts: Facts,
+        span_id: str,
+        duration_us: int,
+        *,
+        is_failed: bool | None = None,
     ) -> None:
         hour = from_milliseconds(facts.started_ms - facts.started_ms % _HOUR_MS)
         place = (owner, owner_id, hour)
@@ -173,7 +187,7 @@ class FactsWriter:
                 "span_id": bytes.fromhex(span_id),
                 "at": from_milliseconds(facts.started_ms),
                 "name": facts.raw_name,
-                "is_failed": facts.is_failed,
+                "is_failed": facts.is_failed if is_failed is None else is_failed,
             }
         )
 
