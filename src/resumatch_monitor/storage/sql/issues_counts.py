@@ -13,8 +13,11 @@ from resumatch_monitor.errortracking.store import DigestedEvent
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_statements import (
     INSERT_USER,
+    PIN_GROUPING,
     UPSERT_HOUR,
     UPSERT_ISSUE_RELEASE,
+    UPSERT_PROJECT,
+    UPSERT_RELEASE,
     UPSERT_TAG,
     UPSERT_TAG_KEY,
 )
@@ -86,6 +89,42 @@ def search_text(event: DigestedEvent, number: int) -> str:
     if event.message and event.message not in event.value:
         parts.append(event.message)
     return "\n".join(parts).lower()
+
+
+def count_projects(connection: Connection, events: Sequence[DigestedEvent]) -> None:
+    """Count events for their projects, and note the releases that they name."""
+    counts = Counter(event.project_id for event in events)
+    last = {event.project_id: event for event in sorted(events, key=lambda each: each.occurred_at)}
+    connection.execute(
+        UPSERT_PROJECT,
+        [
+            {
+                "project": number,
+                "slug": last[number].project_slug,
+                "count": count,
+                "last": to_milliseconds(last[number].occurred_at),
+            }
+            for number, count in counts.items()
+        ],
+    )
+    connection.execute(
+        PIN_GROUPING,
+        [{"project": number, "version": last[number].grouping_version} for number in counts],
+    )
+    releases: dict[tuple[int, str], int] = {}
+    for event in events:
+        if event.release:
+            key = (event.project_id, event.release)
+            at = to_milliseconds(event.occurred_at)
+            releases[key] = min(at, releases.get(key, at))
+    if releases:
+        connection.execute(
+            UPSERT_RELEASE,
+            [
+                {"project": project, "version": version, "first": first}
+                for (project, version), first in releases.items()
+            ],
+        )
 
 
 def count_users(connection: Connection, states: Mapping[int, IssueState]) -> None:

@@ -115,13 +115,20 @@ class SqlIssueWorkflow:
         """Resolve the issues whose commit has come with a release; return how many."""
 
         def find(connection: Connection) -> list[tuple[int, str]]:
+            commit = ISSUES.c.resolution_commit
+            # Those that no release has yet may be many, and must not stand before the others.
             rows = connection.execute(
-                select(ISSUES.c.id, ISSUES.c.project_id, ISSUES.c.resolution_commit)
+                select(ISSUES.c.id, ISSUES.c.project_id, commit)
+                .join(RELEASE_COMMITS, RELEASE_COMMITS.c.project_id == ISSUES.c.project_id)
                 .where(
-                    ISSUES.c.resolution_commit.is_not(None), ISSUES.c.resolution_release.is_(None)
+                    commit.is_not(None),
+                    ISSUES.c.resolution_release.is_(None),
+                    RELEASE_COMMITS.c.sha >= commit,
+                    RELEASE_COMMITS.c.sha < commit + "g",
                 )
+                .distinct()
                 .limit(_COMMITS_A_ROUND)
-            )
+            ).all()
             found = [
                 (row.id, release_of_commit(connection, row.project_id, row.resolution_commit))
                 for row in rows

@@ -25,6 +25,7 @@ from resumatch_monitor.storage.sql.issues_counts import (
     IssueState,
     chunks,
     count_event,
+    count_projects,
     count_users,
     save_counts,
     search_text,
@@ -38,9 +39,6 @@ from resumatch_monitor.storage.sql.issues_statements import (
     INSERT_GROUPING,
     NEXT_ISSUE_ID,
     NEXT_NUMBER,
-    PIN_GROUPING,
-    UPSERT_PROJECT,
-    UPSERT_RELEASE,
 )
 from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_ACTIVITY,
@@ -103,7 +101,7 @@ class BatchWriter:
         fresh = self._without_duplicates(batch)
         if not fresh:
             return StoreOutcome(0, len(batch), has_alerts=False)
-        self._count_projects([each.event for each in fresh])
+        count_projects(self._connection, [each.event for each in fresh])
         self._load_issues({key for each in fresh for key in _keys_of(each.event)})
         self._novelty.look_up(self._connection, self._of_known_issues(fresh))
         rows = [self._apply(each) for each in fresh]
@@ -137,42 +135,6 @@ class BatchWriter:
                 seen.add(key)
                 fresh.append(each)
         return fresh
-
-    def _count_projects(self, events: Sequence[DigestedEvent]) -> None:
-        counts = Counter(event.project_id for event in events)
-        last = {
-            event.project_id: event for event in sorted(events, key=lambda each: each.occurred_at)
-        }
-        self._connection.execute(
-            UPSERT_PROJECT,
-            [
-                {
-                    "project": number,
-                    "slug": last[number].project_slug,
-                    "count": count,
-                    "last": to_milliseconds(last[number].occurred_at),
-                }
-                for number, count in counts.items()
-            ],
-        )
-        self._connection.execute(
-            PIN_GROUPING,
-            [{"project": number, "version": last[number].grouping_version} for number in counts],
-        )
-        releases: dict[tuple[int, str], int] = {}
-        for event in events:
-            if event.release:
-                key = (event.project_id, event.release)
-                at = to_milliseconds(event.occurred_at)
-                releases[key] = min(at, releases.get(key, at))
-        if releases:
-            self._connection.execute(
-                UPSERT_RELEASE,
-                [
-                    {"project": project, "version": version, "first": first}
-                    for (project, version), first in releases.items()
-                ],
-            )
 
     def _load_issues(self, wanted: set[GroupingId]) -> None:
         columns = ISSUE_GROUPINGS.c
