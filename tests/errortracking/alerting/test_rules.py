@@ -103,6 +103,9 @@ async def test_the_most_urgent_rule_that_matches_tells_and_only_it(
         ({"handled": True}, False),
         ({"title": "KeyError: *"}, True),
         ({"title": "KeyError"}, False),
+        ({"query": "release:shop@1* !environment:staging server_name:web-1"}, True),
+        ({"query": "error.unhandled:true (level:fatal OR level:error)"}, True),
+        ({"query": "level:fatal"}, False),
         ({"levels": ["error"], "culprit": "*call_keyerror"}, True),
     ],
 )
@@ -323,6 +326,8 @@ async def test_what_the_sink_did_not_take_is_told_again_and_the_same(
         {"name": "a", "when": "users", "threshold": 1_001, "window": "1h"},
         {"name": "a", "when": "new", "title": "x" * 1_000},
         {"name": "a", "when": "never"},
+        {"name": "a", "when": "new", "query": "level:(error"},
+        {"name": "a", "when": "new", "query": "is:unresolved"},
     ],
 )
 def test_refuses_rules_that_make_no_sense(rule: dict[str, Any]) -> None:

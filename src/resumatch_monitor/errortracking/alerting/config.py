@@ -7,6 +7,8 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from resumatch_monitor.errortracking.grouping.globs import Glob, GlobError
+from resumatch_monitor.errortracking.search.parser import parse_event_filter
+from resumatch_monitor.errortracking.search.query import QuerySyntaxError
 from resumatch_monitor.kit.models import ConfigModel, Duration
 
 _LONGEST_WINDOW = timedelta(days=1)
@@ -63,6 +65,12 @@ class IssueAlertRule(ConfigModel):
     """A glob."""
     title: str | None = None
     """A glob for type and message."""
+    query: str = Field(
+        default="",
+        max_length=1_000,
+        description="What else an event has to be, as the list of issues is searched:"
+        " `release:web@9* http.status:>499 !environment:staging`. Empty for nothing.",
+    )
 
     @model_validator(mode="after")
     def _check_globs(self) -> Self:
@@ -72,6 +80,16 @@ class IssueAlertRule(ConfigModel):
             except GlobError as error:
                 raise ValueError(f"{pattern!r} is no glob: {error}") from error
         return self
+
+    @field_validator("query")
+    @classmethod
+    def _check_query(cls, query: str) -> str:
+        if query.strip():
+            try:
+                parse_event_filter(query)
+            except QuerySyntaxError as error:
+                raise ValueError(f"column {error.position + 1} of the query: {error}") from error
+        return query
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -11,6 +11,8 @@ from resumatch_monitor.errortracking.alerting.config import (
     default_rules,
 )
 from resumatch_monitor.errortracking.grouping.globs import Glob
+from resumatch_monitor.errortracking.search.parser import parse_event_filter
+from resumatch_monitor.errortracking.search.predicate import matches
 from resumatch_monitor.errortracking.store import AlertKind, DigestedEvent
 from resumatch_monitor.kit.clock import to_milliseconds
 
@@ -49,6 +51,7 @@ class RuleFilter:
         self._handled = rule.handled
         self._culprit = None if rule.culprit is None else Glob(rule.culprit)
         self._title = None if rule.title is None else Glob(rule.title)
+        self._query = parse_event_filter(rule.query) if rule.query.strip() else None
 
     def matches(self, event: DigestedEvent) -> bool:
         """Tell whether everything that is demanded is so."""
@@ -58,6 +61,7 @@ class RuleFilter:
             and _is_one_of(event.level, self._levels)
             and (self._handled is None or event.is_handled is self._handled)
             and self._matches_texts(event)
+            and (self._query is None or matches(self._query, event))
         )
 
     def _matches_texts(self, event: DigestedEvent) -> bool:
