@@ -25,6 +25,7 @@ class AlertSource(StrEnum):
     RULE = "rule"
     ISSUE = "issue"
     PROBE = "probe"
+    HEARTBEAT = "heartbeat"
     MONITOR = "monitor"
     PUSHED = "pushed"
 

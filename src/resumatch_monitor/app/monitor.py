@@ -8,6 +8,7 @@ from resumatch_monitor.accounts.model import Role
 from resumatch_monitor.accounts.service import Accounts, ProvisionedToken
 from resumatch_monitor.app.alerting import AlertingParts
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.app.crons import CronParts
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.files import FileParts
@@ -108,6 +109,7 @@ class Monitor:
         loops: Loops = {
             **self.alerting.loops(),
             **self.errors.loops(),
+            **self.crons.loops(),
             **self.intake.loops(),
             **self.traces.loops(),
             **self.performance.loops(),
@@ -160,10 +162,11 @@ class Monitor:
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.source_maps = SourceMapParts(base)
         self.files = FileParts(base)
+        self.crons = CronParts(base, alerts=self.alerting.dispatcher)
         self.errors = ErrorParts(
             base,
             alerts=self.alerting.dispatcher,
-            processors=self.files.processors,
+            processors={**self.files.processors, **self.crons.processors},
             resolver=self.source_maps.resolver,
         )
         self.performance = PerformanceParts(
@@ -174,7 +177,7 @@ class Monitor:
             base,
             sinks={**self.errors.sinks, **self.traces.sinks},
             metadata=self.metrics.metadata,
-            expiring=[self.files.store],
+            expiring=[self.files.store, self.crons.store],
         )
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self.diagnoser = build_diagnoser(

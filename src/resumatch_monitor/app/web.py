@@ -12,6 +12,7 @@ from resumatch_monitor.api import (
     alerts,
     cardinality,
     charts,
+    crons,
     dashboards,
     event_files,
     exemplars,
@@ -269,6 +270,15 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         probes.build_router(reader=monitor.probes.reader, clock=monitor.clock, guard=guard),
+        crons.build_router(
+            sources=crons.CronSources(
+                store=monitor.crons.store,
+                slug_of=monitor.errors.projects.slug,
+                on_change=monitor.crons.relay.wake,
+                clock=monitor.clock,
+            ),
+            guard=guard,
+        ),
     ]
 
 

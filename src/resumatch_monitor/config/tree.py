@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from resumatch_monitor.collectors.config import CollectorsConfig
 from resumatch_monitor.collectors.manager import build_collectors
+from resumatch_monitor.crons.config import CronsConfig
 from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
@@ -104,6 +105,7 @@ class MonitorConfig(ConfigModel):
     source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
     tracing: TracingConfig = Field(default_factory=TracingConfig)
     performance: PerformanceConfig = Field(default_factory=PerformanceConfig)
+    crons: CronsConfig = Field(default_factory=CronsConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])
     rule_files: list[Path] = Field(

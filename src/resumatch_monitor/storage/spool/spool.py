@@ -84,6 +84,15 @@ class Spool:
         """Where the oldest record that is not committed lies."""
         return self._consumption.position
 
+    @property
+    def end(self) -> Position:
+        """Where the next record will lie: once `position` is there, all these are processed."""
+        with self._state.lock:
+            if not self._state.ends:
+                return Position(0, 0)
+            last = max(self._state.ends)
+            return Position(last, self._state.ends[last])
+
     async def append(self, payload: bytes) -> None:
         """Keep `payload`; it is on the disk when this returns.
 

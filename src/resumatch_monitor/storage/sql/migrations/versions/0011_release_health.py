@@ -1,5 +1,10 @@
 """Releases, sessions, deploys, scheduled jobs."""
 
+import sqlalchemy as sa
+from alembic import op
+
+from resumatch_monitor.storage.sql.tables import base
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -7,4 +12,107 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "cron_clock",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("alive_at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cron_clock")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "cron_incidents",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("labels", base.Json(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("started_at", base.Moment(), nullable=False),
+        sa.Column("ended_at", base.Moment(), nullable=True),
+        sa.Column("is_told", sa.Boolean(), nullable=False),
+        sa.Column("is_end_told", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cron_incidents")),
+    )
+    op.create_index("ix_cron_incidents_ended_at", "cron_incidents", ["ended_at"], unique=False)
+    op.create_index(
+        "ix_cron_incidents_untold",
+        "cron_incidents",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("is_end_told IS 0"),
+    )
+    op.create_table(
+        "cron_jobs",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column("config", base.Json(), nullable=True),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("is_muted", sa.Boolean(), nullable=False),
+        sa.Column("is_paused", sa.Boolean(), nullable=False),
+        sa.Column("created_at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cron_jobs")),
+        sa.UniqueConstraint("project_id", "slug", name=op.f("uq_cron_jobs_project_id_slug")),
+    )
+    op.create_table(
+        "cron_environments",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("successes", sa.Integer(), nullable=False),
+        sa.Column("next_at", base.Moment(), nullable=True),
+        sa.Column("deadline_at", base.Moment(), nullable=True),
+        sa.Column("missed_at", base.Moment(), nullable=True),
+        sa.Column("last_at", base.Moment(), nullable=True),
+        sa.Column("last_status", sa.String(), nullable=True),
+        sa.Column("incident_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["cron_jobs.id"],
+            name=op.f("fk_cron_environments_job_id_cron_jobs"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cron_environments")),
+        sa.UniqueConstraint("job_id", "name", name=op.f("uq_cron_environments_job_id_name")),
+    )
+    op.create_index(
+        "ix_cron_environments_deadline_at", "cron_environments", ["deadline_at"], unique=False
+    )
+    op.create_table(
+        "cron_runs",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("environment_id", sa.Integer(), nullable=False),
+        sa.Column("check_in_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("started_at", base.Moment(), nullable=False),
+        sa.Column("finished_at", base.Moment(), nullable=True),
+        sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.Column("expected_at", base.Moment(), nullable=True),
+        sa.Column("due_at", base.Moment(), nullable=True),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.Column("is_uncertain", sa.Boolean(), nullable=False),
+        sa.Column("was_over_time", sa.Boolean(), nullable=False),
+        sa.Column("release", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"],
+            ["cron_environments.id"],
+            name=op.f("fk_cron_runs_environment_id_cron_environments"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cron_runs")),
+        sa.UniqueConstraint(
+            "environment_id", "check_in_id", name=op.f("uq_cron_runs_environment_id_check_in_id")
+        ),
+    )
+    op.create_index(
+        "ix_cron_runs_due_at",
+        "cron_runs",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_cron_runs_environment_id_id", "cron_runs", ["environment_id", "id"], unique=False
+    )
+    op.create_index("ix_cron_runs_started_at", "cron_runs", ["started_at"], unique=False)
