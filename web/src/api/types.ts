@@ -18,6 +18,8 @@ export interface Page<T> {
   items: T[];
   next_cursor: string | null;
   total?: number;
+  /** False where more are there than were counted. */
+  is_total_exact?: boolean;
 }
 
 export interface Me {

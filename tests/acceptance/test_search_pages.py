@@ -1,0 +1,176 @@
+"""Searching issues in a real browser: completion, mistakes, tabs, saved searches, likeness."""
+
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from resumatch.demo.processes import Processes
+from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.conftest import OUTPUT
+from tests.acceptance.envelopes import make_event
+from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
+from tests.acceptance.ports import choose_ports
+from tests.acceptance.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
+
+_PASSWORD = "a-password-of-the-acceptance-tests"
+_CONFIG = f"""
+auth:
+  admin: {{email: admin@localhost, password: {_PASSWORD}}}
+  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
+projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
+"""
+_KINDS = ("PaymentFailed", "PaymentDeclined", "StockMissing")
+
+
+@pytest.fixture(scope="module")
+def monitor() -> Iterator[MonitorProcess]:
+    with tempfile.TemporaryDirectory(prefix="resumatch-search-") as name:
+        folder = Path(name)
+        (port,) = choose_ports(1)
+        config = folder / "monitor.yaml"
+        config.write_text(_CONFIG)
+        processes = Processes(folder / "logs")
+        monitor = MonitorProcess(
+            name="monitor", config=config, data=folder / "data", port=port, processes=processes
+        )
+        try:
+            monitor.start()
+            for number, kind in enumerate(_KINDS):
+                for turn in range(6):
+                    tags = {"plan": "pro" if number else "free", "shard": str(turn)}
+                    event = make_event(uuid.uuid4().hex, kind=kind) | {"tags": tags}
+                    exceptions: Any = event["exception"]
+                    frame = exceptions["values"][0]["stacktrace"]["frames"][0]
+                    frame["module"] = f"shop.{kind[:7].lower()}"
+                    url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
+                    httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
+            wait_until(
+                lambda: len(list(monitor.api.items("/api/monitor/issues"))) == len(_KINDS),
+                "every kind is an issue",
+                timeout_seconds=30,
+            )
+            yield monitor
+        finally:
+            monitor.close()
+            processes.stop_all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
+    with signed_in(
+        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as contexts:
+        yield contexts
+
+
+@pytest.fixture
+def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+    """A page on a desktop; afterwards nothing may have been complained about."""
+    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+        yield visited
+        visited.check()
+
+
+def test_a_search_is_completed_by_key_and_value(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/issues")
+    box = desk.page.get_by_role("combobox", name="Search issues")
+    expect(box).to_have_value("is:unresolved")
+    box.fill("pla")
+    desk.page.get_by_role("option", name=re.compile("plan:")).click()
+    expect(box).to_have_value("plan:")
+    desk.page.get_by_role("option", name=re.compile("^free")).click()
+    expect(box).to_have_value("plan:free ")
+    expect(desk.page.get_by_role("row", name=re.compile("PaymentFailed"))).to_be_visible()
+    expect(desk.page.get_by_role("row", name=re.compile("StockMissing"))).to_have_count(0)
+    expect(desk.page).to_have_url(re.compile(r"query=plan:free"))
+
+
+def test_a_mistake_is_shown_at_its_character(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/issues")
+    box = desk.page.get_by_role("combobox", name="Search issues")
+    box.fill("basket level:loud")
+    box.press("Enter")
+    wrong = desk.page.get_by_role("alert").filter(has_text="never 'loud'")
+    expect(wrong.locator("mark")).to_have_text("loud")
+    expect(wrong).to_contain_text("fatal, error, warning")
+    box.fill("basket level:error")
+    expect(wrong).to_have_count(0)
+    expect(desk.page.get_by_role("row", name=re.compile("StockMissing"))).to_be_visible()
+    desk.complaints[:] = [each for each in desk.complaints if "400" not in each]
+
+
+def test_tabs_change_the_state_and_leave_the_rest(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/issues?query=is:unresolved+plan:pro")
+    tabs = desk.page.get_by_role("navigation", name="What became of them")
+    tabs.get_by_role("link", name="Resolved", exact=True).click()
+    box = desk.page.get_by_role("combobox", name="Search issues")
+    expect(box).to_have_value("is:resolved plan:pro")
+    expect(desk.page.get_by_text("No issue matches")).to_be_visible()
+    tabs.get_by_role("link", name="All").click()
+    expect(box).to_have_value("plan:pro")
+    expect(desk.page.get_by_role("row", name=re.compile("StockMissing"))).to_be_visible()
+
+
+def test_a_search_is_saved_opened_and_deleted(desk: Visit, monitor: MonitorProcess) -> None:
+    desk.open(f"{monitor.url}/issues?query=plan:pro&sort=events")
+    desk.page.get_by_role("button", name="Saved").click()
+    dialog = desk.page.get_by_role("dialog", name="Saved searches")
+    dialog.get_by_label("Name of the search").fill("Paying customers")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_role("button", name=re.compile("^Paying customers"))).to_be_visible()
+
+    desk.open(f"{monitor.url}/issues")
+    desk.page.get_by_role("button", name="Saved").click()
+    dialog.get_by_role("button", name=re.compile("^Paying customers")).click()
+    box = desk.page.get_by_role("combobox", name="Search issues")
+    expect(box).to_have_value("plan:pro")
+    expect(desk.page).to_have_url(re.compile("sort=events"))
+    desk.page.get_by_role("button", name="Paying customers").click()
+    dialog.get_by_role("button", name="Delete Paying customers").click()
+    expect(dialog).to_contain_text("Nobody has saved a search")
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_pages_look_right(
+    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
+) -> None:
+    OUTPUT.mkdir(exist_ok=True)
+    with visit(contexts[variant], monitor.url) as visited:
+        visited.open(f"{monitor.url}/issues?query=plan:pro&trend=14d")
+        check_look(visited, OUTPUT / f"search-list-{variant}.png")
+        box = visited.page.get_by_role("combobox", name="Search issues")
+        box.fill("plan:pro ")
+        completions = visited.page.get_by_role("listbox", name="Completions")
+        expect(completions.get_by_role("option").first).to_be_visible()
+        check_look(visited, OUTPUT / f"search-completion-{variant}.png")
+        visited.page.get_by_role("button", name="How to search").click()
+        expect(visited.page.get_by_role("dialog")).to_contain_text("timesSeen:")
+        check_look(visited, OUTPUT / f"search-help-{variant}.png")
+
+        issue = monitor.api.get("/api/monitor/issues", query="PaymentFailed")["items"][0]["id"]
+        visited.open(f"{monitor.url}/issues/{issue}")
+        similar = visited.page.get_by_role("region", name="Similar issues")
+        expect(similar).to_contain_text("PaymentDeclined")
+        visited.page.get_by_role("button", name=re.compile("more values?$")).first.click()
+        similar.scroll_into_view_if_needed()
+        check_look(visited, OUTPUT / f"search-similar-{variant}.png")
+
+        visited.page.goto(f"{monitor.url}/issues?query=level:loud")
+        expect(visited.page.get_by_role("alert").first).to_contain_text("never 'loud'")
+        visited.complaints[:] = [each for each in visited.complaints if "400" not in each]
+        check_look(visited, OUTPUT / f"search-wrong-{variant}.png")
