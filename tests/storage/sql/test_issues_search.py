@@ -12,6 +12,7 @@ from sqlalchemy import text
 from resumatch_monitor.errortracking.grouping.project import ProjectGrouping
 from resumatch_monitor.errortracking.issues import IssueQuery, IssueSort
 from resumatch_monitor.errortracking.prepare import prepare
+from resumatch_monitor.errortracking.search.fields import FIELDS
 from resumatch_monitor.errortracking.search.parser import parse_event_filter, parse_query
 from resumatch_monitor.errortracking.search.predicate import matches
 from resumatch_monitor.errortracking.store import DigestedEvent, SearchTooSlowError
@@ -70,6 +71,7 @@ EVENTS = [
         minutes=-60 * 24 * 10,
     ),
 ]
+_EVERYWHERE = ("is", "message", "title", "issue", "project")
 NAMES = {"KeyError": 1, "ValueError": 2, "ConnectionTimeout": 3}
 
 
@@ -283,8 +285,42 @@ async def test_days_are_shown_where_hours_are_not_wanted(stack: ErrorStack) -> N
     assert page.items[0].sparkline == (0, 0, 0, 1, *[0] * 10)
 
 
+async def test_whatever_can_be_read_can_be_answered(stack: ErrorStack) -> None:
+    queries = [
+        *(
+            "***",
+            '"*"',
+            'title:"::: ***"',
+            "x:[a*, b]",
+            "é" * 300,
+            '"\\" \\""',
+            "x:>1.5k",
+            "[]%_\\",
+        ),
+        *("users:999999999999999b", "timesSeen:-1", "issue:99999999999999999999", "issue:1*"),
+        *("firstSeen:-99999w", "firstSeen:<1970-01-01", "firstSeen:>2999-12-31T23:59:59+14:00"),
+        *("*".join("abcdefghijklmnopqrstu"), "release:latest !has:http.url", "has:timesSeen"),
+        *(f"!has:{field.name}" for field in FIELDS if field.name not in _EVERYWHERE),
+        *(f"{field.name}:{choice}" for field in FIELDS for choice in field.choices),
+    ]
+
+    for query in queries:
+        for sort in (IssueSort.EVENTS, IssueSort.TREND):
+            asked = IssueQuery(search=parse_query(query), sort=sort, me="alice@example.org")
+            assert (await stack.reader.list_issues(asked, _NOW)).total <= 3, query
+
+
 async def test_who_asks_is_me(stack: ErrorStack, database: Database) -> None:
-    assert await find(stack, "assigned:me", me="alice@example.org") == []
+    await database.write(
+        lambda connection: connection.execute(
+            text("UPDATE issues SET assignee = 'alice@example.org' WHERE type = 'KeyError'")
+        )
+    )
+
+    assert await find(stack, "assigned:me", me="alice@example.org") == [1]
+    assert await find(stack, "assigned:me", me="bob@example.org") == []
+    assert await find(stack, "assigned:alice@* is:assigned") == [1]
+    assert await find(stack, "assigned:none") == [2, 3]
 
 
 async def test_what_takes_too_long_is_given_up(database: Database) -> None:

@@ -50,6 +50,8 @@ def parse_query(text: str) -> Node | None:
         raise QuerySyntaxError(
             f"A query has at most {LONGEST_QUERY:,} characters.", LONGEST_QUERY, ()
         )
+    if "\x00" in text:
+        raise QuerySyntaxError("No text has this character.", text.index("\x00"))
     scanner = Scanner(text)
     scanner.skip_space()
     if scanner.is_at_end:
