@@ -17,6 +17,7 @@ from resumatch_monitor.app.metering import MetricParts
 from resumatch_monitor.app.performance import PerformanceParts
 from resumatch_monitor.app.probing import ProbeParts
 from resumatch_monitor.app.process import observe_process
+from resumatch_monitor.app.release_health import ReleaseHealthParts
 from resumatch_monitor.app.ruling import RuleParts
 from resumatch_monitor.app.source_maps import SourceMapParts
 from resumatch_monitor.app.stores import build_stores
@@ -110,6 +111,7 @@ class Monitor:
             **self.alerting.loops(),
             **self.errors.loops(),
             **self.crons.loops(),
+            **self.release_health.loops(),
             **self.intake.loops(),
             **self.traces.loops(),
             **self.performance.loops(),
@@ -163,10 +165,15 @@ class Monitor:
         self.source_maps = SourceMapParts(base)
         self.files = FileParts(base)
         self.crons = CronParts(base, alerts=self.alerting.dispatcher)
+        self.release_health = ReleaseHealthParts(base, metadata=self.metrics.metadata)
         self.errors = ErrorParts(
             base,
             alerts=self.alerting.dispatcher,
-            processors={**self.files.processors, **self.crons.processors},
+            processors={
+                **self.files.processors,
+                **self.crons.processors,
+                **self.release_health.processors,
+            },
             resolver=self.source_maps.resolver,
         )
         self.performance = PerformanceParts(
@@ -177,7 +184,7 @@ class Monitor:
             base,
             sinks={**self.errors.sinks, **self.traces.sinks},
             metadata=self.metrics.metadata,
-            expiring=[self.files.store, self.crons.store],
+            expiring=[self.files.store, self.crons.store, self.release_health.store],
         )
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self.diagnoser = build_diagnoser(

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from resumatch_monitor.api import (
+    releases,
     sentry_cli,
     sentry_cli_files,
     sentry_cli_releases,
@@ -37,6 +38,16 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             desk=uploads, reader=reader, bundles=monitor.source_maps.bundles, guard=guard
         ),
         sentry_cli.build_rest_router(guard),
+        releases.build_router(
+            sources=releases.ReleaseSources(
+                reader=monitor.release_health.reader,
+                new_issues=book,
+                deploys=book,
+                slug_of=projects.slug,
+                clock=monitor.clock,
+            ),
+            guard=guard,
+        ),
         source_maps.build_router(
             reader=reader,
             index=monitor.source_maps.index,

@@ -52,7 +52,7 @@ class SqlReleaseBook:
                     connection.execute(
                         update(RELEASES).where(*_are(RELEASES, [project_id], version)).values(given)
                     )
-                _drop_oldest_releases(connection, project_id)
+                drop_oldest_releases(connection, project_id)
             return _find(connection, project_ids, version)
 
         return await self._database.write(announce)
@@ -187,7 +187,8 @@ def _find(connection: Connection, project_ids: Sequence[int], version: str) -> l
     return [Release(**row) for row in connection.execute(query).mappings()]
 
 
-def _drop_oldest_releases(connection: Connection, project_id: int) -> None:
+def drop_oldest_releases(connection: Connection, project_id: int) -> None:
+    """Forget the oldest releases of a project that has too many."""
     surplus = connection.scalars(
         select(RELEASES.c.version)
         .where(RELEASES.c.project_id == project_id)

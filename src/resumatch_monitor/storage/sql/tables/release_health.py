@@ -106,3 +106,40 @@ CRON_CLOCK = Table(
     Column("alive_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Sessions by the hour in which they began. The last two columns are HyperLogLogs of users.
+RELEASE_SESSIONS = Table(
+    "release_sessions",
+    METADATA,
+    Column("project_id", Integer, primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("environment", String, primary_key=True),
+    Column("total", Integer, nullable=False),
+    Column("errored", Integer, nullable=False),
+    Column("abnormal", Integer, nullable=False),
+    Column("crashed", Integer, nullable=False),
+    Column("users", LargeBinary, nullable=False),
+    Column("crashed_users", LargeBinary, nullable=False),
+)
+Index(
+    "ix_release_sessions_version",
+    RELEASE_SESSIONS.c.project_id,
+    RELEASE_SESSIONS.c.version,
+    RELEASE_SESSIONS.c.hour,
+)
+Index("ix_release_sessions_hour", RELEASE_SESSIONS.c.hour)
+
+# Sessions of which more may be said: where each was counted, and as what.
+SESSION_STATES = Table(
+    "session_states",
+    METADATA,
+    Column("sid", LargeBinary(16), primary_key=True),
+    Column("hour", Moment, nullable=False),
+    Column("version", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("ending", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("ix_session_states_at", SESSION_STATES.c.at)

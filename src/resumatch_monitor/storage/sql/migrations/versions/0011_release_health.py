@@ -54,6 +54,41 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "slug", name=op.f("uq_cron_jobs_project_id_slug")),
     )
     op.create_table(
+        "release_sessions",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("hour", base.Moment(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("environment", sa.String(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("errored", sa.Integer(), nullable=False),
+        sa.Column("abnormal", sa.Integer(), nullable=False),
+        sa.Column("crashed", sa.Integer(), nullable=False),
+        sa.Column("users", sa.LargeBinary(), nullable=False),
+        sa.Column("crashed_users", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "project_id", "hour", "version", "environment", name=op.f("pk_release_sessions")
+        ),
+    )
+    op.create_index("ix_release_sessions_hour", "release_sessions", ["hour"], unique=False)
+    op.create_index(
+        "ix_release_sessions_version",
+        "release_sessions",
+        ["project_id", "version", "hour"],
+        unique=False,
+    )
+    op.create_table(
+        "session_states",
+        sa.Column("sid", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("hour", base.Moment(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("environment", sa.String(), nullable=False),
+        sa.Column("ending", sa.Integer(), nullable=False),
+        sa.Column("at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("sid", name=op.f("pk_session_states")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_session_states_at", "session_states", ["at"], unique=False)
+    op.create_table(
         "cron_environments",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=False),
