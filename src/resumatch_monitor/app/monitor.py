@@ -11,6 +11,7 @@ from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.app.crons import CronParts
 from resumatch_monitor.app.diagnosis import build_diagnoser
 from resumatch_monitor.app.diskwatch import DiskWatch
+from resumatch_monitor.app.feedback import FeedbackParts
 from resumatch_monitor.app.files import FileParts
 from resumatch_monitor.app.intake import IntakeParts
 from resumatch_monitor.app.metering import MetricParts
@@ -164,6 +165,7 @@ class Monitor:
         self.rules = RuleParts(base, metrics=self.metrics, alerting=self.alerting)
         self.source_maps = SourceMapParts(base)
         self.files = FileParts(base)
+        self.feedback = FeedbackParts(base)
         self.crons = CronParts(base, alerts=self.alerting.dispatcher)
         self.release_health = ReleaseHealthParts(base, metadata=self.metrics.metadata)
         self.errors = ErrorParts(
@@ -171,6 +173,7 @@ class Monitor:
             alerts=self.alerting.dispatcher,
             processors={
                 **self.files.processors,
+                **self.feedback.processors,
                 **self.crons.processors,
                 **self.release_health.processors,
             },
@@ -184,7 +187,12 @@ class Monitor:
             base,
             sinks={**self.errors.sinks, **self.traces.sinks},
             metadata=self.metrics.metadata,
-            expiring=[self.files.store, self.crons.store, self.release_health.store],
+            expiring=[
+                self.files.store,
+                self.feedback.store,
+                self.crons.store,
+                self.release_health.store,
+            ],
         )
         self.probes = ProbeParts(base, alerts=self.alerting.dispatcher)
         self.diagnoser = build_diagnoser(

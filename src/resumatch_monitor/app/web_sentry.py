@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from resumatch_monitor.api import (
+    feedback,
     releases,
     sentry_cli,
     sentry_cli_files,
@@ -38,6 +39,7 @@ def build_sentry_api(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             desk=uploads, reader=reader, bundles=monitor.source_maps.bundles, guard=guard
         ),
         sentry_cli.build_rest_router(guard),
+        feedback.build_router(reader=monitor.feedback.store, slug_of=projects.slug, guard=guard),
         releases.build_router(
             sources=releases.ReleaseSources(
                 reader=monitor.release_health.reader,

@@ -143,3 +143,23 @@ SESSION_STATES = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_session_states_at", SESSION_STATES.c.at)
+
+# What users wrote; the issue is found by the event, which may come later and move.
+USER_FEEDBACK = Table(
+    "user_feedback",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("event_id", LargeBinary(16)),
+    Column("message", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("release", String, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+Index("ix_user_feedback_project", USER_FEEDBACK.c.project_id, USER_FEEDBACK.c.id)
+Index("ix_user_feedback_event", USER_FEEDBACK.c.project_id, USER_FEEDBACK.c.event_id)
+Index("ix_user_feedback_at", USER_FEEDBACK.c.at)

@@ -89,6 +89,26 @@ def upgrade() -> None:
     )
     op.create_index("ix_session_states_at", "session_states", ["at"], unique=False)
     op.create_table(
+        "user_feedback",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("environment", sa.String(), nullable=False),
+        sa.Column("release", sa.String(), nullable=False),
+        sa.Column("at", base.Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_user_feedback")),
+    )
+    op.create_index("ix_user_feedback_at", "user_feedback", ["at"], unique=False)
+    op.create_index(
+        "ix_user_feedback_event", "user_feedback", ["project_id", "event_id"], unique=False
+    )
+    op.create_index("ix_user_feedback_project", "user_feedback", ["project_id", "id"], unique=False)
+    op.create_table(
         "cron_environments",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=False),
