@@ -20,6 +20,11 @@ export const ROUTES: Route[] = [
   { pattern: /^\/performance\/statements\/(?<id>[^/]+)\/?$/, load: () => import('./pages/PerformanceStatement.svelte') },
   { pattern: /^\/performance\/vitals\/?$/, load: () => import('./pages/PerformanceVitals.svelte') },
   { pattern: /^\/performance\/findings\/?$/, load: () => import('./pages/PerformanceFindings.svelte') },
+  { pattern: /^\/crons\/?$/, load: () => import('./pages/Crons.svelte') },
+  { pattern: /^\/crons\/(?<project>\d+)\/(?<slug>[^/]+)\/?$/, load: () => import('./pages/Cron.svelte') },
+  { pattern: /^\/releases\/?$/, load: () => import('./pages/Releases.svelte') },
+  { pattern: /^\/releases\/(?<project>\d+)\/(?<version>[^/]+)\/?$/, load: () => import('./pages/Release.svelte') },
+  { pattern: /^\/feedback\/?$/, load: () => import('./pages/Feedback.svelte') },
   // Not /metrics: there the monitor exposes its own.
   { pattern: /^\/explore\/?$/, load: () => import('./pages/Metrics.svelte') },
   { pattern: /^\/(?:monitors|probes)\/?$/, load: () => import('./pages/Monitors.svelte') },
