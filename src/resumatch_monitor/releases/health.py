@@ -32,7 +32,7 @@ class Health:
     @property
     def crash_free_sessions(self) -> float | None:
         """The share that did not crash; None without any."""
-        return None if not self.total else 1 - self.crashed / self.total
+        return None if not self.total else max(0.0, 1 - self.crashed / self.total)
 
     @property
     def crash_free_users(self) -> float | None:

@@ -72,7 +72,7 @@ class CrashFreeSeries:
                 "release": version,
                 "environment": environment,
             }
-            collected.add(_RATIO, labels, now_ms, 1 - crashed / total)
+            collected.add(_RATIO, labels, now_ms, max(0.0, 1 - crashed / total))
             collected.add(_SESSIONS, labels, now_ms, float(total))
         problems = Problems()
         await store_batch(self._sink, collected.build_batch(), problems)
