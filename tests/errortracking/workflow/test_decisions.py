@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -109,6 +109,17 @@ def test_archives(rest: Rest, archive: Archive) -> None:
     assert (after.status, after.archive) == (IssueStatus.IGNORED, archive)
     assert entry is not None
     assert entry.kind == "ignored"
+
+
+def test_tells_in_utc_until_when_an_issue_rests() -> None:
+    until = datetime(2026, 1, 6, 1, 30, tzinfo=timezone(timedelta(hours=5)))
+    decision = Decision(IssueStatus.IGNORED, rest=Rest(ArchiveKind.UNTIL, until=until))
+
+    after, entry = decide(OPEN, decision, at=NOW, around=around())
+
+    assert after.archive == Archive(ArchiveKind.UNTIL, until=until)
+    assert entry is not None
+    assert entry.text == "Archived until 2026-01-05 20:30 UTC"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.workflow.events import reopen
@@ -181,9 +181,8 @@ def _make_archive(
     if rest.kind is ArchiveKind.UNTIL:
         if rest.until is None or not at < rest.until <= at + LONGEST_REST:
             raise DecisionError("An issue rests until a time within the next year.")
-        return Archive(
-            rest.kind, until=rest.until
-        ), f"Archived until {rest.until:%Y-%m-%d %H:%M} UTC"
+        until = rest.until.astimezone(UTC)
+        return Archive(rest.kind, until=until), f"Archived until {until:%Y-%m-%d %H:%M} UTC"
     if rest.kind is ArchiveKind.EVENTS:
         events = _demand(rest.events, "events")
         if rest.window is None:
