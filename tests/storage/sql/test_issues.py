@@ -11,6 +11,7 @@ from resumatch_monitor.errortracking.issues import Issue, IssueQuery, IssueSort,
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.retention import ErrorRetention
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, encode_record
+from resumatch_monitor.storage.sql import issues_retention
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
 from tests.support.errors import (
@@ -239,6 +240,23 @@ async def test_a_project_with_too_many_events_loses_some_of_its_most_frequent_is
     assert stored["RareError"] >= 1
     assert sum(stored.values()) <= 40
     assert sum(issue.event_count for issue in page.items) == 62
+
+
+async def test_an_issue_with_more_events_than_are_looked_at_once_still_loses_some(
+    tmp_path: Path, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issues_retention, "_CANDIDATES_MAX", 20)
+    monkeypatch.setattr(issues_retention, "_EVENTS_PER_BITE", 5)
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await send(stack, *(make_event(number) for number in range(1, 61)))
+        await stack.store.trim(events_per_issue=40, events_per_project=1_000)
+        of_issue = await only_issue(stack)
+        await stack.store.trim(events_per_issue=1_000, events_per_project=30)
+        of_project = await only_issue(stack)
+
+    assert 30 < of_issue.stored_count <= 40
+    assert 20 < of_project.stored_count <= 30
+    assert of_project.event_count == 60
 
 
 async def test_retention_deletes_events_and_then_their_issue(

@@ -55,17 +55,20 @@ def trim_projects(connection: Connection, *, events_per_project: int) -> int:
 def _trim_some(connection: Connection, issues: Sequence[tuple[int, int]]) -> int:
     """Bring issues down to a number of events each, until a bite is full."""
     dropped = 0
-    for issue_id, limit in issues:
+    for issue_id, most in issues:
         if dropped >= _EVENTS_PER_BITE:
             break
         events = _read_candidates(connection, issue_id)
+        # There may be more than were read: of these some go, even if the limit is higher.
+        is_cut = len(events) >= _CANDIDATES_MAX
+        limit = min(most, _CANDIDATES_MAX - _EVENTS_PER_BITE) if is_cut else most
         surplus = choose_surplus(events, limit)[:_EVENTS_PER_BITE]
         _delete_events(connection, surplus)
-        if len(events) < _CANDIDATES_MAX:
+        if is_cut:
+            connection.execute(_COUNT_STORED, {"count": len(surplus), "issue": issue_id})
+        else:
             left = {"count": len(events) - len(surplus), "issue": issue_id}
             connection.execute(_SET_STORED, left)
-        else:
-            connection.execute(_COUNT_STORED, {"count": len(surplus), "issue": issue_id})
         dropped += len(surplus)
     return dropped
 
