@@ -45,8 +45,9 @@ def build_rows(spans: Sequence[Span]) -> list[SegmentRow]:
     """Return a row for each segment that spans of one item belong to, as far as that is known."""
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     rows: dict[tuple[str, str], SegmentRow] = {}
+    known: dict[tuple[str, str], str] = {}
     for span in spans:
-        segment_id = find_segment_id(span, by_id)
+        segment_id = _find_segment_id(span, by_id, known)
         if not segment_id:
             continue
         key = (span.trace_id, segment_id)
@@ -63,21 +64,33 @@ def build_rows(spans: Sequence[Span]) -> list[SegmentRow]:
     return list(rows.values())
 
 
-def find_segment_id(span: Span, by_id: dict[tuple[str, str], Span]) -> str:
+def _find_segment_id(
+    span: Span, by_id: dict[tuple[str, str], Span], known: dict[tuple[str, str], str]
+) -> str:
     """Return the span id of the root of a span's segment; empty if it is not there to be seen.
 
     Args:
         span: Of which it is asked.
         by_id: Other spans by trace id and span id, among which its parents may be.
+        known: What was found before, and what is found now: a chain of parents is walked once.
     """
-    seen: set[str] = set()
+    segment_id = ""
+    walked: set[tuple[str, str]] = set()
     current: Span | None = span
-    while current is not None and current.span_id not in seen:
+    while current is not None:
+        key = (current.trace_id, current.span_id)
         if current.segment_id or current.is_segment:
-            return current.segment_id or current.span_id
-        seen.add(current.span_id)
+            segment_id = current.segment_id or current.span_id
+            break
+        if key in walked:
+            break
+        if key in known:
+            segment_id = known[key]
+            break
+        walked.add(key)
         current = by_id.get((current.trace_id, current.parent_span_id))
-    return ""
+    known.update(dict.fromkeys(walked, segment_id))
+    return segment_id
 
 
 def _read_tags(root: Span) -> list[tuple[str, str]]:
