@@ -64,7 +64,7 @@ def status_of_text(text: str, attributes: Mapping[str, Any]) -> SpanStatus:
     if text and text not in _NO_ERRORS:
         return SpanStatus.ERROR
     code = attributes.get("http.response.status_code")
-    if isinstance(code, str) and code.isdigit():
+    if isinstance(code, str) and code.isdecimal():
         code = int(code[:4])
     is_error = isinstance(code, int) and _LOWEST_ERROR <= code <= _HIGHEST_ERROR
     return SpanStatus.ERROR if is_error else SpanStatus.UNSET
