@@ -230,6 +230,27 @@ async def test_check_ins_out_of_order_or_twice_are_one_run(rig: Rig) -> None:
     assert (await rig.environment()).failures == 1
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"type": "interval", "value": 1, "unit": "hour"},
+        {"type": "crontab", "value": "0 * * * *"},
+    ],
+)
+async def test_a_long_run_that_is_told_at_its_end_makes_nothing_missed(
+    rig: Rig, schedule: dict[str, Any]
+) -> None:
+    config = {**HOURLY, "schedule": schedule}
+    await rig.say("ok", duration=30 * 86_400, monitor_config=config)
+    await rig.wait_until(12, 50)
+
+    assert await rig.statuses() == ["ok"]
+    assert rig.sink.told == []
+    next_at = (await rig.environment()).next_at
+    assert next_at is not None
+    assert next_at > rig.clock.now()
+
+
 async def test_whoever_has_no_id_ends_the_run_that_began_last(rig: Rig) -> None:
     await rig.say("in_progress", monitor_config=HOURLY)
     await rig.clock.advance(90)

@@ -1,14 +1,14 @@
 """Check-ins become runs of jobs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from resumatch_monitor.crons.model import CheckIn, FailureKind, JobConfig, JobStatus, RunStatus
-from resumatch_monitor.crons.standing import Arrival, arrive
+from resumatch_monitor.crons.standing import Arrival, arrive, skip
 from resumatch_monitor.crons.store import MOST_ENVIRONMENTS, MOST_JOBS, MOST_RUNS, Recorded
 from resumatch_monitor.sentry.items import ItemRecord
 from resumatch_monitor.storage.sql.crons_incidents import IncidentBook, JobFacts, facts_of
@@ -181,6 +181,11 @@ def _begin(connection: Connection, job: JobFacts, environment: Row[Any], check_i
         missed_at=environment.missed_at,
         started_at=started_at,
     )
+    if job.config and arrival.next_at and arrival.next_at != environment.next_at:
+        # A run that is told when it is over may have begun long ago: nobody missed what lies
+        # between, or it was counted then.
+        following = skip(job.config, arrival.next_at, until=check_in.at)
+        arrival = replace(arrival, next_at=following)
     longest = None if job.config is None else job.config.max_runtime
     run_id = connection.execute(
         insert(CRON_RUNS)
