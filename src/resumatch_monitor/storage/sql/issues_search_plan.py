@@ -50,6 +50,7 @@ COUNTED_MAX = 10_000
 _SEED_MAX = 25_000
 _SECONDS_MAX = 4.0
 _INSTRUCTIONS_PER_LOOK = 20_000
+_TOO_MUCH = ("interrupted", "too many SQL variables")
 _LETTERS_MIN = 3
 _PROJECTS_MAX = 100
 _STATUSES = {
@@ -115,7 +116,7 @@ def bounded_time(connection: Connection, seconds: float = _SECONDS_MAX) -> Gener
     """Interrupt what takes longer than that.
 
     Raises:
-        SearchTooSlowError: If it was interrupted.
+        SearchTooSlowError: If it was interrupted, or asks for more values than the database takes.
     """
     driver: Any = connection.connection.driver_connection
     end = time.monotonic() + seconds
@@ -123,7 +124,8 @@ def bounded_time(connection: Connection, seconds: float = _SECONDS_MAX) -> Gener
     try:
         yield
     except OperationalError as error:
-        if "interrupted" not in str(error.orig):
+        # Each project and status asks for all values again: with many, there is a limit to them.
+        if not any(reason in str(error.orig) for reason in _TOO_MUCH):
             raise
         raise SearchTooSlowError("The search takes too long; narrow it.") from error
     finally:
