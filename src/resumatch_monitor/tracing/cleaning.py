@@ -18,7 +18,8 @@ _STATEMENT = "db.query.text"
 _NAME, _QUERY, _SEGMENT, _STATUS = "0", "1", "2", "3"
 _OWN_ENVELOPE = re.compile(r"/api/\d{1,15}/envelope/")
 # Single quotes enclose values in every dialect; double quotes enclose names in most.
-_SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
+# The end of the last one may have been cut off with the end of its statement.
+_SQL_TEXT = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 # Repeated on every span of a segment, and known from its root.
 _ONLY_ON_ROOTS = frozenset(
     """

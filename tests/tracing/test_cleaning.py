@@ -1,0 +1,22 @@
+"""What is taken out of spans before anything of them is stored."""
+
+import pytest
+
+from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.tracing.attributes import read_attributes
+from resumatch_monitor.tracing.cleaning import clean
+from resumatch_monitor.tracing.config import SpanLimits
+from resumatch_monitor.tracing.drafts import Draft
+
+
+@pytest.mark.parametrize("length", [20, 5_000])
+def test_a_text_in_a_statement_is_taken_out_even_if_its_end_was_cut_off(length: int) -> None:
+    statement = "INSERT INTO letters VALUES ('first', 'Dear Mallory " + "x" * length + "')"
+    attributes = read_attributes({"db.query.text": statement}, SpanLimits())
+    draft = Draft("a" * 32, "b" * 16, op="db", name=statement, attributes=attributes)
+
+    clean([draft], Scrubber())
+
+    for text in (draft.name, draft.attributes["db.query.text"]):
+        assert text.startswith("INSERT INTO letters VALUES (?, ?")
+        assert "Mallory" not in text
