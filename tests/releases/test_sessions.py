@@ -1,5 +1,6 @@
 """Sessions of releases: read, counted once, whatever order their updates come in."""
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
@@ -98,6 +99,25 @@ async def test_an_update_that_is_digested_again_changes_nothing(rig: Rig) -> Non
     assert (health.total, health.crashed, health.errored) == (11, 1, 2)
     assert health.crash_free_sessions == pytest.approx(10 / 11)
     assert health.crash_free_users is None
+
+
+async def test_users_are_not_united_in_the_event_loops_thread(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.say(session(1, did="ada"))
+    threads: set[threading.Thread] = set()
+    count_users = UserSketch.count
+
+    def count_and_note(sketch: UserSketch) -> int:
+        threads.add(threading.current_thread())
+        return count_users(sketch)
+
+    monkeypatch.setattr(UserSketch, "count", count_and_note)
+    await rig.health()
+    await rig.reader.by_hour(1, "shop@1.0", since=NOW - timedelta(hours=24))
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_a_session_stays_in_the_hour_in_which_it_began(rig: Rig) -> None:

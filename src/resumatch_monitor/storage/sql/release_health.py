@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select, union_all
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, union_all
 
 from resumatch_monitor.releases.health import Health, HealthByHour, ReleaseSummary
 from resumatch_monitor.releases.users import UserSketch
@@ -50,11 +50,15 @@ class SqlHealthReader:
         )
         if environment is not None:
             query = query.where(table.c.environment == environment)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        groups: dict[tuple[int, str], list[Row[Any]]] = defaultdict(list)
-        for row in rows:
-            groups[row.project_id, row.version].append(row)
-        return {key: _unite(found) for key, found in groups.items()}
+
+        # Many rows take seconds to unite: not in the event loop's thread.
+        def read(connection: Connection) -> dict[tuple[int, str], Health]:
+            groups: dict[tuple[int, str], list[Row[Any]]] = defaultdict(list)
+            for row in connection.execute(query):
+                groups[row.project_id, row.version].append(row)
+            return {key: _unite(found) for key, found in groups.items()}
+
+        return await self._database.read(read)
 
     async def count_sessions(
         self, project_ids: Sequence[int], *, since: datetime, environment: str | None
@@ -83,16 +87,19 @@ class SqlHealthReader:
             )
             .order_by(table.c.hour, table.c.environment)
         )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        hours: dict[datetime, list[Row[Any]]] = defaultdict(list)
-        environments: dict[str, list[Row[Any]]] = defaultdict(list)
-        for row in rows:
-            hours[row.hour].append(row)
-            environments[row.environment].append(row)
-        return HealthByHour(
-            {hour: _unite(found) for hour, found in hours.items()},
-            {name: _unite(found) for name, found in environments.items()},
-        )
+
+        def read(connection: Connection) -> HealthByHour:
+            hours: dict[datetime, list[Row[Any]]] = defaultdict(list)
+            environments: dict[str, list[Row[Any]]] = defaultdict(list)
+            for row in connection.execute(query):
+                hours[row.hour].append(row)
+                environments[row.environment].append(row)
+            return HealthByHour(
+                {hour: _unite(found) for hour, found in hours.items()},
+                {name: _unite(found) for name, found in environments.items()},
+            )
+
+        return await self._database.read(read)
 
     async def count_regressed(
         self, releases: Sequence[ReleaseSummary]
