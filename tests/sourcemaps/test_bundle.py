@@ -72,6 +72,14 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         read(tmp_path, damaged + whole[len(damaged) :])
 
 
+def test_a_directory_that_points_before_the_file_is_refused(tmp_path: Path) -> None:
+    data = bytearray(make_zip({}, {"files": {}}))
+    struct.pack_into("<L", data, data.rindex(b"PK\x05\x06") + 16, 0xFFFF_FFFF)
+
+    with pytest.raises(BundleError, match="points out"):
+        read(tmp_path, bytes(data))
+
+
 def test_a_bomb_gives_no_more_than_its_directory_says(tmp_path: Path) -> None:
     whole = bytearray(make_zip({"a.js": bytes(5_000_000)}, {"files": {"a.js": MINIFIED}}))
     entry = whole.index(b"PK\x01\x02")

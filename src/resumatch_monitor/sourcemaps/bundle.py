@@ -4,6 +4,7 @@ Nothing is ever unpacked to the disk, and nothing in it is believed: not how man
 not how large they become.
 """
 
+import errno
 import os
 import struct
 import zipfile
@@ -56,6 +57,11 @@ def read_bundle(path: Path) -> BundleContent:
                 _read_through(archive, members)
         except zipfile.BadZipFile as error:
             raise BundleError(f"The bundle is not a ZIP file: {error}.") from error
+        except OSError as error:
+            # A directory may point to before the beginning of the file.
+            if error.errno != errno.EINVAL:
+                raise
+            raise BundleError("The bundle's directory points out of the file.") from error
         except (NotImplementedError, EOFError, ValueError, RuntimeError, zlib.error) as error:
             raise BundleError(f"The bundle cannot be unpacked: {error}.") from error
     return content
