@@ -58,7 +58,15 @@ async def test_releases_are_paged_the_newest_first(book: SqlReleaseBook) -> None
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "W10=", "WzEsMl0=", "WyJhIiwxLCJ4Il0=", "WzFlNTAsMSwieCJd"]
+    "cursor",
+    [
+        "x",
+        "W10=",
+        "WzEsMl0=",
+        "WyJhIiwxLCJ4Il0=",
+        "WzFlNTAsMSwieCJd",
+        "WzEsIjk5OTk5OTk5OTk5OTk5OTk5OTk5IiwieCJd",
+    ],
 )
 async def test_a_cursor_of_elsewhere_is_refused(book: SqlReleaseBook, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):

@@ -28,6 +28,8 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.errors import ISSUES
 from resumatch_monitor.storage.sql.tables.symbols import DEPLOYS, RELEASE_COMMITS, RELEASES
 
+_LARGEST_ID = 2**63 - 1
+
 
 class SqlReleaseBook:
     """Implements `ReleaseBook`, `DeployBook` and `NewIssues` of `releases.store`."""
@@ -218,6 +220,9 @@ def _render_cursor(last: Release) -> str:
 def _parse_cursor(cursor: str) -> tuple[datetime, int, str]:
     try:
         at, project_id, version = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return from_milliseconds(int(at)), int(project_id), str(version)
+        found = from_milliseconds(int(at)), int(project_id), str(version)
     except (ValueError, TypeError, OverflowError, OSError) as error:
         raise ValueError("the cursor is not one of this list's") from error
+    if not 0 <= found[1] <= _LARGEST_ID:
+        raise ValueError("the cursor is not one of this list's")
+    return found
