@@ -1,5 +1,6 @@
 """The rules of a project's own: expressions, names, addresses; and what else is recognised."""
 
+import time
 from typing import Any
 
 import pytest
@@ -194,3 +195,33 @@ def test_a_change_of_settings_is_felt_at_once() -> None:
     assert after == {"everywhere": "[Filtered]", "here": "[Filtered]"}
     assert scrubbers.of(1) is scrubbers.of(1)
     assert scrubbers.of(99).clean(event).event["extra"] == before
+
+
+@pytest.mark.parametrize("part", ["DETAIL: =(", "[parameters: ", "[parameters: ]", "eyJ"])
+def test_what_begins_without_end_takes_linear_time(part: str) -> None:
+    text = f"{part * (64_000 // len(part))}x"
+    began = time.process_time()
+
+    assert Scrubber().clean_text(text) == text
+
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        (
+            "DETAIL:  Key (email)=(a) exists. DETAIL: (b)=(c)",
+            "DETAIL:  Key (email)=([Filtered]) exists. DETAIL: (b)=([Filtered])",
+        ),
+        ("DETAIL: a=(b DETAIL:\n c=(d)", "DETAIL: a=(b DETAIL:\n c=([Filtered])"),
+        (
+            "x [parameters: (1, ']')]\n[parameters: 2] (Background",
+            "x [parameters: [Filtered]]\n[parameters: [Filtered]] (Background",
+        ),
+        ("[parameters: 1] and", "[parameters: 1] and"),
+        ("aeyJabcde.fghij.k eyJabcde.x eyJabcde.fghij.", "a[Filtered] eyJabcde.x [Filtered]"),
+    ],
+)
+def test_what_ends_is_taken_out(text: str, cleaned: str) -> None:
+    assert Scrubber().clean_text(text) == cleaned

@@ -18,7 +18,8 @@ _CARD_SHAPE = re.compile(
 )
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@")
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
+# Without the rest, all of the first part is passed over: no later start in it has the rest.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}+(\.[A-Za-z0-9_-]{5,}+\.[A-Za-z0-9_-]*)?")
 _AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic|digest|negotiate)\s+[A-Za-z0-9+/=._~-]{6,}")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.S
@@ -34,8 +35,9 @@ _ASSIGNMENT = re.compile(
     r"(?!\[Filtered)(\\?\"[^\"\\]{1,400}\\?\"|'[^']{1,400}'|[^\s\"',;&)}\]]{1,400})"
 )
 # SQLAlchemy and PostgreSQL put the values of a failed statement into their messages.
-_SQL_PARAMETERS = re.compile(r"\[parameters: .*?\](?=\s*(?:\(Background|\Z|\n))", re.S)
-_SQL_DETAIL = re.compile(r"(DETAIL:\s+[^\n]{0,200}?[=(]\()[^)\n]*\)")
+_SQL_PARAMETERS = "[parameters: "
+_SQL_PARAMETERS_END = re.compile(r"\](?=\s*(?:\(Background|\Z|\n))")
+_SQL_DETAIL = re.compile(r"DETAIL:\s++[^\n]{0,200}?[=(]\(")
 _SQL_ROW = re.compile(r"(Failing row contains )\([^\n]*\)")
 
 _IBAN_COUNTRY = (
@@ -126,9 +128,44 @@ def _substitute(pattern: re.Pattern[str], replacement: str) -> Callable[[str], s
     return lambda text: pattern.sub(replacement, text)
 
 
+def _replace_token(match: re.Match[str]) -> str:
+    return match[0] if match[1] is None else FILTERED
+
+
 def _replace_sql_values(text: str) -> str:
-    text = _SQL_PARAMETERS.sub(f"[parameters: {FILTERED}]", text)
-    return _SQL_ROW.sub(rf"\1({FILTERED})", _SQL_DETAIL.sub(rf"\1{FILTERED})", text))
+    text = _replace_sql_details(_replace_sql_parameters(text))
+    return _SQL_ROW.sub(rf"\1({FILTERED})", text)
+
+
+def _replace_sql_parameters(text: str) -> str:
+    pieces: list[str] = []
+    done = 0
+    while (start := text.find(_SQL_PARAMETERS, done)) >= 0:
+        end = _SQL_PARAMETERS_END.search(text, start + len(_SQL_PARAMETERS))
+        if end is None:
+            # Nor is there one for any that begins later.
+            break
+        pieces += text[done:start], f"{_SQL_PARAMETERS}{FILTERED}]"
+        done = end.end()
+    return "".join(pieces) + text[done:]
+
+
+def _replace_sql_details(text: str) -> str:
+    pieces: list[str] = []
+    done = position = unclosed = 0
+    while (match := _SQL_DETAIL.search(text, position)) is not None:
+        position = match.start() + 1
+        if match.end() <= unclosed:
+            continue
+        line_end = text.find("\n", match.end())
+        line_end = len(text) if line_end < 0 else line_end
+        end = text.find(")", match.end(), line_end)
+        if end < 0:
+            unclosed = line_end
+            continue
+        pieces += text[done : match.end()], f"{FILTERED})"
+        done = position = end + 1
+    return "".join(pieces) + text[done:]
 
 
 # White space of any script, as JSON shows it.
@@ -141,7 +178,12 @@ PATTERNS = (
         _has_any("private key"),
         _substitute(_PRIVATE_KEY, FILTERED),
     ),
-    Pattern("json_web_token", "eyj[a-z0-9_-]{5}", _has_any("eyj"), _substitute(_JWT, FILTERED)),
+    Pattern(
+        "json_web_token",
+        "eyj[a-z0-9_-]{5}",
+        _has_any("eyj"),
+        lambda text: _JWT.sub(_replace_token, text),
+    ),
     Pattern(
         "authorization",
         rf"(?:bearer|basic|digest|negotiate){_GAP}+[a-z0-9+/=._~-]{{6}}",
