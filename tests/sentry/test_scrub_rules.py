@@ -1,6 +1,5 @@
 """The rules of a project's own: expressions, names, addresses; and what else is recognised."""
 
-import time
 from typing import Any
 
 import pytest
@@ -197,14 +196,13 @@ def test_a_change_of_settings_is_felt_at_once() -> None:
     assert scrubbers.of(99).clean(event).event["extra"] == before
 
 
+# In linear time it takes hundredths of a second, in quadratic time minutes.
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("part", ["DETAIL: =(", "[parameters: ", "[parameters: ]", "eyJ"])
 def test_what_begins_without_end_takes_linear_time(part: str) -> None:
-    text = f"{part * (64_000 // len(part))}x"
-    began = time.process_time()
+    text = f"{part * (640_000 // len(part))}x"
 
     assert Scrubber().clean_text(text) == text
-
-    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
