@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from resumatch_monitor.sentry.file_texts import FileText, read_text
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.values import as_text
 
@@ -13,8 +14,6 @@ _NAME_MAX = 200
 _TYPE_MAX = 100
 _PIECE_CHARACTERS = 64 * 1024
 _TEXT_MAX_BYTES = 1024 * 1024
-_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-ndjson")
-_TEXT_ENDINGS = (".txt", ".log", ".json", ".csv", ".xml", ".yaml", ".yml", ".md", ".html", ".ini")
 _DUMP_TYPES = frozenset(
     {
         "event.minidump",
@@ -127,8 +126,10 @@ class FileProcessor:
         )
         content_type = as_text(record.headers.get("content_type"))[:_TYPE_MAX]
         content = record.payload
-        if record.kind is ItemKind.ATTACHMENT and is_text(name, content_type):
-            content = self._clean(record.project_id, content)
+        if record.kind is ItemKind.ATTACHMENT:
+            read = read_text(content, name, content_type, most=_TEXT_MAX_BYTES)
+            if read is not None:
+                content = self._clean(record.project_id, read, len(content))
         return NewFile(
             record,
             name,
@@ -137,24 +138,32 @@ class FileProcessor:
             content,
         )
 
-    def _clean(self, project_id: int, content: bytes) -> bytes:
+    def _clean(self, project_id: int, read: FileText, size_bytes: int) -> bytes:
         cleaner = self._cleaners.of(project_id)
         pieces: list[str] = []
-        # To look through more would keep events waiting; half a line may be half a secret.
-        text = content[:_TEXT_MAX_BYTES].decode(errors="replace")
-        if len(content) > _TEXT_MAX_BYTES:
+        text, is_cut = read.text, size_bytes > _TEXT_MAX_BYTES
+        if is_cut:
+            # To look through more would keep events waiting; half a line may be half a secret.
             text = text[: text.rfind("\n") + 1 or None]
         start = 0
         while start < len(text):
-            end = start + _PIECE_CHARACTERS
-            if end < len(text):
-                # At the end of a line, lest half a secret is left on either side.
-                end = (text.rfind("\n", start, end) + 1) or end
+            end = _find_end(text, start)
             pieces.append(cleaner.clean_text(text[start:end]))
             start = end
-        if len(content) > _TEXT_MAX_BYTES:
-            pieces.append(f"… [cut: {len(content)} bytes]")
-        return "".join(pieces).encode(errors="replace")
+        if is_cut:
+            pieces.append(f"[cut: {size_bytes} bytes]")
+        return "".join(pieces).encode(read.encoding, errors="replace")
+
+
+def _find_end(text: str, start: int) -> int:
+    """Return where a piece ends such that half a secret is left on neither side."""
+    end = start + _PIECE_CHARACTERS
+    if end >= len(text):
+        return len(text)
+    key = text.rfind("-----BEGIN ", start + 1, end)
+    if key != -1 and text.find("-----END ", key, end) == -1:
+        return key
+    return (text.rfind("\n", start, end) + 1) or end
 
 
 def clean_name(name: str) -> str:
@@ -162,12 +171,6 @@ def clean_name(name: str) -> str:
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(each for each in last if each.isprintable()).strip(" .")
     return kept[:_NAME_MAX]
-
-
-def is_text(name: str, content_type: str) -> bool:
-    """Tell whether a file is text, as far as its name and its type say so."""
-    said = content_type.lower()
-    return said.startswith(_TEXT_TYPES) or "+json" in said or name.lower().endswith(_TEXT_ENDINGS)
 
 
 def is_dump(attachment_type: object) -> bool:
