@@ -66,6 +66,12 @@ async def test_merges_explains_splits_and_undoes(
         await send(stack, failing(1, "pay"), failing(2, "save"), failing(3, "pay"))
         merged = await post(stack, "/api/monitor/issues/merge", {"ids": ["1", "2"], "target": "1"})
         gone = await stack.client.get("/api/monitor/issues/2", headers=bearer())
+        changed = await stack.client.patch(
+            "/api/monitor/issues/2", json={"status": "resolved"}, headers=bearer(EDITOR_TOKEN)
+        )
+        said = await stack.client.post(
+            "/api/monitor/issues/2/comments", json={"text": "Hm."}, headers=bearer(EDITOR_TOKEN)
+        )
         shown = await get(stack, "/api/monitor/issues/1/grouping")
         split = await post(stack, "/api/monitor/issues/1/split", {"keys": [shown["keys"][1]["id"]]})
         await post(stack, f"/api/monitor/issues/merges/{split['merge_id']}/undo")
@@ -78,8 +84,9 @@ async def test_merges_explains_splits_and_undoes(
     assert merged == {
         "merge_id": "1", "issue_id": "1", "other_ids": ["2"], "missing_events": 0
     }  # fmt: skip
-    assert gone.status_code == 404
-    assert gone.json()["error"]["merged_into"] == "1"
+    for answer in (gone, changed, said):
+        assert answer.status_code == 404
+        assert answer.json()["error"]["merged_into"] == "1"
     assert [(key["event_count"], key["stored_count"]) for key in shown["keys"]] == [(2, 2), (1, 1)]
     assert shown["merges"][0]["members"][0]["short_id"] == "RESUMATCH-API-2"
     assert shown["merges"][0]["can_undo"]

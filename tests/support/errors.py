@@ -248,6 +248,7 @@ async def build_stack(
         workflow=workflow,
         comments=workflow,
         list_people=workflow.list_people,
+        find_heir=regrouping.regrouper.find_heir,
         clock=clock,
     )
     app.include_router(issues_workflow_api.build_router(desk=desk, guard=guard))

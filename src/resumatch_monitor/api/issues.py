@@ -34,6 +34,19 @@ HeirFinder = Callable[[int], Awaitable[int | None]]
 """Finds the issue into which one that is gone was merged."""
 
 
+async def gone_error(issue_id: int, find_heir: HeirFinder) -> ApiError:
+    """Return what to answer of an issue that is not there: 404, with where it has gone."""
+    heir = await find_heir(issue_id)
+    if heir is None:
+        return NotFoundError(f"There is no issue {issue_id}.")
+    return ApiError(
+        HTTPStatus.NOT_FOUND,
+        "merged",
+        f"Issue {issue_id} was merged into issue {heir}.",
+        details={"merged_into": str(heir)},
+    )
+
+
 def build_router(
     *,
     reader: IssueReader,
@@ -74,15 +87,7 @@ class _Finder:
     async def issue(self, issue_id: str) -> IssueDetail:
         detail = await self.reader.get_issue(_parse_id(issue_id), self.clock.now())
         if detail is None:
-            heir = await self._find_heir(_parse_id(issue_id))
-            if heir is None:
-                raise NotFoundError(f"There is no issue {issue_id}.")
-            raise ApiError(
-                HTTPStatus.NOT_FOUND,
-                "merged",
-                f"Issue {issue_id} was merged into issue {heir}.",
-                details={"merged_into": str(heir)},
-            )
+            raise await gone_error(_parse_id(issue_id), self._find_heir)
         return detail
 
     async def event(self, issue_id: str, event_id: str) -> StoredEvent:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
 from resumatch_monitor.api.guard import Guard, Principal, Role
+from resumatch_monitor.api.issues import HeirFinder, gone_error
 from resumatch_monitor.api.issues_query import LONGEST_PARAMETER, read_search, refusing_slow
 from resumatch_monitor.api.paging import (
     DEFAULT_LIMIT,
@@ -155,6 +156,7 @@ class WorkflowDesk:
     workflow: IssueWorkflow
     comments: CommentBook
     list_people: ListPeople
+    find_heir: HeirFinder
     clock: Clock
 
     async def decide(
@@ -266,12 +268,12 @@ def _add_decision_routes(router: APIRouter, desk: WorkflowDesk, guard: Guard) ->
     ) -> dict[str, Any]:
         number, decision = _parse_id(issue_id), change.decision()
         if await desk.reader.get_issue(number, desk.clock.now()) is None:
-            raise NotFoundError(f"There is no issue {issue_id}.")
+            raise await gone_error(number, desk.find_heir)
         revisions = None if change.revision is None else {number: change.revision}
         decided = await desk.decide([number], decision, actor=principal.name, revisions=revisions)
         detail = await desk.reader.get_issue(number, desk.clock.now())
         if detail is None:
-            raise NotFoundError(f"There is no issue {issue_id}.")
+            raise await gone_error(number, desk.find_heir)
         return {**present_detail(detail, desk.clock.now()), "undo": _present(decided)["undo"]}
 
 
@@ -299,7 +301,7 @@ def _add_activity_routes(router: APIRouter, desk: WorkflowDesk, guard: Guard) ->
             _parse_id(issue_id), _strip(body), actor=principal.name, at=desk.clock.now()
         )
         if entry is None:
-            raise NotFoundError(f"There is no issue {issue_id}.")
+            raise await gone_error(_parse_id(issue_id), desk.find_heir)
         return _present_entry(entry)
 
     @router.patch("/issues/{issue_id}/comments/{comment_id}")

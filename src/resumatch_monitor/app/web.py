@@ -217,6 +217,7 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
                 workflow=monitor.errors.workflow,
                 comments=monitor.errors.workflow,
                 list_people=monitor.errors.workflow.list_people,
+                find_heir=monitor.errors.regrouper.find_heir,
                 clock=monitor.clock,
             ),
             guard=guard,

@@ -13,6 +13,7 @@ from resumatch_monitor.errortracking.regroup.model import (
     Regrouped,
     RegroupError,
 )
+from resumatch_monitor.storage.sql.issues_rules_move import join_counts
 from resumatch_monitor.storage.sql.issues_snapshot import (
     IssueSnapshot,
     move_belongings,
@@ -70,6 +71,7 @@ def merge_issues(
     members = [take_snapshot(connection, number) for number in others]
     for member in members:
         _join(connection, member, target_id)
+    join_counts(connection, others, target_id)
     _end_alerts(connection, others, at)
     slug = read_slug(connection, int(target.row["project_id"]))
     _update_target(connection, target, members, slug)

@@ -27,6 +27,7 @@ from resumatch_monitor.storage.sql.issues_merge import (
     record_regrouping,
     write_row,
 )
+from resumatch_monitor.storage.sql.issues_rules_move import share_counts
 from resumatch_monitor.storage.sql.issues_statements import NEXT_ISSUE_ID, NEXT_NUMBER
 from resumatch_monitor.storage.sql.issues_tally import (
     give,
@@ -130,7 +131,11 @@ def events_of(issue_id: int, keys: Sequence[tuple[int, bytes]], *, after: int = 
 def move_keys(
     connection: Connection, source: int, target: int, keys: Sequence[tuple[int, bytes]]
 ) -> None:
-    """Give an issue's keys, and the stored events that came by them, to another."""
+    """Give an issue's keys, and the stored events that came by them, to another.
+
+    What rules have counted of these goes with them.
+    """
+    share_counts(connection, source, target, keys)
     events, groupings = ISSUE_EVENTS.c, ISSUE_GROUPINGS.c
     connection.execute(
         update(ISSUE_EVENTS)
