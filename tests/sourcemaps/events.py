@@ -1,17 +1,14 @@
 """Events of browsers as the JavaScript SDK sends them, and what the monitor makes of them."""
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import orjson
 
 from tests.support.bundles import DEBUG_ID, column_of
+from tests.support.waiting import wait_for
 
 URL = "https://shop.example.org/x.js"
-_SECONDS = 20.0
-T = TypeVar("T")
 
 
 def make_event(number: int, *, debug_id: str | None = DEBUG_ID, **over: Any) -> dict[str, Any]:
@@ -67,13 +64,3 @@ def read(client: httpx.Client, event_id: str) -> tuple[dict[str, Any], dict[str,
         return None
 
     return wait_for(find)
-
-
-def wait_for(find: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        found = find()
-        if found is not None:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")

@@ -1,7 +1,6 @@
 """The Next.js application of `tests/clients/next-app`, built and served by its own tools."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
@@ -10,8 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
+from tests.support.npm import find_program, give_up, run_node
 from tests.support.peers import find_free_port
 
 SOURCES = Path(__file__).parents[1] / "clients" / "next-app"
@@ -38,7 +36,7 @@ def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> Ne
         environment: What tells the build where to upload.
         dsn: Where its errors go.
     """
-    npm = _find("npm")
+    npm = find_program("npm")
     home = folder.parent / "home"
     home.mkdir()
     shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("node_modules", ".next"))
@@ -54,15 +52,15 @@ def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> Ne
         "NODE_ENV": "production",
         "CI": "true",
     }
-    installed = _run(
+    installed = run_node(
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         folder,
         environment,
         _INSTALL_SECONDS,
     )
     if installed.returncode != 0:
-        _give_up(f"the packages of the Next.js application cannot be had:\n{installed.stdout}")
-    built = _run([npm, "run", "build"], folder, environment, _BUILD_SECONDS)
+        give_up(f"the packages of the Next.js application cannot be had:\n{installed.stdout}")
+    built = run_node([npm, "run", "build"], folder, environment, _BUILD_SECONDS)
     assert built.returncode == 0, built.stdout
     return NextApp(folder, built.stdout, environment)
 
@@ -74,7 +72,7 @@ def serve_next_app(app: NextApp) -> Generator[str]:
     next_cli = app.folder / "node_modules" / "next" / "dist" / "bin" / "next"
     with (app.folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [_find("node"), str(next_cli), "start", "-p", str(port), "-H", "127.0.0.1"],
+            [find_program("node"), str(next_cli), "start", "-p", str(port), "-H", "127.0.0.1"],
             cwd=app.folder,
             env=app.environment,
             stdin=subprocess.DEVNULL,
@@ -94,22 +92,6 @@ def serve_next_app(app: NextApp) -> Generator[str]:
             server.wait()
 
 
-def _run(
-    command: list[str], folder: Path, environment: dict[str, str], seconds: int
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-
-
 def _wait_until_served(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START_SECONDS
@@ -118,16 +100,3 @@ def _wait_until_served(server: "subprocess.Popen[bytes]", url: str, log: Path) -
             return
         time.sleep(0.1)
     raise AssertionError(f"the application is not served:\n{log.read_text(errors='replace')}")
-
-
-def _find(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        _give_up(f"{name} is not installed")
-    return str(found)
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.sourcemaps.conftest import KEY
-from tests.sourcemaps.events import wait_for
 from tests.sourcemaps.next_app import RELEASE, SOURCES, NextApp, build_next_app, serve_next_app
 from tests.support.monitor import RunningMonitor
 from tests.support.sentry_cli import SentryCli
+from tests.support.waiting import wait_for
 
 CHROMIUM = Path("/usr/bin/chromium")
 CART = (SOURCES / "app" / "cart.js").read_text().splitlines()

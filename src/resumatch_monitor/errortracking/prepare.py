@@ -119,7 +119,8 @@ def describe(event: Event) -> tuple[str, str]:
     """Return the type and value that stand for an event in lists."""
     if event.exceptions:
         raised = event.exceptions[-1]
-        if raised.type or raised.value:
+        # For the stack of a message, JavaScript's SDKs make an exception without a type.
+        if raised.type or (raised.value and raised.value != event.message):
             return raised.type or "Error", raised.value or event.message
     if event.message:
         return event.logger or "Message", event.message
@@ -143,7 +144,9 @@ def _innermost_call(each: ExceptionInfo) -> str:
         return ""
     frame = own[-1]
     where = frame.module or frame.filename
-    return f"{where} in {frame.function}" if where and frame.function else where or frame.function
+    # JavaScript's SDKs call a function without a name so.
+    function = "" if frame.function == "?" else frame.function
+    return f"{where} in {function}" if where and function else where or frame.function
 
 
 def _label_user(user: dict[str, Any]) -> str:

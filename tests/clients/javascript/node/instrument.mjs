@@ -1,0 +1,12 @@
+// Loaded before the application, as Sentry's manual says: node --import ./instrument.mjs app.mjs
+import * as Sentry from '@sentry/node';
+
+Sentry.init({
+  dsn: process.env.SENTRY_DSN,
+  release: 'shop@7.1.0',
+  environment: 'staging',
+  serverName: process.env.SENTRY_SERVER,
+  tracesSampleRate: 1,
+  traceLifecycle: process.env.LIFECYCLE,
+  enableLogs: true,
+});
