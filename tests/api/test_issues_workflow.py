@@ -6,11 +6,13 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from sqlalchemy import Connection, insert, select, update
 
 from resumatch_monitor.errortracking.workflow.due import WorkflowTimer
 from resumatch_monitor.releases.model import Commit, ReleaseChange
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
+from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUES
 from tests.support.clock import FakeClock
 from tests.support.errors import (
     EDITOR_TOKEN,
@@ -73,6 +75,23 @@ async def change(stack: ErrorStack, body: dict[str, Any], path: str = "/1") -> d
     answer = await call(stack, "PATCH", path, body)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def _multiply(database: Database, count: int) -> None:
+    """Make so many issues of the only one."""
+
+    def write(connection: Connection) -> None:
+        (row,) = connection.execute(select(ISSUES)).mappings()
+        copies = [{**row, "id": number, "number": number} for number in range(2, count + 1)]
+        connection.execute(insert(ISSUES), copies)
+
+    await database.write(write)
+
+
+def _move_first_to_a_project_without_releases(connection: Connection) -> None:
+    (row,) = connection.execute(select(ERROR_PROJECTS)).mappings()
+    connection.execute(insert(ERROR_PROJECTS).values({**row, "project_id": 9, "slug": "other"}))
+    connection.execute(update(ISSUES).where(ISSUES.c.id == 1).values(project_id=9))
 
 
 async def standing(stack: ErrorStack, number: int = 1) -> tuple[str, str | None]:
@@ -191,6 +210,44 @@ async def test_many_are_changed_by_ids_or_by_what_matches_and_changed_back(
         ("resolved", None),
     )
     assert (await call(stack, "POST", f"/undo/{done['undo']}")).status_code == 404
+
+
+async def test_more_than_a_batch_that_match_are_changed_and_changed_back(
+    stack: ErrorStack, sender: Sender, database: Database
+) -> None:
+    await sender.send()
+    await _multiply(database, 2_500)
+    await change(stack, {"status": "resolved"}, "/7")
+
+    body = {"matching": {"query": "is:unresolved KeyError"}, "status": "ignored"}
+    done = await change(stack, body, "")
+
+    assert (done["matched"], done["is_matched_exact"], done["looked_at"]) == (2_499, True, 2_499)
+    assert done["updated"] == 2_499
+    assert await standing(stack, 7) == ("resolved", None)
+    assert (await change(stack, {"matching": {}, "status": "ignored"}, ""))["updated"] == 1
+    undone = await call(stack, "POST", f"/undo/{done['undo']}")
+    assert undone.json() == {"restored": 2_499, "kept": 0}
+
+
+async def test_a_decision_that_is_wrong_for_one_of_many_changes_none(
+    stack: ErrorStack, sender: Sender, database: Database
+) -> None:
+    await sender.send(release="shop@1.0")
+    await _multiply(database, 1_500)
+    await database.write(_move_first_to_a_project_without_releases)
+
+    body = {"matching": {}, "status": "resolved", "resolution": {"kind": "next_release"}}
+    refused = await call(stack, "PATCH", "", body)
+
+    assert refused.status_code == 400, refused.text
+    assert "No release" in refused.json()["error"]["message"]
+    assert (await call(stack, "GET", "?query=is:resolved")).json()["total"] == 0
+
+
+@pytest.mark.parametrize("undo", ["x", "1-x", "-", "99", "1-2-3-4-5-6-7-8-9-10-11-12"])
+async def test_only_what_a_change_answered_takes_it_back(stack: ErrorStack, undo: str) -> None:
+    assert (await call(stack, "POST", f"/undo/{undo}")).status_code == 404
 
 
 async def test_a_change_of_what_has_changed_meanwhile_is_refused(

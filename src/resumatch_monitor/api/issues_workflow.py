@@ -20,9 +20,10 @@ from resumatch_monitor.api.paging import (
     Limit,
     parse_number,
 )
-from resumatch_monitor.errortracking.issues import IssueQuery, IssueStatus
+from resumatch_monitor.errortracking.issues import IssueQuery, IssueStatus, MatchingIssues
 from resumatch_monitor.errortracking.present import present_detail
 from resumatch_monitor.errortracking.store import IssueReader
+from resumatch_monitor.errortracking.workflow.bulk import MOST_BATCHES, BulkDesk
 from resumatch_monitor.errortracking.workflow.decisions import (
     UNSET,
     Decision,
@@ -39,15 +40,17 @@ from resumatch_monitor.errortracking.workflow.model import (
 from resumatch_monitor.errortracking.workflow.store import (
     LONGEST_COMMENT,
     MOST_ISSUES,
+    MOST_MATCHING,
     ActivityEntry,
     CommentBook,
     ConflictError,
     Decided,
     IssueWorkflow,
+    Undone,
 )
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 
-_PAGE = 100
+_UNDO_SEPARATOR = "-"
 _LONGEST_NAME = 254
 _Seconds = Annotated[int, Field(ge=1, le=366 * 86_400)]
 _Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -159,6 +162,11 @@ class WorkflowDesk:
     find_heir: HeirFinder
     clock: Clock
 
+    @property
+    def bulk(self) -> BulkDesk:
+        """Decides about many."""
+        return BulkDesk(workflow=self.workflow, clock=self.clock)
+
     async def decide(
         self,
         ids: Sequence[int],
@@ -179,36 +187,47 @@ class WorkflowDesk:
                 HTTPStatus.CONFLICT, "changed", str(error), details={"revision": error.revision}
             ) from error
 
-    async def find_ids(self, change: BulkChange, *, me: str) -> list[int]:
-        """Return the issues that a change is about."""
+    async def decide_many(self, change: BulkChange, *, me: str) -> dict[str, Any]:
+        """Apply a change to the issues that it names, and render what became of it."""
+        decision = change.decision()
         if (change.ids is None) == (change.matching is None):
             raise BadRequestError("Name the issues by ids, or by matching, and not by both.")
         if change.ids is not None:
-            return [_parse_id(each) for each in change.ids]
-        return await self._find_matching(change.matching or QueryBody(), me=me)
+            found = MatchingIssues([_parse_id(each) for each in change.ids], len(change.ids))
+        else:
+            found = await self._find_matching(change.matching or QueryBody(), me=me)
+        try:
+            decided = await self.bulk.decide(found.ids, decision, actor=me)
+        except DecisionError as error:
+            raise BadRequestError(str(error)) from error
+        return {
+            "matched": found.total,
+            "is_matched_exact": found.is_total_exact,
+            "looked_at": len(found.ids),
+            "updated": decided.updated,
+            "undo": _UNDO_SEPARATOR.join(map(str, decided.undo_ids)) or None,
+        }
 
-    async def _find_matching(self, wanted: QueryBody, *, me: str) -> list[int]:
-        search = read_search(wanted.query)
-        ids: list[int] = []
-        cursor: str | None = None
-        while True:
-            query = IssueQuery(
-                status=wanted.status,
-                project_id=wanted.project,
-                search=search,
-                me=me,
-                cursor=cursor,
-                limit=_PAGE,
-            )
-            page = await refusing_slow(self.reader.list_issues(query, self.clock.now()))
-            if page.total > MOST_ISSUES:
-                raise BadRequestError(
-                    f"{page.total} issues match; at most {MOST_ISSUES} are changed at once."
-                )
-            ids += (issue.id for issue in page.items)
-            cursor = page.next_cursor
-            if cursor is None or len(ids) >= MOST_ISSUES:
-                return ids
+    async def _find_matching(self, wanted: QueryBody, *, me: str) -> MatchingIssues:
+        query = IssueQuery(
+            status=wanted.status,
+            project_id=wanted.project,
+            search=read_search(wanted.query),
+            me=me,
+        )
+        work = self.reader.find_matching(query, self.clock.now(), limit=MOST_MATCHING)
+        return await refusing_slow(work)
+
+    async def undo(self, undo_id: str, *, actor: str) -> Undone:
+        """Take a decision back."""
+        numbers = [parse_number(part) for part in undo_id.split(_UNDO_SEPARATOR, MOST_BATCHES)]
+        known = [number for number in numbers if number is not None]
+        undone = None
+        if len(known) == len(numbers) <= MOST_BATCHES:
+            undone = await self.bulk.undo(known, actor=actor)
+        if undone is None:
+            raise NotFoundError("That was undone already, or is too long ago.")
+        return undone
 
     async def own_comment(
         self, issue_id: str, comment_id: str, principal: Principal, *, admins: bool
@@ -244,9 +263,7 @@ def _add_decision_routes(router: APIRouter, desk: WorkflowDesk, guard: Guard) ->
     async def change_many(
         change: BulkChange, principal: Annotated[Principal, editor]
     ) -> dict[str, Any]:
-        decision = change.decision()
-        ids = await desk.find_ids(change, me=principal.name)
-        return _present(await desk.decide(ids, decision, actor=principal.name))
+        return await desk.decide_many(change, me=principal.name)
 
     @router.get("/issues/assignees", dependencies=[Depends(guard.viewer)])
     async def list_assignees() -> dict[str, Any]:
@@ -254,12 +271,7 @@ def _add_decision_routes(router: APIRouter, desk: WorkflowDesk, guard: Guard) ->
 
     @router.post("/issues/undo/{undo_id}")
     async def undo(undo_id: str, principal: Annotated[Principal, editor]) -> dict[str, int]:
-        number = parse_number(undo_id)
-        undone = None
-        if number is not None:
-            undone = await desk.workflow.undo(number, actor=principal.name, at=desk.clock.now())
-        if undone is None:
-            raise NotFoundError("That was undone already, or is too long ago.")
+        undone = await desk.undo(undo_id, actor=principal.name)
         return {"restored": undone.restored, "kept": undone.kept}
 
     @router.patch("/issues/{issue_id}")

@@ -119,6 +119,15 @@ class IssuePage:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchingIssues:
+    """The ids of issues that match, and how many match; more, if that is not exact."""
+
+    ids: Sequence[int]
+    total: int
+    is_total_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseUse:
     """A release in which an issue was met."""
 

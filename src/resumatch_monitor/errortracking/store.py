@@ -13,6 +13,7 @@ from resumatch_monitor.errortracking.issues import (
     IssueDetail,
     IssuePage,
     IssueQuery,
+    MatchingIssues,
     ProjectUse,
     StoredEvent,
 )
@@ -230,6 +231,16 @@ class IssueReader(Protocol):
 
         Raises:
             ValueError: If the cursor is not one of this query's.
+            SearchTooSlowError: If it would take too long.
+        """
+        ...
+
+    async def find_matching(
+        self, query: IssueQuery, now: datetime, *, limit: int
+    ) -> MatchingIssues:
+        """Return the first issues that match, in the order of the list.
+
+        Raises:
             SearchTooSlowError: If it would take too long.
         """
         ...

@@ -9,6 +9,8 @@ from resumatch_monitor.errortracking.workflow.decisions import Decision
 
 MOST_ISSUES = 1_000
 """How many issues one decision is about at most."""
+MOST_MATCHING = 10_000
+"""How many issues one change of all that match a search is about at most."""
 LONGEST_COMMENT = 10_000
 
 

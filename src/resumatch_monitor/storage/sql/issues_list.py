@@ -27,6 +27,7 @@ from resumatch_monitor.errortracking.issues import (
     IssueQuery,
     IssueSort,
     IssueStatus,
+    MatchingIssues,
 )
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_search_plan import (
@@ -80,6 +81,15 @@ def list_issues(
         last = shown[-1]
         next_cursor = encode_cursor(query.sort.value, _rank_number(last.rank), last.id)
     return IssuePage(items, found.total, next_cursor, found.is_total_exact)
+
+
+def find_matching(connection: Connection, query: IssueQuery, now: datetime) -> MatchingIssues:
+    """Return the ids of the first issues of a list, up to the query's limit."""
+    with bounded_time(connection):
+        plan = plan_search(connection, query, read_context(connection, query, now))
+        found = _find(connection, plan, query, None, now) if plan.parts else _NOTHING
+    ids = [key.id for key in found.keys[: query.limit]]
+    return MatchingIssues(ids, found.total, found.is_total_exact)
 
 
 def index_ranges(connection: Connection, query: IssueQuery) -> list[tuple[int, str]]:

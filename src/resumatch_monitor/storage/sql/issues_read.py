@@ -1,6 +1,7 @@
 """The issues in the relational database: the reading side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from resumatch_monitor.errortracking.issues import (
     IssuePage,
     IssueQuery,
     IssueStatus,
+    MatchingIssues,
     ProjectUse,
     ReleaseUse,
     StoredEvent,
@@ -29,6 +31,7 @@ from resumatch_monitor.storage.sql.issues_list import (
     count_issues,
     decode_cursor,
     encode_cursor,
+    find_matching,
     index_ranges,
     list_issues,
     read_issue,
@@ -65,6 +68,14 @@ class SqlIssueReader:
         after = decode_cursor(query.cursor, query.sort.value)
         return await self._database.read(
             lambda connection: list_issues(connection, query, after, now)
+        )
+
+    async def find_matching(
+        self, query: IssueQuery, now: datetime, *, limit: int
+    ) -> MatchingIssues:
+        """Return the first issues that match, in the order of the list."""
+        return await self._database.read(
+            lambda connection: find_matching(connection, replace(query, limit=limit), now)
         )
 
     async def get_issue(self, issue_id: int, now: datetime) -> IssueDetail | None:
