@@ -166,6 +166,8 @@ export interface Issue extends IssueStanding {
   sparkline: number[];
   resolved_at: Iso | null;
   is_synthetic: boolean;
+  /** How many of its events are kept; all are counted. */
+  stored_count: number;
 }
 
 export interface TagSummary {
@@ -191,6 +193,8 @@ export interface IssueDetail extends Issue {
   counts: { t: number[]; v: number[] };
 }
 
+export type KeptFor = 'first' | 'release' | 'tag' | 'regression';
+
 export interface EventSummary {
   event_id: string;
   occurred_at: Iso;
@@ -198,6 +202,8 @@ export interface EventSummary {
   release: string | null;
   environment: string | null;
   user: string | Record<string, unknown> | null;
+  /** What it told that none before it had. */
+  kept_for: KeptFor | null;
 }
 
 export interface Frame {

@@ -3,12 +3,21 @@ import { change } from '../api/client';
 import type { IssueChange } from '../api/workflow';
 import { say } from '../lib/app.svelte';
 import { Doing } from '../lib/doing.svelte';
-import { plural } from '../lib/format';
+import { count, plural } from '../lib/format';
 
 /** What a dialog is to ask for before something can be decided. */
 export type Asked = 'release' | 'commit' | 'until' | 'events' | 'users' | 'assign';
 
+/** All issues of a search, whatever page they are on. */
+export interface Matching {
+  query: string;
+  project?: number;
+}
+
 interface Answer {
+  matched?: number;
+  is_matched_exact?: boolean;
+  looked_at?: number;
   updated?: number;
   undo: string | null;
 }
@@ -16,12 +25,16 @@ interface Answer {
 interface Options {
   /** The issues; asked when something is decided. */
   ids: () => string[];
+  /** The search whose issues are all meant; null where `ids` says which are. */
+  matching?: () => Matching | null;
   /** Called when something has changed, and when it was taken back. */
   done: () => void;
 }
 
 export class Deciding {
   asked = $state<Asked | null>(null);
+  /** A decision about all that match, which waits until somebody says yes to their number. */
+  waiting = $state.raw<{ wanted: IssueChange; matching: Matching } | null>(null);
   #doing = new Doing();
   #options: Options;
 
@@ -38,13 +51,35 @@ export class Deciding {
   }
 
   decide(wanted: IssueChange, ids: string[] = this.ids): Promise<void> {
-    return this.#doing.run(async () => {
-      if (!ids.length) return;
-      const { updated = 0, undo } = await change<Answer>('PATCH', '/api/monitor/issues', { ids, ...wanted });
+    const matching = this.#options.matching?.() ?? null;
+    if (matching) {
       this.asked = null;
-      say(describe(wanted, ids.length, updated), undo ? { action: { label: 'Undo', run: () => this.#undo(undo) } } : {});
-      this.#options.done();
+      this.waiting = { wanted, matching };
+      return Promise.resolve();
+    }
+    return this.#doing.run(async () => {
+      if (ids.length) this.#tell(wanted, await change<Answer>('PATCH', '/api/monitor/issues', { ids, ...wanted }), ids.length);
     });
+  }
+
+  /** Does what waits. */
+  confirm(): Promise<void> {
+    return this.#doing.run(async () => {
+      if (!this.waiting) return;
+      const { wanted, matching } = this.waiting;
+      const answer = await change<Answer>('PATCH', '/api/monitor/issues', { matching, ...wanted });
+      this.waiting = null;
+      this.#tell(wanted, answer, answer.looked_at ?? 0);
+    });
+  }
+
+  #tell(wanted: IssueChange, answer: Answer, asked: number): void {
+    const { updated = 0, undo, matched = asked, is_matched_exact: isExact = true } = answer;
+    const left = matched - asked;
+    const rest = left > 0 ? ` ${count(left)}${isExact ? '' : ' or more'} others match.` : isExact ? '' : ' More match.';
+    this.asked = null;
+    say(describe(wanted, asked, updated) + rest, undo ? { action: { label: 'Undo', run: () => this.#undo(undo) } } : {});
+    this.#options.done();
   }
 
   #undo(id: string): Promise<void> {
@@ -61,6 +96,13 @@ function describe(wanted: IssueChange, asked: number, updated: number): string {
   const many = asked > 1 ? `${plural(updated, 'issue')}: ` : '';
   const sentence = many + verb(wanted);
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+/** What a button does that carries out `wanted`: "Resolve", "Archive". */
+export function actOf({ status, assignee, priority }: IssueChange): string {
+  if (status) return status === 'resolved' ? 'Resolve' : status === 'ignored' ? 'Archive' : 'Reopen';
+  if (assignee !== undefined) return assignee ? `Assign to ${assignee}` : 'Assign to nobody';
+  return `Set priority ${priority ?? 'by level'}`;
 }
 
 function verb({ status, resolution, archive, assignee, priority }: IssueChange): string {
