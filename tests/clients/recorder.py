@@ -82,7 +82,12 @@ class Recording:
         }
 
     def run(
-        self, label: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        label: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        status: int = 0,
     ) -> str:
         """Run a client to its end; return what it printed.
 
@@ -90,23 +95,25 @@ class Recording:
             label: Of what it sends.
             command: With absolute paths; it runs in an empty folder.
             environment: Beside what every client finds there.
+            status: With which it ends, if all is well.
 
         Raises:
-            subprocess.CalledProcessError: If it fails.
-            AssertionError: If it sent nothing, or something names this machine.
+            AssertionError: If it ends in another way, has sent nothing, or something names this
+                machine.
         """
         self.proxy.label = label
         begin = len(self.proxy.requests)
         done = subprocess.run(
-            command,
+            list(command),
             env={**self.environment, **(environment or {})},
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=_RUN_SECONDS,
-            check=True,
+            check=False,
         )
+        assert done.returncode == status, f"{label} has ended with {done.returncode}: {done.stderr}"
         self.keep(self.proxy.requests[begin:])
         return done.stdout
 
