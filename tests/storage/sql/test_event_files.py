@@ -1,3 +1,4 @@
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,6 +64,57 @@ async def test_what_is_kept_is_what_came(database: Database, content: bytes) -> 
 
     assert await store.read_content(file) == content
     assert row.stored_bytes <= len(content)
+
+
+class WatchedBytes(bytes):
+    """Remembers the threads in which it is measured."""
+
+    threads: set[threading.Thread]
+
+    def __len__(self) -> int:
+        self.threads.add(threading.current_thread())
+        return super().__len__()
+
+
+class WatchedSize(int):
+    """Remembers the threads in which it is compared."""
+
+    threads: set[threading.Thread]
+
+    def __eq__(self, other: object) -> bool:
+        self.threads.add(threading.current_thread())
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+
+async def test_nothing_is_packed_or_unpacked_in_the_event_loops_thread(
+    database: Database,
+) -> None:
+    store = build_store(database)
+    content, size = WatchedBytes(b"a" * 5_000), WatchedSize(5_000)
+    content.threads, size.threads = set(), set()
+
+    await store.store([make_file(1, content)])
+    query = select(EVENT_FILES.c.id)
+    number = await database.read(lambda connection: connection.execute(query).scalar_one())
+    file = EventFile(
+        id=number,
+        project_id=1,
+        event_id=f"{7:032x}",
+        kind=ItemKind.ATTACHMENT,
+        name="1.txt",
+        content_type="text/plain",
+        attachment_type="",
+        received_at=_AT,
+        size_bytes=size,
+    )
+    assert await store.read_content(file) == content
+
+    assert content.threads
+    assert size.threads
+    assert threading.current_thread() not in content.threads | size.threads
 
 
 async def test_the_oldest_make_room(database: Database) -> None:

@@ -1,5 +1,6 @@
 """Files of events in SQL: packed, bounded in bytes and in age."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ class SqlFileStore:
         self._retention = retention
 
     async def store(self, files: Sequence[NewFile]) -> None:
-        packed = [_pack(file.content) for file in files]
+        packed = await asyncio.to_thread(_pack_all, files)
         await self._database.write(lambda connection: self._store(connection, files, packed))
 
     async def list_of_event(self, issue_id: int, event_id: str) -> Sequence[EventFile] | None:
@@ -45,15 +46,11 @@ class SqlFileStore:
 
     async def read_content(self, file: EventFile) -> bytes | None:
         """Return what is in a file; None if it is gone."""
-        query = select(EVENT_FILES.c.data, EVENT_FILES.c.stored_bytes).where(
-            EVENT_FILES.c.id == file.id
-        )
+        query = select(EVENT_FILES.c.data).where(EVENT_FILES.c.id == file.id)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
             return None
-        if row.stored_bytes == file.size_bytes:
-            return row.data
-        return zstandard.ZstdDecompressor().decompress(row.data, max_output_size=file.size_bytes)
+        return await asyncio.to_thread(_unpack, row.data, file.size_bytes)
 
     async def expire(self, now: datetime) -> int:
         """Delete some of what is too old or too much; return how many files that were."""
@@ -143,9 +140,19 @@ def _list_of_event(
     return [_to_file(row) for row in connection.execute(query)]
 
 
+def _pack_all(files: Sequence[NewFile]) -> list[bytes]:
+    return [_pack(file.content) for file in files]
+
+
 def _pack(content: bytes) -> bytes:
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(content)
     return packed if len(packed) < len(content) else content
+
+
+def _unpack(data: bytes, size_bytes: int) -> bytes:
+    if len(data) == size_bytes:
+        return data
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=size_bytes)
 
 
 def _to_file(row: Row[Any]) -> EventFile:
