@@ -20,3 +20,24 @@ def test_a_text_in_a_statement_is_taken_out_even_if_its_end_was_cut_off(length: 
     for text in (draft.name, draft.attributes["db.query.text"]):
         assert text.startswith("INSERT INTO letters VALUES (?, ?")
         assert "Mallory" not in text
+
+
+@pytest.mark.parametrize(
+    ("system", "statement"),
+    [
+        ("mysql", "SELECT * FROM t WHERE a = \"Mallory's\" AND b = 'it\\'s Mallory'"),
+        ("postgresql", "SELECT * FROM t WHERE a = $$it's Mallory$$ AND b = E'\\'Mallory'"),
+        ("postgresql", "SELECT * FROM t WHERE a = 'C:\\' AND b = 'Mallory'"),
+    ],
+)
+@pytest.mark.parametrize("key", ["db.system", "db.system.name"])
+def test_a_value_is_taken_out_as_its_database_quotes_it(
+    key: str, system: str, statement: str
+) -> None:
+    attributes = read_attributes({"db.statement": statement, key: system}, SpanLimits())
+    draft = Draft("a" * 32, "b" * 16, op="db", name=statement, attributes=attributes)
+
+    clean([draft], Scrubber())
+
+    for text in (draft.name, draft.attributes["db.query.text"]):
+        assert text == "SELECT * FROM t WHERE a = ? AND b = ?"

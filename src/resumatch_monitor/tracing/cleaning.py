@@ -7,6 +7,7 @@ from typing import Any
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.values import as_dict, as_list
 from resumatch_monitor.tracing.drafts import Draft, DraftItem
+from resumatch_monitor.tracing.literals import take_out_literals
 from resumatch_monitor.tracing.model import SpanEvent
 
 # As many as `Scrubber` takes of a list.
@@ -17,9 +18,6 @@ _STATEMENT = "db.query.text"
 # No attribute's names: a rule that filters what is called `name` does not mean these.
 _NAME, _QUERY, _SEGMENT, _STATUS = "0", "1", "2", "3"
 _OWN_ENVELOPE = re.compile(r"/api/\d{1,15}/envelope/")
-# Single quotes enclose values in every dialect; double quotes enclose names in most.
-# The end of the last one may have been cut off with the end of its statement.
-_SQL_TEXT = re.compile(r"'(?:[^']|'')*(?:'|\Z)")
 # Repeated on every span of a segment, and known from its root.
 _ONLY_ON_ROOTS = frozenset(
     """
@@ -74,14 +72,15 @@ def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
                 del attributes[name]
         for name in _MEANINGLESS.intersection(attributes):
             del attributes[name]
-        is_statement = draft.op.startswith("db")
-        name = draft.name[:_NAME_MAX]
+        name, system = draft.name[:_NAME_MAX], _system_of(draft)
+        if draft.op.startswith("db"):
+            name = take_out_literals(name, system)
         statement = attributes.pop(_STATEMENT, "")
         # Statements and names are long and made of words, but nobody's prose.
         texts.append(
             {
-                _NAME: _SQL_TEXT.sub("?", name) if is_statement else name,
-                _QUERY: _SQL_TEXT.sub("?", statement) if isinstance(statement, str) else "",
+                _NAME: name,
+                _QUERY: take_out_literals(statement, system) if isinstance(statement, str) else "",
                 _SEGMENT: draft.segment_name[:_NAME_MAX],
                 _STATUS: draft.status_text[:_SHORT_MAX],
             }
@@ -105,6 +104,14 @@ def _clean_events(events: Sequence[SpanEvent], scrubber: Scrubber) -> list[SpanE
     cleaned = scrubber.clean({"spans": names, "contexts": contents}).event
     rows = zip(events, as_list(cleaned["spans"]), as_list(cleaned["contexts"]), strict=False)
     return [SpanEvent(name, event.at_us, as_dict(kept)) for event, name, kept in rows]
+
+
+def _system_of(draft: Draft) -> str:
+    """Return which database a span asked; empty if nobody said."""
+    system = draft.attributes.get("db.system.name")
+    if isinstance(system, str):
+        return system
+    return "redis" if draft.op == "db.redis" else ""
 
 
 def _is_own(draft: Draft) -> bool:

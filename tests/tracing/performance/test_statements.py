@@ -44,6 +44,17 @@ def test_a_cast_is_no_parameter() -> None:
     assert strip_values("SELECT a::text, b FROM t") == "SELECT a::text, b FROM t"
 
 
+@pytest.mark.parametrize(
+    ("system", "statement"),
+    [
+        ("postgresql", "SELECT a FROM t WHERE b = 'C:\\' AND c = 'Mallory'"),
+        ("mysql", "SELECT a FROM t WHERE b = 'it\\'s' AND c = \"Mallory\""),
+    ],
+)
+def test_a_value_ends_where_its_database_says(system: str, statement: str) -> None:
+    assert strip_values(statement, system) == "SELECT a FROM t WHERE b = ? AND c = ?"
+
+
 def test_tables_and_the_operation_are_read() -> None:
     read = make_reader().read(
         "select u.name from users u join teams on teams.id = u.team_id where u.id = 7", "postgresql"

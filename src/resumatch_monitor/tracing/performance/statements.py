@@ -7,17 +7,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from resumatch_monitor.tracing.literals import take_out_literals
+
 logger = logging.getLogger(__name__)
 
 _TEXT_MAX = 2_000
 _PARSED_MAX = 4_000
 _CACHED = 4_000
 _TABLES_MAX = 8
-_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
-# In this order: texts, placeholders of all drivers, numbers.
+# In this order: placeholders of all drivers, numbers.
 _LITERAL = re.compile(
-    r"'(?:[^'\\]|''|\\.)*'"
-    r"|%\(\w{1,100}\)s|%s|(?<!:):[A-Za-z_]\w{0,100}|\$\d{1,5}|\?\d{0,5}"
+    r"%\(\w{1,100}\)s|%s|(?<!:):[A-Za-z_]\w{0,100}|\$\d{1,5}|\?\d{0,5}"
     r"|(?<![\w.])-?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?!\w)"
 )
 _SPACE = re.compile(r"\s+")
@@ -57,9 +57,15 @@ class Statement:
     tables: tuple[str, ...] = ()
 
 
-def strip_values(statement: str) -> str:
-    """Return a statement with `?` for values and without comments, in one line."""
-    text = _SPACE.sub(" ", _COMMENT.sub(" ", statement[:_PARSED_MAX])).strip().rstrip(";").rstrip()
+def strip_values(statement: str, system: str = "") -> str:
+    """Return a statement with `?` for values and without comments, in one line.
+
+    Args:
+        statement: At most its first 4,000 characters are looked at.
+        system: `postgresql`, `mysql`, which says what is a value; empty if nobody said.
+    """
+    text = take_out_literals(statement[:_PARSED_MAX], system)
+    text = _SPACE.sub(" ", text).strip().rstrip(";").rstrip()
     text = _LITERAL.sub("?", text)
     return _ROWS.sub(r"\1", _LIST.sub("(?)", text))
 
@@ -91,7 +97,7 @@ class StatementReader:
             statement: As a span has it.
             system: `postgresql`, `redis`; empty if nobody said.
         """
-        stripped = strip_values(statement)
+        stripped = strip_values(statement, system)
         known = self._cache.get((system, stripped))
         if known is not None:
             self._cache.move_to_end((system, stripped))
