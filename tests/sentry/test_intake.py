@@ -190,6 +190,24 @@ async def test_a_second_event_does_not_take_the_id_of_the_first(clock: FakeClock
     assert first.item_id == _EVENT_ID != second.item_id
 
 
+@pytest.mark.parametrize("kind", [ItemKind.FEEDBACK, ItemKind.TRANSACTION])
+async def test_an_id_that_two_projects_are_sent_counts_in_each_and_once(
+    clock: FakeClock, kind: ItemKind
+) -> None:
+    body = make_envelope(({"type": "event"}, b'{"type":"%s"}' % kind.encode()), event_id=_EVENT_ID)
+    one, other = (
+        Door(clock, kind, project=ProjectConfig(id=number, slug=f"p{number}", key="a" * 32))
+        for number in (7, 8)
+    )
+
+    for door in (one, one, other):
+        await door.take(body)
+
+    first, again, elsewhere = one.sinks[kind].records + other.sinks[kind].records
+    assert first.item_id == again.item_id != elsewhere.item_id
+    assert {first.event_id, elsewhere.event_id} == {_EVENT_ID}
+
+
 async def test_of_single_sessions_a_hundred_are_taken(clock: FakeClock) -> None:
     door = Door(clock, ItemKind.SESSION)
 

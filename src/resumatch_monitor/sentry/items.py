@@ -46,7 +46,8 @@ class ItemRecord:
     Attributes:
         item_id: 32 hexadecimal digits; made by the door, different for any two items, so that
             who counts can tell a record that is digested again from another one. An event's is
-            its event id.
+            its event id; that of another item with an id of its sender's is made of that one,
+            its kind and its project.
         event_id: The envelope's event, 32 hexadecimal digits; empty if it names none.
         sent_at: The client's clock when it sent; None if it did not say.
         client_address: Where it came from, for `{{auto}}`; empty if the project keeps none.

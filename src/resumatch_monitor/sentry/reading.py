@@ -1,5 +1,6 @@
 """From the items of an envelope to the records that go into the spools."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -126,9 +127,16 @@ class EnvelopeReader:
         event_id = self._header_id or parse_event_id(event.get("event_id")) or self._ids.uuid()
         self._header_id = None
         self.event_id = self.event_id or event_id
-        record = self._make_record(kind, item, payload, item_id=event_id, event_id=event_id)
+        # Two projects may be sent the same id, and each has to count what it was sent.
+        item_id = event_id if kind is ItemKind.EVENT else self._name_item(kind, event_id)
+        record = self._make_record(kind, item, payload, item_id=item_id, event_id=event_id)
         is_report = as_text(event.get("type")) in _REPORTS
         return ReadItem(record, find_category(kind, is_report=is_report), event)
+
+    def _name_item(self, kind: ItemKind, event_id: str) -> str:
+        """Return an id that is the same however often this item is sent to this project."""
+        named = f"{self._project_id} {kind} {event_id}".encode()
+        return hashlib.blake2b(named, digest_size=16).hexdigest()
 
     def _make_record(
         self, kind: ItemKind, item: Item, payload: bytes, *, item_id: str, event_id: str

@@ -286,6 +286,22 @@ async def test_retention_deletes_events_and_then_their_issue(
         assert rows[3] == 1
 
 
+async def test_the_id_of_an_issue_that_is_gone_is_not_used_again(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await send(stack, make_event(1))
+        gone = await only_issue(stack)
+        clock.jump(timedelta(days=100))
+        while await stack.store.expire(clock.now() - timedelta(days=90)):
+            pass
+        assert not (await stack.reader.list_issues(IssueQuery(), _NOW)).items
+        await send(stack, make_event(2))
+        other = await only_issue(stack)
+
+    assert other.id > gone.id
+
+
 @pytest.mark.parametrize("sort", list(IssueSort))
 async def test_pages_hold_every_issue_once_in_every_order(
     tmp_path: Path, database: Database, clock: FakeClock, sort: IssueSort

@@ -75,8 +75,10 @@ COUNT_GROUPING = text(
     " last_seen_at = max(coalesce(last_seen_at, 0), :last)"
     " WHERE project_id = :project AND version = :version AND key = :key"
 )
-# What a merge took in may come back, and links to it lead to its heir: no id is used again.
+# What a merge took in may come back, and links, bookmarks and messages outlive what they lead to:
+# no id is used again.
 NEXT_ISSUE_ID = text(
-    "SELECT max(coalesce((SELECT max(id) FROM issues), 0),"
-    " coalesce((SELECT max(issue_id) FROM issue_merge_members), 0)) + 1"
+    "INSERT INTO issue_ids (id, last_id) SELECT 1, coalesce(max(id), 0) + 1 FROM issues WHERE true"
+    " ON CONFLICT (id) DO UPDATE SET last_id = max(last_id + 1, excluded.last_id)"
+    " RETURNING last_id"
 )

@@ -91,6 +91,14 @@ Index(
 Index("ix_issues_assignee", ISSUES.c.assignee, sqlite_where=ISSUES.c.assignee.is_not(None))
 Index("ix_issues_project_stored", ISSUES.c.project_id, ISSUES.c.stored_count)
 
+# The highest id that an issue has had: links to one that is deleted must not lead to another.
+ISSUE_IDS = Table(
+    "issue_ids",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_id", Integer, nullable=False),
+)
+
 # Several keys may lead to one issue, after a merge or an upgrade of the grouping.
 ISSUE_GROUPINGS = Table(
     "issue_groupings",
