@@ -4,6 +4,7 @@
 when its input does, so it does not outlive the monitor.
 """
 
+import gc
 import os
 import pickle
 import struct
@@ -19,6 +20,9 @@ READY = "ready"
 LENGTH = struct.Struct("<Q")
 # Acknowledging comes first.
 _NICENESS = 1
+# Events are trees: each is gone with its last name. To look for circles among the thousands of
+# objects that one consists of, again and again while it is read, takes half of the reading.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ def main() -> None:
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # What anything prints by mistake must not look like an answer.
     os.dup2(2, 1)
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     settings = read_message(source)
     if settings is None:
         return
