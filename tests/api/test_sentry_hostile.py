@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from resumatch_monitor.api import sentry as sentry_api
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
+from resumatch_monitor.api.lanes import ProjectLanes
 from resumatch_monitor.errortracking.issues import IssueQuery
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -92,6 +93,8 @@ async def open_door(folder: Path) -> AsyncGenerator[tuple[httpx.AsyncClient, Sin
     install_error_handlers(app)
     bodies = BodyReader(max_bytes=_MIB)
     app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=metrics))
+    lanes = sentry_api.build_lanes(intake=intake, bodies=bodies, metrics=metrics)
+    app.add_middleware(ProjectLanes, handlers=lanes)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://test"
     ) as client:

@@ -22,6 +22,7 @@ from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.errors import install_error_handlers
 from resumatch_monitor.api.event_source_maps import EventPresenter
 from resumatch_monitor.api.guard import Guard, Principal, Role
+from resumatch_monitor.api.lanes import ProjectLanes
 from resumatch_monitor.errortracking.alerting.watch import IssueWatch
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.digest import Digest
@@ -241,6 +242,8 @@ async def build_stack(
     install_error_handlers(app)
     bodies = bodies or BodyReader(max_bytes=config.envelope_max_bytes)
     app.include_router(sentry_api.build_router(intake=intake, bodies=bodies, metrics=door))
+    lanes = sentry_api.build_lanes(intake=intake, bodies=bodies, metrics=door)
+    app.add_middleware(ProjectLanes, handlers=lanes)
     guard = Guard(TokenAuthenticator(), is_secure=False)
     workflow = SqlIssueDesk(database)
     desk = issues_workflow_api.WorkflowDesk(

@@ -15,7 +15,6 @@ import brotli
 import cramjam
 import zstandard
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from resumatch_monitor.api.errors import ApiError
 
@@ -115,19 +114,26 @@ class BodyReader:
     async def _receive(self, request: Request, charge: "_Charge") -> bytes:
         chunks: list[bytes] = []
         size = 0
-        stream = request.stream()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._total_timeout_seconds
+        idle_until = loop.time() + self._idle_timeout_seconds
         try:
-            async with asyncio.timeout(self._total_timeout_seconds):
+            async with asyncio.timeout_at(min(idle_until, deadline)) as patience:
                 while True:
-                    async with asyncio.timeout(self._idle_timeout_seconds):
-                        chunk = await anext(stream, None)
-                    if chunk is None:
-                        return b"".join(chunks)
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise _malformed("The connection ended before the body did.")
+                    chunk: bytes = message.get("body", b"")
                     size += len(chunk)
                     if size > self._max_wire_bytes:
                         raise BodyTooLargeError(self._max_wire_bytes)
                     charge.add(len(chunk))
                     chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+                    if chunk:
+                        idle_until = loop.time() + self._idle_timeout_seconds
+                        patience.reschedule(min(idle_until, deadline))
         except TimeoutError as error:
             raise ApiError(
                 HTTPStatus.REQUEST_TIMEOUT,
@@ -135,8 +141,6 @@ class BodyReader:
                 "The body took too long to arrive.",
                 headers={"Connection": "close"},
             ) from error
-        except ClientDisconnect as error:
-            raise _malformed("The connection ended before the body did.") from error
 
     async def _unpack(self, data: bytes, coding: str) -> bytes:
         decode = _DECODERS[coding]

@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import orjson
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resumatch_monitor.api.errors import install_error_handlers, render_error
+from resumatch_monitor.api.lanes import Handler, ProjectLanes
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -58,8 +59,17 @@ def build_app(
     ids: Ids,
     telemetry: Telemetry,
     is_ready: Callable[[], bool] = lambda: True,
+    lanes: Mapping[str, Handler] | None = None,
 ) -> FastAPI:
-    """Return the application with `routers`, asked in that order, once `is_ready`."""
+    """Return the application with `routers`, asked in that order, once `is_ready`.
+
+    Args:
+        routers: The routes.
+        ids: For requests.
+        telemetry: Where requests are counted.
+        is_ready: Whether everything is loaded.
+        lanes: Handlers of some of those routes, by how their paths end, which are asked first.
+    """
     app = FastAPI(
         title="ResuMatch Monitor",
         docs_url=None,
@@ -73,6 +83,7 @@ def build_app(
     app.add_middleware(StrictJson)
     app.add_middleware(BodyBounds)
     app.add_middleware(ReadyGate, is_ready=is_ready)
+    app.add_middleware(ProjectLanes, handlers=lanes or {})
     app.add_middleware(RequestEnvelope, ids=ids, telemetry=telemetry)
     return app
 
@@ -96,6 +107,7 @@ class RequestEnvelope:
             buckets=(0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 30),
             registry=telemetry.registry,
         )
+        self._meters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,8 +133,18 @@ class RequestEnvelope:
             await self._app(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._requests.labels(_method(scope["method"]), route, str(status)).inc()
-            self._duration.labels(route).observe(time.perf_counter() - started)
+            requests, duration = self._meter(_method(scope["method"]), route, status)
+            requests.inc()
+            duration.observe(time.perf_counter() - started)
+
+    def _meter(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        # As many as there are series, which these two keep for good anyway.
+        key = (method, route, status)
+        found = self._meters.get(key)
+        if found is None:
+            requests = self._requests.labels(method, route, str(status))
+            found = self._meters[key] = (requests, self._duration.labels(route))
+        return found
 
 
 class ReadyGate:

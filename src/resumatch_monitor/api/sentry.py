@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from resumatch_monitor.api.bodies import BodyBudgetError, BodyReader
 from resumatch_monitor.api.errors import ApiError
+from resumatch_monitor.api.lanes import Handler
 from resumatch_monitor.kit.spool import SpoolFullError
 from resumatch_monitor.sentry.intake import Intake, Receipt
 from resumatch_monitor.sentry.metrics import DoorMetrics
@@ -67,6 +68,21 @@ def build_router(*, intake: Intake, bodies: BodyReader, metrics: DoorMetrics) ->
     _add_refusals(router)
     _add_preflights(router)
     return router
+
+
+def build_lanes(
+    *, intake: Intake, bodies: BodyReader, metrics: DoorMetrics
+) -> Mapping[str, Handler]:
+    """Return the handlers of the routes that events come by, by how their paths end."""
+    door = _Door(intake, bodies, metrics)
+
+    def post_envelope(request: Request, project_id: str) -> Awaitable[Response]:
+        return door.answer(request, project_id, intake.take_envelope, needs_key=False)
+
+    def post_event(request: Request, project_id: str) -> Awaitable[Response]:
+        return door.answer(request, project_id, intake.take_event)
+
+    return {"envelope": post_envelope, "store": post_event}
 
 
 def _add_ingest_routes(router: APIRouter, door: "_Door", intake: Intake) -> None:

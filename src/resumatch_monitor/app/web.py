@@ -61,17 +61,15 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
     """Return the application that serves `monitor`, whose data is in `folder`."""
     is_secure = monitor.external_url.startswith("https://")
     guard = Guard(monitor.accounts, is_secure=is_secure)
+    bodies = BodyReader(
+        max_bytes=monitor.config.errors.envelope_max_bytes,
+        max_wire_bytes=monitor.config.intake.envelope_packed_max_bytes,
+    )
+    intake, metrics = monitor.intake.intake, monitor.intake.metrics
     return build_app(
         routers=[
             _build_health(monitor, folder),
-            sentry.build_router(
-                intake=monitor.intake.intake,
-                bodies=BodyReader(
-                    max_bytes=monitor.config.errors.envelope_max_bytes,
-                    max_wire_bytes=monitor.config.intake.envelope_packed_max_bytes,
-                ),
-                metrics=monitor.intake.metrics,
-            ),
+            sentry.build_router(intake=intake, bodies=bodies, metrics=metrics),
             # Among the first that are asked: what comes most often.
             *_build_push(monitor, guard),
             accounts.build_router(accounts=monitor.accounts, guard=guard),
@@ -83,6 +81,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
         ids=monitor.ids,
         telemetry=monitor.telemetry,
         is_ready=lambda: monitor.is_ready,
+        lanes=sentry.build_lanes(intake=intake, bodies=bodies, metrics=metrics),
     )
 
 

@@ -5,9 +5,9 @@ Envelopes are read only as far as needed to answer truthfully; the work is the d
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import orjson
 
@@ -45,6 +45,7 @@ from resumatch_monitor.sentry.reports import read_client_report
 from resumatch_monitor.sentry.screening import Screening, Sender
 from resumatch_monitor.sentry.security import read_reports
 
+_ADDRESSES_REMEMBERED = 1_024
 _IN_ORDER = {ItemKind.EVENT: 0, ItemKind.TRANSACTION: 1}
 """What is read first: everything else in an envelope may belong to it."""
 
@@ -98,6 +99,8 @@ class Intake:
         self._clock = clock
         self._ids = ids
         self._measurements = measurements
+        # Most senders are servers, which send again and again.
+        self._present_address = lru_cache(_ADDRESSES_REMEMBERED)(present_address)
 
     def find_project(self, number: str) -> Project:
         """Return the project that a path names.
@@ -266,7 +269,7 @@ class Intake:
             envelope,
             project_id=sender.project.id,
             received_at=self._clock.now(),
-            client_address=present_address(
+            client_address=self._present_address(
                 sender.address, sender.project.settings.scrubbing.addresses
             ),
             limits=self._limits,
@@ -345,7 +348,7 @@ class Intake:
         appends = [
             self._sinks[item.record.kind].append(encode_record(item.record)) for item in items
         ]
-        outcomes = await asyncio.gather(*appends, return_exceptions=True)
+        outcomes = await _wait_for_all(appends)
         for item, failure in zip(items, outcomes, strict=True):
             outcome = Outcome.RATE_LIMITED if failure else Outcome.ACCEPTED
             reason = str(failure.reason) if isinstance(failure, SpoolFullError) else ""
@@ -413,3 +416,18 @@ class Intake:
             count(Outcome.INVALID, "malformed", min(refused, len(found)))
         if refused < len(found):
             count(Outcome.ACCEPTED, "", len(found) - refused)
+
+
+async def _wait_for_all(
+    appends: Sequence[Coroutine[None, None, None]],
+) -> Sequence[BaseException | None]:
+    """Return how each ended: with what it raised, or None."""
+    if len(appends) > 1:
+        return await asyncio.gather(*appends, return_exceptions=True)
+    # Without a task of its own; nearly every envelope has one item.
+    try:
+        for append in appends:
+            await append
+    except Exception as error:  # noqa: BLE001 - whoever gathers tells the cause
+        return [error]
+    return [None] * len(appends)
