@@ -66,6 +66,32 @@ async def test_jobs_are_listed_with_what_is_expected_of_them(client: httpx.Async
     assert (await client.get(CRONS, params={"project": 2})).json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "slugs"),
+    [
+        ({"status": "failing"}, ["backup"]),
+        ({"status": "failing", "environment": "production"}, []),
+        ({"status": "ok", "environment": "production"}, ["backup"]),
+        ({"environment": "staging"}, ["backup"]),
+        ({"status": "waiting"}, ["report"]),
+        ({"status": "paused"}, []),
+        ({"query": "ACK"}, ["backup"]),
+        ({"query": "%"}, []),
+    ],
+)
+async def test_jobs_are_filtered(
+    client: httpx.AsyncClient, asked: dict[str, str], slugs: list[str]
+) -> None:
+    page = (await client.get(CRONS, params=asked)).json()
+
+    assert [item["slug"] for item in page["items"]] == slugs
+    assert page["environments"] == ["production", "staging"] or "query" in asked
+    if set(asked) == {"status"}:
+        assert page["counts"] == {"failing": 1, "ok": 0, "waiting": 1, "paused": 0}
+    if asked.get("environment") == "production" and slugs:
+        assert page["items"][0]["status"] == "ok"
+
+
 async def test_runs_are_paged_and_filtered(client: httpx.AsyncClient) -> None:
     page = (await client.get(f"{CRONS}/1/backup/runs", params={"limit": 1})).json()
     assert [run["status"] for run in page["items"]] == ["error"]
@@ -73,6 +99,8 @@ async def test_runs_are_paged_and_filtered(client: httpx.AsyncClient) -> None:
     page = (await client.get(f"{CRONS}/1/backup/runs", params=parameters)).json()
 
     assert page["items"][0]["duration_seconds"] == 2.5
+    page = (await client.get(f"{CRONS}/1/backup/runs", params={"status": "error"})).json()
+    assert [run["environment"] for run in page["items"]] == ["staging"]
     assert page["next_cursor"] is None
 
 
@@ -101,6 +129,7 @@ async def test_a_job_is_muted_paused_and_deleted(client: httpx.AsyncClient) -> N
         ("?cursor=x", 400),
         (f"?cursor={10**30}:a", 400),
         (f"?project={10**30}", 422),
+        ("?status=broken", 422),
         ("/1/backup/runs?cursor=x", 400),
     ],
 )

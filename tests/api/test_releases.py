@@ -83,6 +83,25 @@ async def test_releases_are_listed_with_health_and_adoption(client: httpx.AsyncC
     assert [item["adoption"] for item in quiet] == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("asked", "versions"),
+    [
+        ({"query": "SHOP@1"}, ["org/shop@1.0"]),
+        ({"query": "shop_2"}, []),
+        ({"status": "in_use"}, ["org/shop@2.0", "org/shop@1.0"]),
+        ({"status": "in_use", "hours": "1"}, ["org/shop@2.0"]),
+        ({"status": "in_use", "environment": "staging"}, []),
+    ],
+)
+async def test_releases_are_filtered(
+    client: httpx.AsyncClient, asked: dict[str, str], versions: list[str]
+) -> None:
+    page = (await client.get(RELEASES, params=asked)).json()
+
+    assert [item["version"] for item in page["items"]] == versions
+    assert page["environments"] == ["production"]
+
+
 async def test_a_release_is_shown_with_its_hours_and_deploys(client: httpx.AsyncClient) -> None:
     release = (await client.get(f"{RELEASES}/1/org/shop@1.0")).json()
 

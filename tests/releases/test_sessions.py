@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.releases.health import MOST_GROUPS, Health, ReleaseSummary, SessionProcessor
+from resumatch_monitor.releases.health import (
+    MOST_GROUPS,
+    Health,
+    ReleaseFilter,
+    ReleaseSummary,
+    SessionProcessor,
+)
 from resumatch_monitor.releases.sessions import SessionError, read_sessions
 from resumatch_monitor.releases.users import UserSketch
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
@@ -141,7 +147,7 @@ async def test_users_are_counted_and_not_remembered(rig: Rig, tmp_path: Path) ->
 async def test_a_release_appears_with_its_first_session_and_is_adopted(rig: Rig) -> None:
     await rig.say(session(1), session(2, attrs={"release": "shop@2.0"}))
 
-    found = await rig.reader.list_releases(1, offset=0, limit=10)
+    found = await rig.reader.list_releases(ReleaseFilter(1), offset=0, limit=10)
     assert {each.version for each in found} == {"shop@1.0", "shop@2.0"}
     current = await rig.reader.current(since=NOW - timedelta(hours=24), limit=10)
     assert sorted(current) == [

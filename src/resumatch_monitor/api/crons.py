@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, BadCursorError, Cursor, Limit, parse_cursor
-from resumatch_monitor.crons.model import Environment, Job, JobConfig, JobStatus, Run
-from resumatch_monitor.crons.store import JobDesk, JobReader
+from resumatch_monitor.crons.model import Environment, Job, JobConfig, JobStatus, Run, RunStatus
+from resumatch_monitor.crons.store import JobDesk, JobFilter, JobReader
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
 
 _COMING = 5
@@ -37,6 +37,25 @@ class CronSources:
     slug_of: Callable[[int], str]
     on_change: Callable[[], None]
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class CronListParameters:
+    """What a list of jobs is asked with; what is empty does not matter."""
+
+    project: _Project = None
+    environment: Annotated[str, Query(max_length=64)] = ""
+    status: Literal["failing", "ok", "waiting", "paused", ""] = ""
+    query: Annotated[str, Query(max_length=200)] = ""
+
+    def filter(self) -> JobFilter:
+        """Return which jobs are asked for."""
+        return JobFilter(
+            project_ids=None if self.project is None else [self.project],
+            environment=self.environment or None,
+            status=self.status or None,
+            text=self.query.strip(),
+        )
 
 
 class CronChange(BaseModel):
@@ -65,14 +84,22 @@ def build_router(*, sources: CronSources, guard: Guard) -> APIRouter:
 
     @router.get("")
     async def list_crons(
-        project: _Project = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        asked: Annotated[CronListParameters, Depends()],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
     ) -> dict[str, Any]:
-        wanted = None if project is None else [project]
+        wanted = asked.filter()
         try:
             jobs, following = await store.page(wanted, cursor=cursor, limit=limit)
         except ValueError as error:
             raise BadCursorError from error
-        return {"items": [render(job) for job in jobs], "next_cursor": following}
+        summary = await store.summarise(wanted)
+        return {
+            "items": [_render_job(job, sources, wanted.environment) for job in jobs],
+            "next_cursor": following,
+            "counts": dict(summary.counts),
+            "environments": list(summary.environments),
+        }
 
     @router.get("/{project}/{slug}")
     async def get_cron(project: int, slug: str) -> dict[str, Any]:
@@ -83,13 +110,18 @@ def build_router(*, sources: CronSources, guard: Guard) -> APIRouter:
         project: int,
         slug: str,
         environment: Annotated[str | None, Query(max_length=64)] = None,
+        status: RunStatus | None = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> dict[str, Any]:
         before_id = parse_cursor(cursor)
         job = await find(project, slug)
         runs = await store.runs(
-            job.id, environment=environment, before_id=before_id, limit=limit + 1
+            job.id,
+            environment=environment,
+            status=status,
+            before_id=before_id,
+            limit=limit + 1,
         )
         page = runs[:limit]
         return {
@@ -117,8 +149,8 @@ def build_router(*, sources: CronSources, guard: Guard) -> APIRouter:
     return router
 
 
-def _render_job(job: Job, sources: CronSources) -> dict[str, Any]:
-    statuses = {each.status for each in job.environments}
+def _render_job(job: Job, sources: CronSources, environment: str | None = None) -> dict[str, Any]:
+    statuses = {each.status for each in job.environments if environment in (None, each.name)}
     worst = next((each for each in (JobStatus.FAILING, JobStatus.OK) if each in statuses), None)
     return {
         "project_id": job.project_id,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
@@ -11,7 +11,12 @@ from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cursor
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none, to_milliseconds
-from resumatch_monitor.releases.health import Health, HealthReader, ReleaseSummary
+from resumatch_monitor.releases.health import (
+    Health,
+    HealthReader,
+    ReleaseFilter,
+    ReleaseSummary,
+)
 from resumatch_monitor.releases.model import Deploy, Release
 from resumatch_monitor.releases.store import DeployBook, NewIssues
 
@@ -22,7 +27,6 @@ _MOST_DEPLOYS = 50
 _Project = Annotated[int | None, Query(ge=0, le=_LARGEST_ID)]
 _Hours = Annotated[int, Query(ge=1, le=_MOST_HOURS)]
 _HoursOfList = Annotated[int, Query(ge=1, le=_MOST_HOURS_OF_LIST)]
-_Environment = Annotated[str | None, Query(max_length=64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,17 @@ class ReleaseSources:
     deploys: DeployBook
     slug_of: Callable[[int], str]
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseListParameters:
+    """What a list of releases is asked with; what is empty does not matter."""
+
+    project: _Project = None
+    environment: Annotated[str, Query(max_length=64)] = ""
+    status: Literal["in_use", ""] = ""
+    query: Annotated[str, Query(max_length=250)] = ""
+    hours: _HoursOfList = 24
 
 
 def build_router(*, sources: ReleaseSources, guard: Guard) -> APIRouter:
@@ -67,18 +82,24 @@ def build_router(*, sources: ReleaseSources, guard: Guard) -> APIRouter:
 
     @router.get("")
     async def list_releases(
-        project: _Project = None,
-        environment: _Environment = None,
-        hours: _HoursOfList = 24,
+        asked: Annotated[ReleaseListParameters, Depends()],
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> dict[str, Any]:
         offset = parse_cursor(cursor) or 0
-        found = await reader.list_releases(project, offset=offset, limit=limit + 1)
-        since = sources.clock.now() - timedelta(hours=hours)
+        since = sources.clock.now() - timedelta(hours=asked.hours)
+        environment = asked.environment or None
+        wanted = ReleaseFilter(
+            project_id=asked.project,
+            text=asked.query.strip(),
+            in_use_since=since if asked.status == "in_use" else None,
+            environment=environment,
+        )
+        found = await reader.list_releases(wanted, offset=offset, limit=limit + 1)
         return {
             "items": await describe(found[:limit], since, environment),
             "next_cursor": str(offset + limit) if len(found) > limit else None,
+            "environments": list(await reader.list_environments(asked.project, since=since)),
         }
 
     @router.get("/{project}/{version:path}")

@@ -1,17 +1,19 @@
 """What crons ask of whoever keeps jobs, their runs and their incidents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from resumatch_monitor.crons.model import CheckIn, Incident, Job, Run
+from resumatch_monitor.crons.model import CheckIn, Incident, Job, Run, RunStatus
 from resumatch_monitor.sentry.items import ItemRecord
 
 MOST_JOBS = 1_000
 """Of one project; check-ins of others are refused."""
 MOST_ENVIRONMENTS = 20
 """Of one job; check-ins from others are refused."""
+JOB_STATES = ("failing", "ok", "waiting", "paused")
+"""What a job as a whole can be, the worst of its environments first."""
 MOST_RUNS = 5_000
 """Of one job in one environment; the oldest go."""
 
@@ -29,6 +31,35 @@ class Recorded:
     stored: int = 0
     refused: int = 0
     has_incidents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs; what is None does not matter.
+
+    Attributes:
+        environment: The job runs in; its status is then the one that it has there.
+        status: One of `JOB_STATES`.
+        text: A part of the name, in small or capital letters.
+    """
+
+    project_ids: Sequence[int] | None = None
+    environment: str | None = None
+    status: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What there is to choose from.
+
+    Attributes:
+        counts: How many jobs have each of `JOB_STATES`, whatever status is asked for.
+        environments: In which jobs run, by name; of very many the first.
+    """
+
+    counts: Mapping[str, int]
+    environments: Sequence[str]
 
 
 class CheckInStore(Protocol):
@@ -82,7 +113,7 @@ class JobReader(Protocol):
     """Shows jobs."""
 
     async def page(
-        self, project_ids: Sequence[int] | None, *, cursor: str | None, limit: int
+        self, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> tuple[Sequence[Job], str | None]:
         """Return jobs by project and name, and where the next page begins.
 
@@ -91,12 +122,22 @@ class JobReader(Protocol):
         """
         ...
 
+    async def summarise(self, wanted: JobFilter) -> JobSummary:
+        """Return what there is to choose from among the jobs that are asked for."""
+        ...
+
     async def find(self, project_id: int, slug: str) -> Job | None:
         """Return a job."""
         ...
 
     async def runs(
-        self, job_id: int, *, environment: str | None, before_id: int | None, limit: int
+        self,
+        job_id: int,
+        *,
+        environment: str | None = None,
+        status: RunStatus | None = None,
+        before_id: int | None,
+        limit: int,
     ) -> Sequence[Run]:
         """Return a job's runs, the latest first."""
         ...

@@ -50,6 +50,21 @@ class ReleaseSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseFilter:
+    """Which releases; what is None does not matter.
+
+    Attributes:
+        text: A part of the version, in small or capital letters.
+        in_use_since: There have been sessions since; in `environment`, if that is given.
+    """
+
+    project_id: int | None = None
+    text: str = ""
+    in_use_since: datetime | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthByHour:
     """The sessions of a release, by hours and by environments."""
 
@@ -75,9 +90,13 @@ class HealthReader(Protocol):
     """Shows how healthy releases are."""
 
     async def list_releases(
-        self, project_id: int | None, *, offset: int, limit: int
+        self, wanted: ReleaseFilter, *, offset: int, limit: int
     ) -> Sequence[ReleaseSummary]:
         """Return releases, those first seen last first."""
+        ...
+
+    async def list_environments(self, project_id: int | None, *, since: datetime) -> Sequence[str]:
+        """Return the environments with sessions, by name; of very many the first."""
         ...
 
     async def find_release(self, project_id: int, version: str) -> ReleaseSummary | None:

@@ -1,5 +1,5 @@
 /** The JSON of docs/http-api.md about scheduled jobs, releases and feedback. */
-import type { Iso } from './types';
+import type { Iso, Page } from './types';
 
 export type RunStatus = 'in_progress' | 'ok' | 'error' | 'missed' | 'timeout' | 'unknown';
 
@@ -36,6 +36,11 @@ export interface Cron {
   environments: CronEnvironment[];
 }
 
+export interface CronPage extends Page<Cron> {
+  counts: Record<Cron['status'], number>;
+  environments: string[];
+}
+
 export interface CronRun {
   id: string;
   environment: string;
@@ -69,6 +74,10 @@ export interface ReleaseItem {
   regressed_issues: number;
   health: ReleaseHealth;
   adoption: number | null;
+}
+
+export interface ReleasePage extends Page<ReleaseItem> {
+  environments: string[];
 }
 
 export interface ReleaseDetail extends ReleaseItem {

@@ -1,11 +1,24 @@
 """Jobs as people see and change them, and the incidents that are to be told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
-from resumatch_monitor.crons.model import Environment, Incident, Job, Run
+from resumatch_monitor.crons.model import Environment, Incident, Job, Run, RunStatus
+from resumatch_monitor.crons.store import JOB_STATES, JobFilter, JobSummary
 from resumatch_monitor.storage.sql.crons import expect_anew
 from resumatch_monitor.storage.sql.crons_incidents import end_incident
 from resumatch_monitor.storage.sql.crons_rows import (
@@ -23,6 +36,7 @@ from resumatch_monitor.storage.sql.tables.release_health import (
 )
 
 _DELETED_AT_ONCE = 1_000
+_ENVIRONMENTS_SHOWN = 100
 
 
 class SqlJobDesk:
@@ -33,23 +47,46 @@ class SqlJobDesk:
         self._retention = retention
 
     async def page(
-        self, project_ids: Sequence[int] | None, *, cursor: str | None, limit: int
+        self, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> tuple[Sequence[Job], str | None]:
         """See `JobReader`."""
         columns = (CRON_JOBS.c.project_id, CRON_JOBS.c.slug)
-        query = select(CRON_JOBS.c.id).order_by(*columns).limit(limit + 1)
-        if project_ids is not None:
-            query = query.where(CRON_JOBS.c.project_id.in_(project_ids))
+        query = select(CRON_JOBS.c.id).where(*_conditions(wanted)).order_by(*columns)
+        if wanted.status is not None:
+            query = query.where(_status(wanted.environment) == wanted.status)
         if cursor:
             query = query.where(tuple_(*columns) > tuple_(*_parse_cursor(cursor)))
 
         def read(connection: Connection) -> list[Job]:
-            return _load_jobs(connection, list(connection.scalars(query)))
+            return _load_jobs(connection, list(connection.scalars(query.limit(limit + 1))))
 
         jobs = await self._database.read(read)
         page = jobs[:limit]
         is_last = len(jobs) <= limit
         return page, None if is_last else f"{page[-1].project_id}:{page[-1].slug}"
+
+    async def summarise(self, wanted: JobFilter) -> JobSummary:
+        """See `JobReader`."""
+        status = _status(wanted.environment).label("status")
+        of_jobs = select(status).where(*_conditions(wanted)).subquery()
+        counts = select(of_jobs.c.status, func.count().label("jobs")).group_by(of_jobs.c.status)
+        names = (
+            select(CRON_ENVIRONMENTS.c.name)
+            .distinct()
+            .join(CRON_JOBS, CRON_JOBS.c.id == CRON_ENVIRONMENTS.c.job_id)
+            .where(*_conditions(replace(wanted, environment=None)))
+            .order_by(CRON_ENVIRONMENTS.c.name)
+            .limit(_ENVIRONMENTS_SHOWN)
+        )
+
+        def read(connection: Connection) -> JobSummary:
+            found = {row.status: row.jobs for row in connection.execute(counts)}
+            return JobSummary(
+                {state: found.get(state, 0) for state in JOB_STATES},
+                list(connection.scalars(names)),
+            )
+
+        return await self._database.read(read)
 
     async def find(self, project_id: int, slug: str) -> Job | None:
         """See `JobReader`."""
@@ -62,7 +99,13 @@ class SqlJobDesk:
         return jobs[0] if jobs else None
 
     async def runs(
-        self, job_id: int, *, environment: str | None, before_id: int | None, limit: int
+        self,
+        job_id: int,
+        *,
+        environment: str | None = None,
+        status: RunStatus | None = None,
+        before_id: int | None,
+        limit: int,
     ) -> Sequence[Run]:
         """See `JobReader`."""
         query = (
@@ -74,6 +117,8 @@ class SqlJobDesk:
         )
         if environment is not None:
             query = query.where(CRON_ENVIRONMENTS.c.name == environment)
+        if status is not None:
+            query = query.where(CRON_RUNS.c.status == status.value)
         if before_id is not None:
             query = query.where(CRON_RUNS.c.id < before_id)
         return await self._database.read(
@@ -158,6 +203,35 @@ class SqlJobDesk:
             )
 
         return await self._database.write(forget)
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    """Return what holds of the jobs, but for their status."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.project_ids is not None:
+        conditions.append(CRON_JOBS.c.project_id.in_(wanted.project_ids))
+    if wanted.environment is not None:
+        conditions.append(_runs_in(CRON_ENVIRONMENTS.c.name == wanted.environment))
+    if wanted.text:
+        conditions.append(CRON_JOBS.c.slug.icontains(wanted.text, autoescape=True))
+    return conditions
+
+
+def _status(environment: str | None) -> ColumnElement[str]:
+    """Return the status of a job as a whole, or in one environment."""
+    here = [] if environment is None else [CRON_ENVIRONMENTS.c.name == environment]
+    return case(
+        (CRON_JOBS.c.is_paused.is_(True), "paused"),
+        *(
+            (_runs_in(CRON_ENVIRONMENTS.c.status == status, *here), status)
+            for status in ("failing", "ok")
+        ),
+        else_="waiting",
+    )
+
+
+def _runs_in(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(CRON_ENVIRONMENTS.c.job_id == CRON_JOBS.c.id, *conditions)
 
 
 def _load_jobs(connection: Connection, job_ids: Sequence[int]) -> list[Job]:

@@ -1,18 +1,32 @@
 """What was counted of releases, as people see it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
-from resumatch_monitor.releases.health import Health, HealthByHour, ReleaseSummary
+from resumatch_monitor.releases.health import Health, HealthByHour, ReleaseFilter, ReleaseSummary
 from resumatch_monitor.releases.users import UserSketch
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.errors import ERROR_RELEASES, ISSUES
 from resumatch_monitor.storage.sql.tables.release_health import RELEASE_SESSIONS
 from resumatch_monitor.storage.sql.tables.symbols import RELEASES
+
+_ENVIRONMENTS_SHOWN = 100
 
 
 class SqlHealthReader:
@@ -22,10 +36,25 @@ class SqlHealthReader:
         self._database = database
 
     async def list_releases(
-        self, project_id: int | None, *, offset: int, limit: int
+        self, wanted: ReleaseFilter, *, offset: int, limit: int
     ) -> Sequence[ReleaseSummary]:
         """See `HealthReader`."""
-        return await self._list(_select_releases(project_id, None).offset(offset).limit(limit))
+        query = _select_releases(wanted.project_id, None, wanted)
+        return await self._list(query.offset(offset).limit(limit))
+
+    async def list_environments(self, project_id: int | None, *, since: datetime) -> Sequence[str]:
+        """See `HealthReader`."""
+        table = RELEASE_SESSIONS
+        query = (
+            select(table.c.environment)
+            .distinct()
+            .where(table.c.hour >= since)
+            .order_by(table.c.environment)
+            .limit(_ENVIRONMENTS_SHOWN)
+        )
+        if project_id is not None:
+            query = query.where(table.c.project_id == project_id)
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
 
     async def find_release(self, project_id: int, version: str) -> ReleaseSummary | None:
         """See `HealthReader`."""
@@ -143,7 +172,9 @@ class SqlHealthReader:
         return [ReleaseSummary(row.project_id, row.version, row.first_at) for row in rows]
 
 
-def _select_releases(project_id: int | None, version: str | None) -> Select[Any, Any, Any]:
+def _select_releases(
+    project_id: int | None, version: str | None, wanted: ReleaseFilter | None = None
+) -> Select[Any, Any, Any]:
     parts = [
         select(table.c.project_id, table.c.version, at.label("at"))
         for table, at in (
@@ -155,12 +186,35 @@ def _select_releases(project_id: int | None, version: str | None) -> Select[Any,
         parts = [part.where(part.selected_columns.project_id == project_id) for part in parts]
     if version is not None:
         parts = [part.where(part.selected_columns.version == version) for part in parts]
+    if wanted is not None and wanted.text:
+        parts = [
+            part.where(part.selected_columns.version.icontains(wanted.text, autoescape=True))
+            for part in parts
+        ]
     both = union_all(*parts).subquery()
+    conditions = [] if wanted is None else list(_use_conditions(both, wanted))
     first = func.min(both.c.at, type_=RELEASES.c.created_at.type)
     return (
         select(both.c.project_id, both.c.version, first.label("first_at"))
+        .where(*conditions)
         .group_by(both.c.project_id, both.c.version)
         .order_by(first.desc(), both.c.project_id, both.c.version)
+    )
+
+
+def _use_conditions(releases: Subquery, wanted: ReleaseFilter) -> Generator[ColumnElement[bool]]:
+    if wanted.in_use_since is None:
+        return
+    table = RELEASE_SESSIONS
+    used = exists().where(
+        table.c.project_id == releases.c.project_id,
+        table.c.version == releases.c.version,
+        table.c.hour >= wanted.in_use_since,
+    )
+    yield (
+        used
+        if wanted.environment is None
+        else used.where(table.c.environment == wanted.environment)
     )
 
 
