@@ -1,5 +1,5 @@
 /** The JSON of docs/http-api.md about performance. */
-import type { Iso } from './types';
+import type { Iso, IssueStatus } from './types';
 
 export interface Window {
   from_ms: number;
@@ -89,6 +89,8 @@ export interface Finding {
   first_seen_at: Iso;
   last_seen_at: Iso;
   examples: Example[];
+  /** By which people decide about it; null until it is seen again after an upgrade. */
+  issue: { id: string; short_id: string; status: IssueStatus; is_regressed: boolean } | null;
 }
 
 export type VitalName = 'lcp' | 'inp' | 'cls' | 'fcp' | 'ttfb';

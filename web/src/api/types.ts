@@ -149,6 +149,8 @@ export type Level = 'fatal' | 'error' | 'warning' | 'info' | 'debug';
 export interface Issue extends IssueStanding {
   id: string;
   short_id: string;
+  /** Of performance: a finding, which has examples instead of events. */
+  category: 'error' | 'performance';
   project: { id: number; slug: string };
   type: string;
   value: string;

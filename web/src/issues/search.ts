@@ -120,6 +120,16 @@ export function stateOf(query: string): string {
   return `is:${states[0] === 'ignored' ? 'archived' : states[0]}`;
 }
 
+const CATEGORY = /(^|\s)issue\.category:(\S+)/gi;
+
+/** What kind of issue a query asks for: "error", "performance", or any. */
+export const categoryOf = (query: string): string => [...query.matchAll(CATEGORY)][0]?.[2]?.toLowerCase() ?? '';
+
+export function withCategory(query: string, category: string): string {
+  const rest = query.replace(CATEGORY, ' ').replace(/\s+/g, ' ').trim();
+  return [rest, category && `issue.category:${category}`].filter(Boolean).join(' ');
+}
+
 /** Of issues that a query finds, the status that all of them have; null if it does not say. */
 export function statusOf(query: string): IssueStatus | null {
   const state = stateOf(query).slice(3);

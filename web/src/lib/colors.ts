@@ -9,7 +9,7 @@ function hash(text: string): number {
   return value >>> 0;
 }
 
-const isError = (name: string): boolean => /\b5\d\d\b|\b5xx\b|error|fail|crash|critical/i.test(name);
+const isError = (name: string): boolean => /\b5\d\d\b|\b5xx\b|error|fail|crashed|critical/i.test(name);
 
 /**
  * Gives each name an index into the series colours; names that would share one move on while there are free ones.

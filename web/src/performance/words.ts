@@ -1,6 +1,6 @@
 /** Words and links that the pages about performance share. */
 import { withParams } from '../api/client';
-import type { VitalName } from '../api/performance';
+import type { Finding, VitalName } from '../api/performance';
 import { duration, num } from '../lib/format';
 import { here } from '../lib/router.svelte';
 
@@ -26,6 +26,13 @@ export const PARTS: Record<string, string> = {
 };
 
 export const KINDS = { n_plus_one: 'N+1 query', slow_query: 'Slow query', consecutive_http: 'Consecutive requests' } as const;
+
+/** What usually helps. */
+export const ADVICE: Record<Finding['kind'], string> = {
+  n_plus_one: 'One query with a join, or with IN and the list of ids, instead of one for each row.',
+  slow_query: 'Look at its plan (EXPLAIN ANALYZE): an index is missing, or more rows are read than are needed.',
+  consecutive_http: 'Requests that do not need each other’s answers can be sent at the same time.',
+};
 
 export const vitalText = (name: VitalName, value: number): string => (name === 'cls' ? value.toFixed(value < 0.1 ? 3 : 2) : duration(value));
 
