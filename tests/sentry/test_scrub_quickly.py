@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resumatch_monitor.sentry.part_memory import CleanedPart, PartMemory
 from resumatch_monitor.sentry.patterns import PATTERNS, PatternFinder
 from resumatch_monitor.sentry.scrub import Scrubber
 
@@ -90,8 +91,51 @@ _EVENTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @given(event=_EVENTS)
 def test_a_quick_look_and_a_thorough_one_agree(event: dict[str, Any]) -> None:
     event = orjson.loads(orjson.dumps(event))
+    thorough = _THOROUGH.clean(event)
 
-    assert _QUICK.clean(event) == _THOROUGH.clean(event)
+    assert _QUICK.clean(event) == thorough
+    # What is remembered of the first time is the same the second time, wherever it stands.
+    assert _QUICK.clean(event) == thorough
+    moved = {**event, "odd": 1, "exception": [{"value": "x"}, *event.get("exception", [])]}
+    assert _QUICK.clean(moved) == _THOROUGH.clean(moved)
+
+
+def make_frame_event(line: str, *, before: int = 0) -> dict[str, Any]:
+    """Return an event one of whose frames has `line`, below `before` others."""
+    frames = [{"function": "outer"}] * before + [{"context_line": line, "vars": {"n": [line]}}]
+    return {"exception": {"values": [{"stacktrace": {"frames": frames}}]}}
+
+
+def test_a_part_that_comes_again_is_told_where_it_stands_now() -> None:
+    scrubber = Scrubber()
+
+    for before in (0, 2):
+        cleaned = scrubber.clean(make_frame_event("me@example.org", before=before))
+        frame = cleaned.event["exception"]["values"][0]["stacktrace"]["frames"][before]
+        assert frame == {"context_line": "[email]", "vars": {"n": ["[email]"]}}
+        path = f"exception.values.stacktrace.frames.{before}"
+        assert cleaned.scrubbed == (path, f"{path}.vars.n")
+
+
+def test_what_one_project_lets_pass_another_does_not() -> None:
+    memory = PartMemory()
+    strict = Scrubber(["pet_name"], memory=memory)
+    event = {"extra": {"pet_name": "Rex"}, "request": {"data": {"pet_name": "Rex"}}}
+
+    assert Scrubber(memory=memory).clean(event).event["extra"] == {"pet_name": "Rex"}
+    assert strict.clean(event).event["extra"] == {"pet_name": "[Filtered]"}
+    assert strict.clean(event).event["request"]["data"] == {"pet_name": "[Filtered]"}
+
+
+def test_the_memory_of_parts_is_bounded() -> None:
+    memory, part = PartMemory(most_bytes=100), CleanedPart({}, ())
+    for number in range(50):
+        memory.remember("a", "code", b"%040d" % number, part)
+    memory.remember("a", "code", bytes(5_000), part)
+
+    known = [number for number in range(50) if memory.find("a", "code", b"%040d" % number)]
+    assert known == [48, 49]
+    assert memory.find("a", "code", bytes(5_000)) is None
 
 
 @settings(max_examples=400, deadline=None)

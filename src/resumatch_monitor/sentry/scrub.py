@@ -3,8 +3,9 @@
 The rules are listed for users in docs/errors.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,6 +18,7 @@ from resumatch_monitor.sentry.addresses import (
     present_addresses,
 )
 from resumatch_monitor.sentry.custom_patterns import CustomPatterns
+from resumatch_monitor.sentry.part_memory import CleanedPart, PartMemory
 from resumatch_monitor.sentry.patterns import (
     FILTERED,
     PATTERNS,
@@ -27,7 +29,14 @@ from resumatch_monitor.sentry.patterns import (
 from resumatch_monitor.sentry.plain import PlainParts, are_short_lines
 from resumatch_monitor.sentry.sensitive_names import SensitiveNames
 from resumatch_monitor.sentry.settings import ScrubPattern
-from resumatch_monitor.sentry.values import as_dict, as_list, as_text, is_dict, list_of_pairs
+from resumatch_monitor.sentry.values import (
+    as_dict,
+    as_list,
+    as_text,
+    is_dict,
+    is_list,
+    list_of_pairs,
+)
 
 _TEXT_MAX = 8_192
 _VARIABLE_MAX = 1_024
@@ -50,6 +59,9 @@ _EXEMPT = frozenset(
     debug_meta type errors measurements
     """.split()  # noqa: SIM905 - a line a word would hide what belongs together
 )
+# Fields that are often the same from event to event.
+_RECURRING = frozenset({"request", "contexts", "extra", "modules", "sdk"})
+_FRAMES = "frames"
 _ADDRESS_KEYS = frozenset({"REMOTE_ADDR", "remote_addr", "ip_address", "client_ip"})
 _ADDRESS_HEADERS = frozenset(
     {
@@ -88,6 +100,7 @@ class Scrubber:
         patterns: Iterable[ScrubPattern] = (),
         addresses: AddressUse = "anonymise",
         is_thorough: bool = False,
+        memory: PartMemory | None = None,
     ) -> None:
         """Take the rules.
 
@@ -98,6 +111,7 @@ class Scrubber:
             addresses: What becomes of users' IP addresses.
             is_thorough: Look at every text, however harmless the whole is: the same result, many
                 times as slowly, for comparison.
+            memory: What is remembered of earlier events, possibly together with others.
         """
         self._names = SensitiveNames(
             extra=extra_keys, safe=safe_keys, with_addresses=addresses != "keep"
@@ -109,6 +123,7 @@ class Scrubber:
         self.addresses: AddressUse = addresses
         self.plain = PlainParts(self.is_sensitive)
         self.is_thorough = is_thorough
+        self.memory = memory or PartMemory()
         self._finder = PatternFinder(PATTERNS)
 
     def clean(self, event: dict[str, Any], client_address: str = "") -> Cleaned:
@@ -120,12 +135,10 @@ class Scrubber:
         """
         event = place_address(event, client_address)
         try:
-            json = orjson.dumps(event)
-        except TypeError:
+            return _Pass(self).run(event)
+        except orjson.JSONEncodeError:
             # Nested more deeply than can be written; what lies so deep would be left out anyway.
-            event = _cut_depth(event)
-            json = orjson.dumps(event)
-        return _Pass(self, self.find_patterns(json)).run(event)
+            return _Pass(self).run(_cut_depth(event))
 
     def find_patterns(
         self, json: bytes, *, within: Sequence[Pattern] | None = None
@@ -153,23 +166,29 @@ class Scrubber:
 class _Pass:
     """One walk over one event."""
 
-    def __init__(self, scrubber: Scrubber, active: Sequence[Pattern]) -> None:
+    def __init__(self, scrubber: Scrubber) -> None:
+        self._scrubber = scrubber
         self._is_sensitive = scrubber.is_sensitive
         self._plain = scrubber.plain
         self._find_patterns = scrubber.find_patterns
         self._patterns = scrubber.patterns
         self._addresses: AddressUse = scrubber.addresses
-        self._active = active
+        self._active: Sequence[Pattern] = scrubber.patterns
         self._path: list[str] = []
         self._scrubbed: list[str] = []
 
     def run(self, event: dict[str, Any]) -> Cleaned:
         cleaned: dict[str, Any] = {}
-        for key, value in list(event.items())[:_KEYS_MAX]:
+        for key, value in _first(event, _KEYS_MAX):
             self._path.append(key)
-            outer = self._narrow(value)
-            cleaned[key] = self._clean_field(key, value)
-            self._active = outer
+            if key in _RECURRING:
+                cleaned[key] = self._recall(key, value, partial(self._clean_field, key))
+            else:
+                if key not in _EXEMPT and isinstance(value, dict | list | str):
+                    json = orjson.dumps(without_frames(key, cast("object", value)))
+                    self._active = self._find_patterns(json)
+                cleaned[key] = self._clean_field(key, value)
+            self._active = self._patterns
             self._path.pop()
         return Cleaned(cleaned, tuple(dict.fromkeys(self._scrubbed)))
 
@@ -233,7 +252,7 @@ class _Pass:
         entries = list(value.items()) if len(value) <= _KEYS_MAX else _first(value, _KEYS_MAX)
         for key, item in entries:
             self._path.append(key)
-            if key == "frames" and isinstance(item, list):
+            if key == _FRAMES and isinstance(item, list):
                 cleaned[key] = self._clean_frames(as_list(cast("object", item)))
             elif item not in (None, "", True, False) and self._is_sensitive(key):
                 cleaned[key] = self._filter()
@@ -280,28 +299,73 @@ class _Pass:
             # The outermost calls and, more important, those where it was raised.
             frames = frames[: _FRAMES_MAX // 4] + frames[-_FRAMES_MAX * 3 // 4 :]
         cleaned: list[Any] = []
+        outer = self._active
         for index, frame in enumerate(frames):
-            if not is_dict(frame):
-                continue
-            outer = self._narrow(frame)
-            if self._active or not self._plain.is_plain_frame(frame):
+            if isinstance(frame, dict):
                 self._path.append(str(index))
-                cleaned.append(self._clean_frame(as_dict(frame)))
+                cleaned.append(self._clean_frame(as_dict(cast("object", frame))))
                 self._path.pop()
-            else:
-                cleaned.append(frame)
-            self._active = outer
+        self._active = outer
         return cleaned
 
     def _clean_frame(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Clean the code, which is seldom new, and the variables, some of which always are."""
+        if "vars" not in frame:
+            return self._recall("code", frame, self._clean_code)
+        code = {key: frame[key] for key in frame if key != "vars"}
+        cleaned = self._recall("code", code, self._clean_code)
+        self._path.append("vars")
+        variables = self._clean_variables(frame["vars"])
+        self._path.pop()
+        return {**cleaned, "vars": variables}
+
+    def _clean_variables(self, variables: Any) -> Any:
+        if not isinstance(variables, dict):
+            return self._clean_loose(variables)
+        cleaned: dict[str, Any] = {}
+        loose: dict[str, Any] = {}
+        for name, value in _first(as_dict(cast("object", variables)), _KEYS_MAX):
+            is_part = isinstance(value, dict | list) and name != _FRAMES
+            if is_part and not self._is_sensitive(name):
+                self._path.append(name)
+                cleaned[name] = self._recall("variable", value, self._clean_variable)
+                self._path.pop()
+            else:
+                cleaned[name] = loose[name] = value
+        if loose:
+            cleaned.update(self._clean_loose(loose))
+        return cleaned
+
+    def _clean_loose(self, variables: Any) -> Any:
+        self._active = self._find_patterns(orjson.dumps(variables))
+        return self._walk(variables, 3, is_free=True, limit=_VARIABLE_MAX)
+
+    def _clean_variable(self, value: Any) -> Any:
+        return self._walk(value, 4, is_free=True, limit=_VARIABLE_MAX)
+
+    def _recall(self, kind: str, part: Any, clean: Callable[[Any], Any]) -> Any:
+        """Return what `clean` makes of a part, if that is not known from an earlier one."""
+        json = orjson.dumps(part)
+        scrubber = self._scrubber
+        known = None if scrubber.is_thorough else scrubber.memory.find(scrubber, kind, json)
+        if known is None:
+            path, scrubbed = self._path, self._scrubbed
+            self._path, self._scrubbed = [], []
+            self._active = self._find_patterns(json)
+            known = CleanedPart(clean(part), tuple(self._scrubbed))
+            self._path, self._scrubbed = path, scrubbed
+            scrubber.memory.remember(scrubber, kind, json, known)
+        for each in known.scrubbed:
+            self._note(each)
+        return known.value
+
+    def _clean_code(self, frame: dict[str, Any]) -> dict[str, Any]:
+        if not self._active and self._plain.is_plain_frame(frame):
+            return frame
         cleaned: dict[str, Any] = {}
         source = [each for each in self._active if each.holds_in_source]
         for key, value in _first(frame, _KEYS_MAX):
-            if key == "vars":
-                self._path.append(key)
-                cleaned[key] = self._walk(value, 3, is_free=True, limit=_VARIABLE_MAX)
-                self._path.pop()
-            elif key in ("pre_context", "post_context"):
+            if key in ("pre_context", "post_context"):
                 cleaned[key] = self._clean_lines(as_list(value)[:20], source)
             elif key == "context_line":
                 cleaned[key] = self._clean_source(value, source)
@@ -422,9 +486,27 @@ class _Pass:
         self._note()
         return FILTERED
 
-    def _note(self) -> None:
+    def _note(self, inner: str = "") -> None:
         if len(self._scrubbed) < _PATHS_MAX:
-            self._scrubbed.append(".".join(self._path))
+            self._scrubbed.append(".".join([*self._path, inner] if inner else self._path))
+
+
+def without_frames(key: str, exceptions: object) -> object:
+    """Return a field as it is but for the exceptions' frames, which are looked at one by one."""
+    if key != "exception":
+        return exceptions
+    if is_dict(exceptions):
+        fields = as_dict(exceptions)
+        values = [_without_frames(each) for each in as_list(fields.get("values"))]
+        return {**fields, "values": values} if values else fields
+    return [_without_frames(each) for each in as_list(exceptions)] or exceptions
+
+
+def _without_frames(exception: object) -> object:
+    stacktrace = as_dict(as_dict(exception).get("stacktrace"))
+    if not is_list(stacktrace.get("frames")):
+        return exception
+    return {**as_dict(exception), "stacktrace": {**stacktrace, "frames": None}}
 
 
 def is_prose(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from resumatch_monitor.sentry.part_memory import PartMemory
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.settings import ScrubSettings
@@ -17,6 +18,7 @@ class Scrubbers:
         self._projects = projects
         self._extra_keys = tuple(extra_keys)
         self._default = ScrubSettings()
+        self._memory = PartMemory()
         self._known: dict[int, tuple[ScrubSettings, Scrubber]] = {}
 
     def of(self, project_id: int) -> Scrubber:
@@ -31,6 +33,7 @@ class Scrubbers:
             safe_keys=settings.safe_keys,
             patterns=settings.patterns,
             addresses=settings.addresses,
+            memory=self._memory,
         )
         self._known[project_id] = (settings, scrubber)
         return scrubber
