@@ -20,7 +20,8 @@ from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.storage.sql.database import Database
-from resumatch_monitor.storage.sql.issues_search_plan import bounded_time, plan_search, read_context
+from resumatch_monitor.storage.sql.issues_search_bounds import bounded_time
+from resumatch_monitor.storage.sql.issues_search_plan import plan_search, read_context
 from tests.support.clock import FakeClock
 from tests.support.errors import PROJECT, ErrorStack, build_stack, make_event, make_exception
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import create_engine, literal, select
 
 from resumatch_monitor.errortracking.store import SearchTooSlowError
-from resumatch_monitor.storage.sql.issues_search_plan import bounded_time
+from resumatch_monitor.storage.sql.issues_search_bounds import bounded_time
 
 
 def test_refuses_a_search_with_more_values_than_the_database_takes() -> None:

@@ -9,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, FromClause, create_engine, event, text
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
+from typing_extensions import override
 
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.storage.sql.schema import UnknownRevisionError, update_schema
@@ -31,6 +33,14 @@ class DatabaseFullError(StorageUnavailableError):
 
 class NewerDatabaseError(Exception):
     """The database was left by a later version of the monitor, whose tables this one ignores."""
+
+
+class HintingCompiler(SQLiteCompiler):
+    """Writes hints where SQLite wants them: `INDEXED BY …` and `NOT INDEXED` after a table."""
+
+    @override
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
 
 
 class Database:
@@ -53,6 +63,8 @@ class Database:
             max_overflow=0,
             isolation_level="AUTOCOMMIT",
         )
+        for engine in (self._write_engine, self._read_engine):
+            engine.dialect.statement_compiler = HintingCompiler
         event.listen(self._write_engine, "connect", _prepare_writer)
         event.listen(self._read_engine, "connect", _prepare_reader)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()

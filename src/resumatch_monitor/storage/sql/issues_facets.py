@@ -14,7 +14,7 @@ from resumatch_monitor.errortracking.search.facets import (
 from resumatch_monitor.errortracking.search.fields import find_field
 from resumatch_monitor.errortracking.store import SearchTooSlowError
 from resumatch_monitor.storage.sql.database import Database
-from resumatch_monitor.storage.sql.issues_search_plan import bounded_time
+from resumatch_monitor.storage.sql.issues_search_bounds import bounded_time
 from resumatch_monitor.storage.sql.issues_similar import find_similar
 from resumatch_monitor.storage.sql.payloads import PayloadReader
 from resumatch_monitor.storage.sql.tables.errors import (

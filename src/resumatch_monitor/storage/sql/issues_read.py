@@ -26,17 +26,17 @@ from resumatch_monitor.errortracking.issues import (
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.issues_find import count_issues
 from resumatch_monitor.storage.sql.issues_list import (
     ISSUE_COLUMNS,
-    count_issues,
     decode_cursor,
     encode_cursor,
     find_matching,
     index_ranges,
     list_issues,
     read_issue,
-    read_sparklines,
 )
+from resumatch_monitor.storage.sql.issues_sparklines import read_sparklines
 from resumatch_monitor.storage.sql.payloads import PayloadReader
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_PROJECTS,

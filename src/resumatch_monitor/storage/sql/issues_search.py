@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
-    Float,
+    Integer,
     Select,
     and_,
-    cast,
     exists,
     false,
     func,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -37,10 +37,14 @@ from resumatch_monitor.errortracking.search.query import (
     Pattern,
     Text,
 )
-from resumatch_monitor.errortracking.search.values import (
-    parse_flag,
-    parse_interval,
-    parse_number,
+from resumatch_monitor.errortracking.search.values import parse_flag, parse_interval
+from resumatch_monitor.storage.sql.issues_search_values import (
+    compare,
+    exact_condition,
+    has_tag,
+    number_of,
+    tag_keys,
+    value_condition,
 )
 from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_RELEASES,
@@ -52,12 +56,27 @@ from resumatch_monitor.storage.sql.tables.errors import (
 
 Condition: TypeAlias = ColumnElement[bool]
 
+# The sign keeps the database from going from member to member, instead of along the order.
+_ID: ColumnElement[int] = literal_column("+issues.id", Integer)
+
 _ASSIGNEE: ColumnElement[Any] = func.coalesce(ISSUES.c.assignee, "")
 _IS_ESCALATING: ColumnElement[Any] = ISSUES.c.is_escalating
 
 _NEW_FOR = timedelta(days=7)
-_NUMBER = r"[0-9]*"
-_NOT_NUMBER = r"*[^0-9.]*"
+
+
+class Membership(Protocol):
+    """Issues that can fulfil a condition."""
+
+    @property
+    def ids(self) -> Select[Any]:
+        """Selects their ids."""
+        ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each of them does fulfil it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +95,33 @@ class SearchContext:
     me: str = ""
 
 
-def compile_node(node: Node, context: SearchContext) -> Condition:
-    """Return the condition under which a row of `issues` is found; it is never NULL."""
+def compile_node(
+    node: Node, context: SearchContext, members: Mapping[Node, Membership] | None = None
+) -> Condition:
+    """Return the condition under which a row of `issues` is found; it is never NULL.
+
+    Args:
+        node: What is searched.
+        context: What that means now.
+        members: Conditions of the search for which the issues that can fulfil them are known.
+    """
+    known = members or {}
     match node:
         case And(nodes):
-            return and_(*(compile_node(each, context) for each in nodes))
+            return and_(*(compile_node(each, context, known) for each in nodes))
         case Or(nodes):
-            return or_(*(compile_node(each, context) for each in nodes))
+            return or_(*(compile_node(each, context, known) for each in nodes))
         case Not(inner):
-            return not_(compile_node(inner, context))
+            return not_(compile_node(inner, context, known))
+        case _:
+            return _leaf(node, context, known.get(node))
+
+
+def _leaf(node: Text | Filter | Has, context: SearchContext, among: Membership | None) -> Condition:
+    if among is not None:
+        is_member = _ID.in_(among.ids)
+        return is_member if among.is_whole else and_(is_member, _leaf(node, context, None))
+    match node:
         case Text(pattern):
             return text_condition(pattern)
         case Has(key):
@@ -100,49 +137,16 @@ def text_condition(pattern: Pattern) -> Condition:
     return _like(ISSUES.c.search_text, Pattern(("", *parts, "")))
 
 
-def tag_condition(node: Filter) -> Condition:
-    """Return the condition on a row of `issue_tags` that a filter is for."""
-    keys = [node.key.name] if node.key.is_tag else list(get_field(node.key.name).tags)
-    key = ISSUE_TAGS.c.key.in_(keys) if len(keys) > 1 else ISSUE_TAGS.c.key == keys[0]
-    if node.operator is Operator.EQUAL:
-        return and_(key, exact_condition(ISSUE_TAGS.c.value, node.values))
-    digits = func.ltrim(ISSUE_TAGS.c.value, "-")
-    return and_(
-        key,
-        digits.op("GLOB")(_NUMBER),
-        not_(digits.op("GLOB")(_NOT_NUMBER)),
-        _compare(cast(ISSUE_TAGS.c.value, Float), node.operator, _number(node.values[0])),
-    )
-
-
-def exact_condition(column: ColumnElement[str], values: tuple[Pattern, ...]) -> Condition:
-    """Return the condition that one of the patterns is all of the column, letter by letter."""
-    plain = [value.text for value in values if not value.has_wildcards]
-    globs = [column.op("GLOB")(_glob(value)) for value in values if value.has_wildcards]
-    if not plain:
-        return or_(*globs)
-    equal = column == plain[0] if len(plain) == 1 else column.in_(plain)
-    return or_(equal, *globs) if globs else equal
-
-
-def has_tag(node: Filter) -> bool:
-    """Return whether a filter is about tags."""
-    return node.key.is_tag or bool(get_field(node.key.name).tags)
-
-
-def release_condition(node: Filter, context: SearchContext) -> Condition:
-    """Return the condition on a row of `issue_releases` that a filter is for."""
-    return exact_condition(ISSUE_RELEASES.c.version, _named_releases(node, context))
-
-
 def _filter(node: Filter, context: SearchContext) -> Condition:
     if has_tag(node):
-        return _any_row(ISSUE_TAGS, tag_condition(node))
+        keys = tag_keys(node)
+        key = ISSUE_TAGS.c.key.in_(keys) if len(keys) > 1 else ISSUE_TAGS.c.key == keys[0]
+        return _any_row(ISSUE_TAGS, and_(key, value_condition(ISSUE_TAGS.c.value, node)))
     found = get_field(node.key.name)
     match found.kind:
         case Kind.NUMBER:
             column = ISSUES.c.event_count if found.name == "timesSeen" else ISSUES.c.user_count
-            return or_(*(_compare(column, node.operator, _number(each)) for each in node.values))
+            return or_(*(compare(column, node.operator, number_of(each)) for each in node.values))
         case Kind.TIME:
             column = ISSUES.c.last_seen_at if found.name == "lastSeen" else ISSUES.c.first_seen_at
             return or_(*(_within(column, node.operator, each, context) for each in node.values))
@@ -163,16 +167,17 @@ def _word(node: Filter, context: SearchContext) -> Condition:
         case "issue":
             return or_(*(_short_id(each) for each in node.values))
         case "release":
-            return _any_row(ISSUE_RELEASES, release_condition(node, context))
+            named = exact_condition(ISSUE_RELEASES.c.version, named_releases(node, context))
+            return _any_row(ISSUE_RELEASES, named)
         case "firstRelease" | "lastRelease":
             column = (
                 ISSUES.c.first_release if node.key.name == "firstRelease" else ISSUES.c.last_release
             )
-            return exact_condition(func.coalesce(column, ""), _named_releases(node, context))
+            return exact_condition(func.coalesce(column, ""), named_releases(node, context))
         case "message":
             return or_(*(text_condition(each) for each in node.values))
         case name if name in USER_KEYS:
-            return _any_row(ISSUE_USERS, ISSUE_USERS.c.user_hash.in_(_hashes(node, context)))
+            return _any_row(ISSUE_USERS, ISSUE_USERS.c.user_hash.in_(hash_users(node, context)))
         case name:
             return or_(*(_like(_COLUMNS[name], each) for each in node.values))
 
@@ -254,7 +259,8 @@ def _short_id(value: Pattern) -> Condition:
     return _like(lines, Pattern(("", *parts[:-1], parts[-1] + "\n", "")))
 
 
-def _hashes(node: Filter, context: SearchContext) -> list[bytes]:
+def hash_users(node: Filter, context: SearchContext) -> list[bytes]:
+    """Return the hashes of the users whom a filter names, one for each project."""
     key = USER_KEYS[node.key.name]
     found = (
         hash_user(number, {key: value.text}) for number in context.slugs for value in node.values
@@ -262,7 +268,8 @@ def _hashes(node: Filter, context: SearchContext) -> list[bytes]:
     return [each for each in found if each is not None]
 
 
-def _named_releases(node: Filter, context: SearchContext) -> tuple[Pattern, ...]:
+def named_releases(node: Filter, context: SearchContext) -> tuple[Pattern, ...]:
+    """Return the releases that a filter names; at least one, which may be nobody's."""
     values = tuple(value for value in node.values if value.text != "latest")
     if len(values) < len(node.values):
         values += tuple(Pattern((version,)) for version in set(context.latest.values()))
@@ -310,38 +317,8 @@ def _within(
     return and_(*conditions)
 
 
-def _compare(column: ColumnElement[Any], operator: Operator, number: float) -> Condition:
-    match operator:
-        case Operator.GREATER:
-            return column > number
-        case Operator.GREATER_OR_EQUAL:
-            return column >= number
-        case Operator.LESS:
-            return column < number
-        case Operator.LESS_OR_EQUAL:
-            return column <= number
-        case Operator.EQUAL:
-            return column == number
-
-
-def _number(value: Pattern) -> float:
-    number = parse_number(value.text)
-    return 0.0 if number is None else number
-
-
 def _like(column: ColumnElement[str], pattern: Pattern) -> Condition:
     escaped = "%".join(
         part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for part in pattern.parts
     )
     return column.like(escaped, escape="\\")
-
-
-def _glob(pattern: Pattern) -> str:
-    return "*".join(
-        part.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]") for part in pattern.parts
-    )
-
-
-def select_ids(table: Any, condition: Condition) -> Select[Any]:
-    """Return the ids of issues that have a row in a table under a condition."""
-    return select(table.c.issue_id.label("id")).where(condition)

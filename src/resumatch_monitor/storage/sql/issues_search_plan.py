@@ -1,57 +1,25 @@
-"""How a search is answered: from an index that finds few issues, or along the list's order.
+"""How a search is answered: what of it an index finds, and what is looked at row by row."""
 
-What must hold at the outermost level, and an index can find, is tried first: if any of it finds
-few enough issues, those are looked at and no others. Else what is searched is
-frequent, and going along the order of the list comes upon a page of it soon.
-"""
-
-import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Integer,
-    Select,
-    and_,
-    func,
-    literal,
-    literal_column,
-    select,
-    text,
-)
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Select, and_, select
 
 from resumatch_monitor.errortracking.issues import IssueQuery, IssueStatus
-from resumatch_monitor.errortracking.search.query import And, Filter, Node, Operator, Pattern, Text
-from resumatch_monitor.errortracking.store import SearchTooSlowError
+from resumatch_monitor.errortracking.search.query import And, Filter, Node
 from resumatch_monitor.storage.sql.issues_search import (
     Condition,
     SearchContext,
     compile_node,
     find_projects,
-    has_tag,
-    release_condition,
-    select_ids,
-    tag_condition,
 )
-from resumatch_monitor.storage.sql.tables.errors import (
-    ERROR_PROJECTS,
-    ERROR_RELEASES,
-    ISSUE_RELEASES,
-    ISSUE_TAGS,
-)
+from resumatch_monitor.storage.sql.issues_search_index import Indexed, find_indexed, find_ranges
+from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ERROR_RELEASES, ISSUES
 
-COUNTED_MAX = 10_000
-"""So many issues are counted; of more, only that there are more is told."""
-_SEED_MAX = 25_000
-_SECONDS_MAX = 4.0
-_INSTRUCTIONS_PER_LOOK = 20_000
-_TOO_MUCH = ("interrupted", "too many SQL variables")
-_LETTERS_MIN = 3
+# Going to one issue after the other costs as much as passing by eight.
+_SEED_MAX = 8_000
 _PROJECTS_MAX = 100
 _STATUSES = {
     "unresolved": IssueStatus.UNRESOLVED,
@@ -68,25 +36,61 @@ class SearchPlan:
     """How a search is answered.
 
     Attributes:
-        parts: The projects and statuses that it spans; each pair is a range of each index.
+        parts: The projects and statuses that it spans; each pair is a range of each index. None
+            if nothing can be found.
+        scope: The same as a condition; None if these are all issues.
         condition: What else must hold; None if nothing.
+        lazily: The same, asked of each row alone: for whom looks at few.
         seed: Ids of a bounded number of issues, among which all that match are; None if no
             index finds so few.
     """
 
     parts: Sequence[tuple[int, str]]
-    condition: Condition | None
-    seed: Select[Any] | None
+    scope: Condition | None = None
+    condition: Condition | None = None
+    lazily: Condition | None = None
+    seed: Select[Any] | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the parts alone do not say what is found."""
+        return self.condition is not None or self.seed is not None
 
 
 def plan_search(connection: Connection, query: IssueQuery, context: SearchContext) -> SearchPlan:
-    """Choose how to answer."""
+    """Choose how to answer.
+
+    What must hold at the outermost level, and an index can find, is tried first: if any of it finds
+    few enough issues, those are looked at and no others.
+    """
     nodes = _outermost(query.search)
     projects, statuses = _ranges(query, nodes, context)
-    rest = [node for node in nodes if not _is_range(node)]
-    condition = and_(*(compile_node(node, context) for node in rest)) if rest else None
     parts = [(project, status.value) for project in projects for status in statuses]
-    return SearchPlan(parts, condition, _find_seed(connection, rest, context))
+    rest = [node for node in nodes if not _is_range(node)]
+    scope = _scope(context, projects, statuses)
+    if not parts or not rest:
+        return SearchPlan(parts, scope)
+    members = dict(find_indexed(connection, rest, context))
+    ranges = find_ranges(connection, rest, parts, context, most=_SEED_MAX)
+    fewest, found = _find_fewest(rest, {**members, **ranges})
+    if fewest is None or found is None:
+        condition = and_(*(compile_node(node, context, members) for node in rest))
+        lazily = and_(*(compile_node(node, context) for node in rest))
+        return SearchPlan(parts, scope, condition, lazily)
+    if not found.count:
+        return SearchPlan(())
+    members.pop(fewest, None)
+    rest = [node for node in rest if node != fewest or not found.is_whole]
+    conditions = [compile_node(node, context, members) for node in rest]
+    return SearchPlan(parts, scope, and_(*conditions) if conditions else None, seed=found.ids)
+
+
+def _find_fewest(
+    nodes: Sequence[Node], indexed: Mapping[Node, Indexed]
+) -> tuple[Node, Indexed] | tuple[None, None]:
+    found = [(node, indexed[node]) for node in nodes if node in indexed]
+    few = [each for each in found if each[1].count <= _SEED_MAX]
+    return min(few, key=lambda each: each[1].count, default=(None, None))
 
 
 def read_context(connection: Connection, query: IssueQuery, now: datetime) -> SearchContext:
@@ -109,27 +113,6 @@ def read_context(connection: Connection, query: IssueQuery, now: datetime) -> Se
             if version is not None:
                 latest[project] = version
     return SearchContext(now=now, slugs=names, latest=latest, me=query.me)
-
-
-@contextmanager
-def bounded_time(connection: Connection, seconds: float = _SECONDS_MAX) -> Generator[None]:
-    """Interrupt what takes longer than that.
-
-    Raises:
-        SearchTooSlowError: If it was interrupted, or asks for more values than the database takes.
-    """
-    driver: Any = connection.connection.driver_connection
-    end = time.monotonic() + seconds
-    driver.set_progress_handler(lambda: int(time.monotonic() > end), _INSTRUCTIONS_PER_LOOK)
-    try:
-        yield
-    except OperationalError as error:
-        # Each project and status asks for all values again: with many, there is a limit to them.
-        if not any(reason in str(error.orig) for reason in _TOO_MUCH):
-            raise
-        raise SearchTooSlowError("The search takes too long; narrow it.") from error
-    finally:
-        driver.set_progress_handler(None, 0)
 
 
 def _outermost(node: Node | None) -> Sequence[Node]:
@@ -159,6 +142,17 @@ def _ranges(
     return projects, statuses
 
 
+def _scope(
+    context: SearchContext, projects: Sequence[int], statuses: Sequence[IssueStatus]
+) -> Condition | None:
+    conditions: list[Condition] = []
+    if len(projects) < len(context.slugs) or len(context.slugs) >= _PROJECTS_MAX:
+        conditions.append(ISSUES.c.project_id.in_(projects))
+    if len(statuses) < len(IssueStatus):
+        conditions.append(ISSUES.c.status.in_([status.value for status in statuses]))
+    return and_(*conditions) if conditions else None
+
+
 def _is_range(node: Node) -> bool:
     """Return whether the ranges alone say what a node says."""
     if not isinstance(node, Filter) or node.key.is_tag:
@@ -166,57 +160,3 @@ def _is_range(node: Node) -> bool:
     if node.key.name == "project":
         return True
     return node.key.name == "is" and all(value.text.lower() in _STATUSES for value in node.values)
-
-
-def _find_seed(
-    connection: Connection, nodes: Sequence[Node], context: SearchContext
-) -> Select[Any] | None:
-    best: tuple[int, Select[Any]] | None = None
-    for node in nodes:
-        for seed in _seeds(node, context):
-            bounded = seed.limit(_SEED_MAX + 1).subquery()
-            found = connection.scalar(select(func.count()).select_from(bounded)) or 0
-            if found <= _SEED_MAX and (best is None or found < best[0]):
-                best = (found, seed)
-    return None if best is None else best[1]
-
-
-def _seeds(node: Node, context: SearchContext) -> list[Select[Any]]:
-    if isinstance(node, Text):
-        return _text_seeds((node.pattern,))
-    if not isinstance(node, Filter):
-        return []
-    if has_tag(node):
-        return [select_ids(ISSUE_TAGS, tag_condition(node))]
-    match node.key.name:
-        case "message" | "error.type" | "error.value" | "culprit":
-            return _text_seeds(node.values)
-        case "title":
-            # Its colon is nowhere in the text that is indexed.
-            parts = tuple(part for value in node.values for part in _between_colons(value))
-            return _text_seeds((Pattern(parts),)) if len(node.values) == 1 else []
-        case "issue" if not node.values[0].text.isdigit():
-            return _text_seeds(node.values)
-        case "release" if node.operator is Operator.EQUAL:
-            return [select_ids(ISSUE_RELEASES, release_condition(node, context))]
-        case _:
-            return []
-
-
-def _between_colons(value: Pattern) -> list[str]:
-    return [piece for part in value.parts for piece in part.split(": ")]
-
-
-def _text_seeds(values: Sequence[Pattern]) -> list[Select[Any]]:
-    if len(values) != 1:
-        return []
-    long_enough = [part for part in values[0].parts if len(part) >= _LETTERS_MIN]
-    if not long_enough:
-        return []
-    phrases = " AND ".join('"' + part.lower().replace('"', '""') + '"' for part in long_enough)
-    table = text("issue_search")
-    return [
-        select(literal_column("issue_search.rowid", Integer).label("id"))
-        .select_from(table)
-        .where(literal_column("issue_search").op("MATCH")(literal(phrases)))
-    ]

@@ -17,8 +17,9 @@ from resumatch_monitor.errortracking.search.similarity import (
     find_words,
     share,
 )
-from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue, read_sparklines
-from resumatch_monitor.storage.sql.issues_search_plan import bounded_time
+from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue
+from resumatch_monitor.storage.sql.issues_search_bounds import bounded_time
+from resumatch_monitor.storage.sql.issues_sparklines import read_sparklines
 from resumatch_monitor.storage.sql.payloads import PayloadReader
 from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUE_EVENTS, ISSUES
 

@@ -3,9 +3,17 @@
 from sqlalchemy import DDL, Boolean, Column, Index, Integer, String, Table, event
 
 from resumatch_monitor.storage.sql.tables.base import METADATA, Moment
-from resumatch_monitor.storage.sql.tables.errors import ISSUE_RELEASES, ISSUE_TAGS, ISSUES
+from resumatch_monitor.storage.sql.tables.errors import (
+    ISSUE_RELEASES,
+    ISSUE_TAG_KEYS,
+    ISSUE_TAGS,
+    ISSUE_USERS,
+    ISSUES,
+)
 
 Index("ix_issue_tags_value", ISSUE_TAGS.c.key, ISSUE_TAGS.c.value, ISSUE_TAGS.c.issue_id)
+Index("ix_issue_tag_keys_key", ISSUE_TAG_KEYS.c.key, ISSUE_TAG_KEYS.c.issue_id)
+Index("ix_issue_users_user_hash", ISSUE_USERS.c.user_hash, ISSUE_USERS.c.issue_id)
 Index("ix_issue_releases_version", ISSUE_RELEASES.c.version, ISSUE_RELEASES.c.issue_id)
 
 SAVED_SEARCHES = Table(
