@@ -9,13 +9,26 @@ import sqlite3
 import time
 from pathlib import Path
 
+from resumatch_monitor.errortracking.prepare import hash_user
 from resumatch_monitor.storage.sql.database import Database
 
 PROJECTS = 4
+USERS = 20_000
 _HOUR_MS = 3_600_000
 _CROWDED_EVERY = 100
 _PAYLOAD_BYTES = 1_200
 
+# Values of an issue's tags, of which there are three each.
+_TAGS = {
+    "environment": "CASE WHEN (i + j) % 10 < 7 THEN 'production' ELSE 'staging-' || (i % 3) END",
+    "level": "CASE WHEN (i + j) % 20 = 0 THEN 'fatal' ELSE 'error' END",
+    "transaction": "'/route/' || ((i + j) % 211)",
+    "url": "'https://shop.example.org/route/' || ((i + j) % 211)",
+    "http.method": "CASE (i + j) % 3 WHEN 0 THEN 'GET' WHEN 1 THEN 'POST' ELSE 'PUT' END",
+    "http.status_code": "CASE WHEN i % 50 = 0 THEN 503 ELSE 500 END",
+    "server_name": "'host-' || ((i * 7 + j) % 40)",
+    "tenant": "'tenant-' || ((i * 13 + j) % 2500)",
+}
 _FILLED = {"INTEGER": "0", "BIGINT": "0", "BOOLEAN": "0", "VARCHAR": "''"}
 
 
@@ -36,6 +49,7 @@ def build_crowd(path: Path, *, issues: int, events: int, now_ms: int) -> float:
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-1500000"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.create_function("hash_user", 2, _hash_user, deterministic=True)
     connection.execute("BEGIN")
     _fill(connection, issues=issues, events=events, now_ms=now_ms)
     connection.execute("COMMIT")
@@ -43,6 +57,10 @@ def build_crowd(path: Path, *, issues: int, events: int, now_ms: int) -> float:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
     return time.perf_counter() - began
+
+
+def _hash_user(project: int, number: int) -> bytes | None:
+    return hash_user(project, {"id": str(number)})
 
 
 def _fill(connection: sqlite3.Connection, *, issues: int, events: int, now_ms: int) -> None:
@@ -81,6 +99,10 @@ def _fill(connection: sqlite3.Connection, *, issues: int, events: int, now_ms: i
         culprit="'app.module_' || (i % 311) || ' in function_' || (i % 4999)",
         level="'error'",
         platform="'python'",
+        is_regressed="i % 40 = 0",
+        is_escalating="i % 400 = 0",
+        is_handled="i % 3 = 0",
+        assignee="CASE WHEN i % 25 = 0 THEN 'dev-' || (i % 8) || '@example.org' END",
         status="CASE WHEN i % 10 < 7 THEN 'unresolved' WHEN i % 10 < 9 THEN 'resolved'"
         " ELSE 'ignored' END",
         event_count="many * 3",
@@ -131,22 +153,24 @@ def _count(connection: sqlite3.Connection, *, seen: str) -> None:
         hour=f"({seen}) / {_HOUR_MS} * {_HOUR_MS} - j * {_HOUR_MS}",
         event_count="1 + j",
     )
+    for key, value in _TAGS.items():
+        _insert(connection, "issue_tag_keys", "n", issue_id="i", key=f"'{key}'", event_count="many")
+        _insert(
+            connection,
+            "issue_tags",
+            "n JOIN k ON j < 3",
+            issue_id="i",
+            key=f"'{key}'",
+            value=value,
+            event_count="1 + j",
+        )
     _insert(
         connection,
-        "issue_tag_keys",
-        "n JOIN k ON j < 8",
-        issue_id="i",
-        key="'key_' || j",
-        event_count="many",
-    )
-    _insert(
-        connection,
-        "issue_tags",
-        "n JOIN k ON j < 24",
-        issue_id="i",
-        key="'key_' || (j % 8)",
-        value="'value ' || j",
-        event_count="1 + j",
+        "error_releases",
+        f"k JOIN (SELECT DISTINCT i % {PROJECTS} AS p FROM n) ON j < 52",
+        project_id="1 + p",
+        version="'app@1.' || j",
+        first_seen_at="j * 86400000",
     )
     _insert(
         connection,
@@ -162,7 +186,7 @@ def _count(connection: sqlite3.Connection, *, seen: str) -> None:
         "issue_users",
         "n JOIN k ON j < i % 20",
         issue_id="i",
-        user_hash="randomblob(8)",
+        user_hash=f"hash_user(1 + i % {PROJECTS}, (i * 31 + j * 7) % {USERS})",
     )
     _insert(
         connection,
