@@ -13,7 +13,9 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    CDPSession,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     Response,
@@ -34,6 +36,14 @@ _RUN_AXE = """async () => {
   return JSON.stringify(violations.map(({ id, impact, help, nodes }) =>
     ({ id, impact, help, nodes: nodes.slice(0, 5).map((node) => node.html.slice(0, 200)) })));
 }"""
+_WAIT_UNTIL_DRAWN = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  // Observers of sizes speak after the first frame; what they change is in the second.
+  await frame();
+  await frame();
+  const moving = document.getAnimations().filter((each) => each instanceof CSSTransition);
+  await Promise.allSettled(moving.map((each) => each.finished));
+}"""
 _TELL_VIOLATIONS = """
 addEventListener('securitypolicyviolation', (event) =>
   console.error(`CSP: ${event.violatedDirective} forbids ${event.blockedURI}`));
@@ -51,6 +61,11 @@ class Variant:
     def __str__(self) -> str:
         return f"{self.width}x{self.height}-{self.theme}"
 
+    @property
+    def has_touch(self) -> bool:
+        """Whether it is a phone's."""
+        return self.width < 500
+
 
 @dataclass
 class Visit:
@@ -59,6 +74,8 @@ class Visit:
     page: Page
     host: str
     complaints: list[str] = field(default_factory=list[str])
+    # What a session has emulated ends with it.
+    _emulation: CDPSession | None = None
 
     def watch(self) -> None:
         """Note errors on the console, in the page, in answers, and requests to other hosts."""
@@ -71,6 +88,16 @@ class Visit:
         """Go to `url` and wait until the page shows what it is about."""
         self.page.goto(url)
         self.settle()
+
+    def turn_into(self, variant: Variant) -> None:
+        """Change the screen and the theme under the page, whether one is open or not."""
+        self.page.set_viewport_size({"width": variant.width, "height": variant.height})
+        self.page.emulate_media(color_scheme=variant.theme)
+        if self._emulation is None:
+            self._emulation = self.page.context.new_cdp_session(self.page)
+        touch = {"enabled": variant.has_touch}
+        self._emulation.send("Emulation.setTouchEmulationEnabled", touch)  # pyright: ignore[reportUnknownMemberType]
+        self.page.evaluate(_WAIT_UNTIL_DRAWN)
 
     def settle(self) -> None:
         """Wait until nothing is loading any more."""
@@ -86,7 +113,8 @@ class Visit:
         """Return what axe-core finds serious or critical."""
         self.check()
         noted = len(self.complaints)
-        self.page.evaluate(AXE.read_text())
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
         found = cast("list[dict[str, Any]]", json.loads(self.page.evaluate(_RUN_AXE)))
         # What axe itself does is no fault of the page.
         del self.complaints[noted:]
@@ -112,6 +140,8 @@ VARIANTS = [
     for width, height in (DESKTOP, PHONE)
     for theme in ("dark", "light")
 ]
+_TOUR = (VARIANTS[2], VARIANTS[3], VARIANTS[1], VARIANTS[0])
+"""All of them with the fewest changes, the phone first: what it must do is the harder."""
 
 
 @contextmanager
@@ -148,7 +178,7 @@ def open_context(
     context = browser.new_context(
         viewport={"width": variant.width, "height": variant.height},
         color_scheme=variant.theme,
-        has_touch=variant.width < 500,
+        has_touch=variant.has_touch,
         storage_state=session,
         locale="en-GB",
         timezone_id="Europe/Berlin",
@@ -181,21 +211,52 @@ def sign_in(visit: Visit, url: str, *, email: str, password: str) -> None:
 
 @contextmanager
 def signed_in(
-    browser: Browser, variants: Sequence[Variant], url: str, *, email: str, password: str
-) -> Generator[dict[Variant, BrowserContext]]:
-    """Yield a context for each variant, all of them of somebody who has signed in."""
-    first = open_context(browser, variants[0])
-    with visit(first, url) as visited:
-        sign_in(visited, url, email=email, password=password)
-        visited.check()
-    session = first.storage_state()
-    first.close()
-    contexts = {variant: open_context(browser, variant, session=session) for variant in variants}
+    browser: Browser, url: str, *, email: str, password: str
+) -> Generator[BrowserContext]:
+    """Yield the context of somebody who has signed in at a desktop."""
+    context = open_context(browser, VARIANTS[0])
     try:
-        yield contexts
+        with visit(context, url) as visited:
+            sign_in(visited, url, email=email, password=password)
+            visited.check()
+        yield context
     finally:
-        for context in contexts.values():
-            context.close()
+        context.close()
+
+
+@contextmanager
+def look_at(context: BrowserContext, url: str) -> Generator[Visit]:
+    """Yield a watched page on a phone, with `url` open in it, for `check_looks`."""
+    with visit(context, url) as visited:
+        visited.turn_into(_TOUR[0])
+        visited.open(url)
+        yield visited
+
+
+def check_looks(
+    visited: Visit,
+    picture: Path,
+    *,
+    variants: Sequence[Variant] = _TOUR,
+    sign: Locator | None = None,
+) -> None:
+    """Check the look of the open page on every screen and in every theme.
+
+    Opening a page costs several times what looking at it does, so it is changed in place.
+
+    Args:
+        visited: What `look_at` yields; it is left as the phone that it was.
+        picture: Where its pictures go; each has its variant's name behind the stem.
+        variants: In which order.
+        sign: What has to be in sight in each of them.
+    """
+    for variant in variants:
+        visited.turn_into(variant)
+        expect(visited.page.locator(".skeleton")).to_have_count(0)
+        if sign is not None:
+            expect(sign).to_be_visible()
+        check_look(visited, picture.with_stem(f"{picture.stem}-{variant}"))
+    visited.turn_into(_TOUR[0])
 
 
 def check_look(visited: Visit, picture: Path) -> None:

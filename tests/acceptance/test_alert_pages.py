@@ -12,7 +12,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import (
+    VARIANTS,
+    Visit,
+    check_looks,
+    launch,
+    look_at,
+    signed_in,
+    visit,
+)
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.monitor import TOKEN, MonitorProcess
 from tests.acceptance.ports import choose_ports
@@ -21,7 +29,7 @@ from tests.acceptance.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
 _EMAIL, _PASSWORD = "ada@localhost", "a-password-of-the-acceptance-tests"
-_VARIANTS = [Variant(1440, 900, "dark"), Variant(390, 844, "light")]
+_LOOKS = (VARIANTS[3], VARIANTS[0])
 _CONFIG = """
 auth:
   admin: {{email: {email}, password: {password}}}
@@ -135,15 +143,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    with signed_in(browser, _VARIANTS, monitor.url, email=_EMAIL, password=_PASSWORD) as contexts:
-        yield contexts
+def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
+    with signed_in(browser, monitor.url, email=_EMAIL, password=_PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[_VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -159,25 +167,21 @@ _PATHS = {
 }
 
 
-@pytest.mark.parametrize("variant", _VARIANTS, ids=str)
 @pytest.mark.parametrize("name", _PATHS)
 def test_a_page_is_without_errors_and_barriers(
-    name: str,
-    variant: Variant,
-    contexts: dict[Variant, BrowserContext],
-    monitor: MonitorProcess,
+    name: str, context: BrowserContext, monitor: MonitorProcess
 ) -> None:
     path = _PATHS[name]
     url = monitor.url + path if path.startswith("/") else _page_of(monitor, path)
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(url)
+    with look_at(context, url) as visited:
+        page, sign = visited.page, visited.page.get_by_role("heading", level=1)
         if name == "alerts":
-            visited.page.get_by_role("checkbox", name="Select DatabaseDown").check()
-            expect(visited.page.get_by_role("region", name="Selected alerts")).to_be_visible()
+            page.get_by_role("checkbox", name="Select DatabaseDown").check()
+            sign = page.get_by_role("region", name="Selected alerts")
         if name == "silence-new":
-            expect(visited.page.get_by_role("region", name="Matches now")).to_contain_text("Drift")
+            sign = page.get_by_role("region", name="Matches now").filter(has_text="Drift")
 
-        check_look(visited, OUTPUT / "pages" / f"{name}-{variant}.png")
+        check_looks(visited, OUTPUT / "pages" / f"{name}.png", variants=_LOOKS, sign=sign)
 
 
 def test_what_is_held_back_says_by_what(desk: Visit, monitor: MonitorProcess) -> None:

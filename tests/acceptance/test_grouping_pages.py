@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.envelopes import make_event
 from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
@@ -88,17 +88,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    with signed_in(
-        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
-    ) as contexts:
-        yield contexts
+def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
+    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -201,28 +199,24 @@ def test_another_version_is_previewed_before_it_is_applied(
     expect(version).to_contain_text("Keys of version 2 lead to their issues")
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_pages_look_right(
-    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
-) -> None:
+def test_pages_look_right(context: BrowserContext, monitor: MonitorProcess) -> None:
     OUTPUT.mkdir(exist_ok=True)
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(f"{monitor.url}/projects/1?tab=grouping")
+    with look_at(context, f"{monitor.url}/projects/1?tab=grouping") as visited:
         rules = visited.page.get_by_role("region", name="Fingerprint rules", exact=True)
         rules.get_by_role("button", name="Try on stored events").click()
         expect(rules).to_contain_text("stored event")
         visited.page.get_by_role("button", name="Preview").click()
-        expect(visited.page.get_by_role("region", name=re.compile("Preview"))).to_contain_text(
-            "would"
-        )
-        check_look(visited, OUTPUT / f"grouping-project-{variant}.png")
+        preview = visited.page.get_by_role("region", name=re.compile("Preview"))
+        expect(preview).to_contain_text("would")
+        check_looks(visited, OUTPUT / "grouping-project.png", sign=preview)
 
         visited.open(f"{monitor.url}/issues/{find_issue(monitor, 'StockMissing')}")
         why = visited.page.get_by_role("region", name="Why together")
         why.get_by_role("button", name="Calls, one by one").click()
         why.scroll_into_view_if_needed()
-        check_look(visited, OUTPUT / f"grouping-why-{variant}.png")
+        check_looks(visited, OUTPUT / "grouping-why.png", sign=why)
         why.get_by_role("button", name="Merge…").click()
         visited.page.get_by_role("searchbox").last.fill("a")
-        expect(visited.page.get_by_role("list", name="Found")).to_contain_text("SHOP-API")
-        check_look(visited, OUTPUT / f"grouping-merge-{variant}.png")
+        found = visited.page.get_by_role("list", name="Found")
+        expect(found).to_contain_text("SHOP-API")
+        check_looks(visited, OUTPUT / "grouping-merge.png", sign=found)

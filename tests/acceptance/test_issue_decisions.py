@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.envelopes import make_event
 from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
@@ -65,17 +65,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    with signed_in(
-        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
-    ) as contexts:
-        yield contexts
+def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
+    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -150,16 +148,13 @@ def test_many_issues_are_archived_until_more_users_meet_them(
     expect(desk.page.get_by_role("row")).to_have_count(len(_KINDS) + 1)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_the_pages_look_well(
-    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
-) -> None:
+def test_the_pages_look_well(context: BrowserContext, monitor: MonitorProcess) -> None:
     number = find_issue(monitor, "MailBounced")
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(f"{monitor.url}/issues/{number}?tab=activity")
+    with look_at(context, f"{monitor.url}/issues/{number}?tab=activity") as visited:
         visited.page.get_by_role("button", name="Ways to resolve").click()
-        expect(visited.page.get_by_role("menuitem", name="Now")).to_be_focused()
-        check_look(visited, OUTPUT / f"issue-decisions-{variant}.png")
+        now = visited.page.get_by_role("menuitem", name="Now")
+        expect(now).to_be_focused()
+        check_looks(visited, OUTPUT / "issue-decisions.png", sign=now)
         visited.page.keyboard.press("Escape")
         expect(visited.page.get_by_role("menu")).to_have_count(0)
         visited.check()

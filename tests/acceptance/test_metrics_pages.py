@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.monitor import TOKEN, MonitorProcess
 from tests.acceptance.ports import choose_ports
@@ -76,17 +76,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    with signed_in(
-        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
-    ) as contexts:
-        yield contexts
+def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
+    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -112,19 +110,13 @@ _STATES = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("state", _STATES)
 def test_a_state_is_without_errors_and_barriers(
-    state: str,
-    variant: Variant,
-    contexts: dict[Variant, BrowserContext],
-    monitor: MonitorProcess,
+    state: str, context: BrowserContext, monitor: MonitorProcess
 ) -> None:
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(monitor.url + _STATES[state])
-
-        expect(visited.page.locator("main .panel").first).to_be_visible()
-        check_look(visited, OUTPUT / "pages" / f"{state}-{variant}.png")
+    with look_at(context, monitor.url + _STATES[state]) as visited:
+        panel = visited.page.locator("main .panel").first
+        check_looks(visited, OUTPUT / "pages" / f"{state}.png", sign=panel)
 
 
 def test_several_queries_share_a_chart(desk: Visit, monitor: MonitorProcess) -> None:
@@ -161,11 +153,9 @@ def test_a_cell_of_a_heat_map_says_its_bucket_and_its_count(
     expect(desk.page.get_by_text("in a bucket")).to_be_visible()
 
 
-def test_a_query_has_its_own_error(
-    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess
-) -> None:
+def test_a_query_has_its_own_error(context: BrowserContext, monitor: MonitorProcess) -> None:
     # The browser itself notes the refusal on the console.
-    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         visited.open(_explore(monitor, "up", "sum("))
 
         expect(visited.page.get_by_role("group", name="Query B")).to_contain_text("parse error")

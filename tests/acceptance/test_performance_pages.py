@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 import sentry_sdk
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 from sentry_sdk.scope import use_scope
 
-from tests.acceptance.browser import VARIANTS, Variant, check_look, launch, open_context, visit
+from tests.acceptance.browser import VARIANTS, check_looks, launch, look_at, open_context, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.support.monitor import TOKEN, RunningMonitor, run_monitor
 
@@ -40,9 +40,12 @@ def monitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMonitor
 
 
 @pytest.fixture(scope="module")
-def browser(monitor: RunningMonitor) -> Iterator[Browser]:
+def context(monitor: RunningMonitor) -> Iterator[BrowserContext]:
+    """What somebody has who needs not sign in."""
     with launch() as browser:
-        yield browser
+        context = open_context(browser, VARIANTS[0])
+        context.set_extra_http_headers(HEADERS)
+        yield context
 
 
 PAGES = {
@@ -56,24 +59,16 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_about_performance_is_without_errors_and_barriers(
-    name: str, variant: Variant, browser: Browser, monitor: RunningMonitor
+    name: str, context: BrowserContext, monitor: RunningMonitor
 ) -> None:
-    context = open_context(browser, variant)
-    context.set_extra_http_headers(HEADERS)
-    with visit(context, monitor.url) as visited:
-        visited.open(monitor.url + PAGES[name])
-
+    with look_at(context, monitor.url + PAGES[name]) as visited:
+        check_looks(visited, OUTPUT / "pages" / f"performance-{name}.png")
         expect(visited.page.get_by_role("alert")).to_have_count(0)
-        check_look(visited, OUTPUT / "pages" / f"performance-{name}-{variant}.png")
-    context.close()
 
 
-def test_pages_show_what_the_sdk_sent(browser: Browser, monitor: RunningMonitor) -> None:
-    context = open_context(browser, VARIANTS[0])
-    context.set_extra_http_headers(HEADERS)
+def test_pages_show_what_the_sdk_sent(context: BrowserContext, monitor: RunningMonitor) -> None:
     with visit(context, monitor.url) as visited:
         page = visited.page
         visited.open(f"{monitor.url}/performance")
@@ -89,14 +84,11 @@ def test_pages_show_what_the_sdk_sent(browser: Browser, monitor: RunningMonitor)
         expect(page).to_have_url(re.compile("/traces/[0-9a-f]{32}"))
         visited.settle()
         expect(page.get_by_text(re.compile(r"GET /orders/\d+")).first).to_be_visible()
-    context.close()
 
 
 def test_the_list_is_sorted_and_filtered_by_its_address(
-    browser: Browser, monitor: RunningMonitor
+    context: BrowserContext, monitor: RunningMonitor
 ) -> None:
-    context = open_context(browser, VARIANTS[0])
-    context.set_extra_http_headers(HEADERS)
     with visit(context, monitor.url) as visited:
         page = visited.page
         visited.open(f"{monitor.url}/performance?query=orders&sort=p95")
@@ -109,7 +101,6 @@ def test_the_list_is_sorted_and_filtered_by_its_address(
         expect(page.get_by_role("columnheader", name="p95")).to_have_attribute(
             "aria-sort", "ascending"
         )
-    context.close()
 
 
 def _send_transactions(monitor: RunningMonitor) -> None:

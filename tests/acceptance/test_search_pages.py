@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.envelopes import make_event
 from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
@@ -71,17 +71,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, monitor: MonitorProcess) -> Iterator[dict[Variant, BrowserContext]]:
-    with signed_in(
-        browser, VARIANTS, monitor.url, email="admin@localhost", password=_PASSWORD
-    ) as contexts:
-        yield contexts
+def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
+    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: MonitorProcess) -> Iterator[Visit]:
+def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[VARIANTS[0]], monitor.url) as visited:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -145,22 +143,20 @@ def test_a_search_is_saved_opened_and_deleted(desk: Visit, monitor: MonitorProce
     expect(dialog).to_contain_text("Nobody has saved a search")
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_pages_look_right(
-    contexts: dict[Variant, BrowserContext], monitor: MonitorProcess, variant: Variant
-) -> None:
+def test_pages_look_right(context: BrowserContext, monitor: MonitorProcess) -> None:
     OUTPUT.mkdir(exist_ok=True)
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(f"{monitor.url}/issues?query=plan:pro&trend=14d")
-        check_look(visited, OUTPUT / f"search-list-{variant}.png")
+    with look_at(context, f"{monitor.url}/issues?query=plan:pro&trend=14d") as visited:
+        check_looks(visited, OUTPUT / "search-list.png")
         box = visited.page.get_by_role("combobox", name="Search issues")
         box.fill("plan:pro ")
         completions = visited.page.get_by_role("listbox", name="Completions")
-        expect(completions.get_by_role("option").first).to_be_visible()
-        check_look(visited, OUTPUT / f"search-completion-{variant}.png")
+        option = completions.get_by_role("option").first
+        expect(option).to_be_visible()
+        check_looks(visited, OUTPUT / "search-completion.png", sign=option)
         visited.page.get_by_role("button", name="How to search").click()
-        expect(visited.page.get_by_role("dialog")).to_contain_text("timesSeen:")
-        check_look(visited, OUTPUT / f"search-help-{variant}.png")
+        dialog = visited.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("timesSeen:")
+        check_looks(visited, OUTPUT / "search-help.png", sign=dialog)
 
         issue = monitor.api.get("/api/monitor/issues", query="PaymentFailed")["items"][0]["id"]
         visited.open(f"{monitor.url}/issues/{issue}")
@@ -168,9 +164,10 @@ def test_pages_look_right(
         expect(similar).to_contain_text("PaymentDeclined")
         visited.page.get_by_role("button", name=re.compile("more values?$")).first.click()
         similar.scroll_into_view_if_needed()
-        check_look(visited, OUTPUT / f"search-similar-{variant}.png")
+        check_looks(visited, OUTPUT / "search-similar.png", sign=similar)
 
         visited.page.goto(f"{monitor.url}/issues?query=level:loud")
-        expect(visited.page.get_by_role("alert").first).to_contain_text("never 'loud'")
+        wrong = visited.page.get_by_role("alert").first
+        expect(wrong).to_contain_text("never 'loud'")
         visited.complaints[:] = [each for each in visited.complaints if "400" not in each]
-        check_look(visited, OUTPUT / f"search-wrong-{variant}.png")
+        check_looks(visited, OUTPUT / "search-wrong.png", sign=wrong)

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
 from tests.acceptance.conftest import OUTPUT
 from tests.acceptance.envelopes import make_envelope, make_event
 from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
@@ -170,17 +170,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, shop: Shop) -> Iterator[dict[Variant, BrowserContext]]:
+def context(browser: Browser, shop: Shop) -> Iterator[BrowserContext]:
     with signed_in(
-        browser, VARIANTS, shop.monitor.url, email="admin@localhost", password=_PASSWORD
-    ) as contexts:
-        yield contexts
+        browser, shop.monitor.url, email="admin@localhost", password=_PASSWORD
+    ) as context:
+        yield context
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], shop: Shop) -> Iterator[Visit]:
+def desk(context: BrowserContext, shop: Shop) -> Iterator[Visit]:
     """A page on a desktop; afterwards nothing may have been complained about."""
-    with visit(contexts[VARIANTS[0]], shop.monitor.url) as visited:
+    with visit(context, shop.monitor.url) as visited:
         yield visited
         visited.check()
 
@@ -198,16 +198,13 @@ _STATES = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("state", _STATES)
 def test_a_state_is_without_errors_and_barriers(
-    state: str, variant: Variant, contexts: dict[Variant, BrowserContext], shop: Shop
+    state: str, context: BrowserContext, shop: Shop
 ) -> None:
-    with visit(contexts[variant], shop.monitor.url) as visited:
-        visited.open(shop.monitor.url + _STATES[state])
-
-        expect(visited.page.locator("main .panel").first).to_be_visible()
-        check_look(visited, OUTPUT / "pages" / f"{state}-{variant}.png")
+    with look_at(context, shop.monitor.url + _STATES[state]) as visited:
+        panel = visited.page.locator("main .panel").first
+        check_looks(visited, OUTPUT / "pages" / f"{state}.png", sign=panel)
 
 
 def test_a_search_leads_to_the_span_and_the_error_to_its_issue(desk: Visit, shop: Shop) -> None:

@@ -7,7 +7,15 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.acceptance.browser import VARIANTS, Variant, Visit, check_look, launch, signed_in, visit
+from tests.acceptance.browser import (
+    VARIANTS,
+    Visit,
+    check_looks,
+    launch,
+    look_at,
+    signed_in,
+    visit,
+)
 from tests.sourcemaps.conftest import KEY
 from tests.sourcemaps.events import make_event, read, send
 from tests.sourcemaps.test_original_frames import upload
@@ -18,7 +26,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 
 EMAIL, PASSWORD = "bob@example.org", "a-password-of-the-tests"
 # One screen of each size and one of each theme.
-SHOWN = [VARIANTS[0], VARIANTS[3]]
+SHOWN = (VARIANTS[3], VARIANTS[0])
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +36,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def contexts(
+def context(
     browser: Browser, monitor: RunningMonitor, admin: httpx.Client
-) -> Iterator[dict[Variant, BrowserContext]]:
+) -> Iterator[BrowserContext]:
     user = {"email": EMAIL, "name": "Bob", "role": "editor", "password": PASSWORD}
     admin.post("/api/monitor/users", json=user).raise_for_status()
-    with signed_in(browser, SHOWN, monitor.url, email=EMAIL, password=PASSWORD) as contexts:
-        yield contexts
+    with signed_in(browser, monitor.url, email=EMAIL, password=PASSWORD) as context:
+        yield context
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +60,23 @@ def issues(admin: httpx.Client) -> dict[str, str]:
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], monitor: RunningMonitor) -> Iterator[Visit]:
-    with visit(contexts[SHOWN[0]], monitor.url) as visited:
+def desk(context: BrowserContext, monitor: RunningMonitor) -> Iterator[Visit]:
+    with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
 
 
-@pytest.mark.parametrize("variant", SHOWN, ids=str)
 @pytest.mark.parametrize("name", ["resolved", "missing", "uploads"])
 def test_a_page_is_without_errors_and_barriers(
     name: str,
-    variant: Variant,
     issues: dict[str, str],
-    contexts: dict[Variant, BrowserContext],
+    context: BrowserContext,
     monitor: RunningMonitor,
     tmp_path: Path,
 ) -> None:
     path = f"/issues/{issues[name]}" if name in issues else "/source-maps?upload=1"
-    with visit(contexts[variant], monitor.url) as visited:
-        visited.open(monitor.url + path)
-
-        check_look(visited, tmp_path / f"{name}-{variant}.png")
+    with look_at(context, monitor.url + path) as visited:
+        check_looks(visited, tmp_path / f"{name}.png", variants=SHOWN)
 
 
 def test_a_frame_is_seen_as_written_and_as_it_runs(
