@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,32 @@ def test_a_new_dictionary_is_made_once_events_no_longer_resemble_the_old(
 
     assert count_dictionaries(database) == 2
     assert unpack_all(database, packed[-3:]) == [event.payload for event in others[-3:]]
+
+
+def test_many_new_projects_do_not_all_learn_at_once(database: Database) -> None:
+    event = digest(1)
+
+    def send(project: int, count: int) -> None:
+        numbers = range(count)
+        packer.pack_all(
+            [
+                replace(event, project_id=project, payload=event.payload + b" %d" % n)
+                for n in numbers
+            ]
+        )
+
+    packer = PayloadPacker(database, look_after=250)
+    for project in range(1, 10):
+        send(project, 1)
+
+    send(1, 220)
+    # It was quiet when the ninth came, and that one learns in its place.
+    assert count_dictionaries(database) == 0
+    send(9, 220)
+    assert count_dictionaries(database) == 1
+    # Its turn comes again, although the others are silent since.
+    send(1, 260)
+    assert count_dictionaries(database) == 2
 
 
 def test_a_payload_whose_dictionary_is_missing_says_so(database: Database) -> None:

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -49,7 +49,7 @@ class _Project:
 
     dict_id: int = NO_DICTIONARY
     compressor: zstandard.ZstdCompressor | None = None
-    samples: list[bytes] | None = field(default_factory=list[bytes])
+    samples: list[bytes] | None = None
     good_ratio: float | None = None
     raw_bytes: int = 0
     packed_bytes: int = 0
@@ -66,6 +66,7 @@ class PayloadPacker:
         self._look_after = look_after
         self._database = database
         self._plain = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
+        # Who was quiet longest comes first.
         self._projects: OrderedDict[int, _Project] = OrderedDict()
 
     def pack_all(self, events: Sequence[DigestedEvent]) -> list[CompressedEvent]:
@@ -78,6 +79,7 @@ class PayloadPacker:
             project = self._projects[event.project_id] = self._load(event.project_id)
             if len(self._projects) > _PROJECTS_MAX:
                 self._projects.popitem(last=False)
+        self._projects.move_to_end(event.project_id)
         compressor = project.compressor or self._plain
         packed = compressor.compress(event.payload)
         packed_event = CompressedEvent(event, project.dict_id, packed)
@@ -94,8 +96,8 @@ class PayloadPacker:
         )
         row = self._database.read_blocking(lambda connection: connection.execute(newest).first())
         if row is None:
-            return _Project()
-        return _Project(row.id, _make_compressor(row.content), samples=None)
+            return _Project(samples=self._begin_samples())
+        return _Project(row.id, _make_compressor(row.content))
 
     def _learn(self, event: DigestedEvent, project: _Project, packed: int) -> None:
         project.events += 1
@@ -111,15 +113,24 @@ class PayloadPacker:
     def _look(self, project: _Project) -> None:
         """Collect samples again if events no longer resemble those of the dictionary."""
         ratio = project.packed_bytes / max(1, project.raw_bytes)
-        if project.good_ratio is None:
+        if project.compressor is None:
+            # It had to make room for others, or its events had nothing in common.
+            project.samples = self._begin_samples()
+        elif project.good_ratio is None:
             project.good_ratio = ratio
-        elif ratio > _WORSE * project.good_ratio and self._may_learn():
-            project.samples = []
+        elif ratio > _WORSE * project.good_ratio:
+            project.samples = self._begin_samples()
         project.events = project.raw_bytes = project.packed_bytes = 0
 
-    def _may_learn(self) -> bool:
-        learning = sum(each.samples is not None for each in self._projects.values())
-        return learning < _PROJECTS_LEARNING_MAX
+    def _begin_samples(self) -> list[bytes]:
+        """Return room for samples; if too many learn, who was quiet longest gives up theirs.
+
+        A project that sends no more would be in the way of the others for ever.
+        """
+        learning = [each for each in self._projects.values() if each.samples is not None]
+        if len(learning) >= _PROJECTS_LEARNING_MAX:
+            learning[0].samples = None
+        return []
 
     def _train(self, event: DigestedEvent, project: _Project) -> None:
         samples, project.samples = project.samples or [], None
