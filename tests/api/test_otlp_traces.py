@@ -28,6 +28,7 @@ from resumatch_monitor.api.server import build_server
 from resumatch_monitor.kit.clock import Clock, SystemClock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
+from resumatch_monitor.tracing.config import SpanLimits, TracingConfig
 from resumatch_monitor.tracing.store import SegmentQuery
 from tests.api.test_otlp import Status
 from tests.support.push import open_stack
@@ -101,6 +102,33 @@ async def test_spans_without_ids_are_refused_and_the_others_kept(
     assert "no trace id" in partial.error_message
     await traces.digest_all()
     assert len((await traces.store.search(SegmentQuery())).items) == 1
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+async def test_what_a_request_has_too_much_is_refused_and_the_rest_kept(
+    tmp_path: Path, clock: Clock, is_json: bool
+) -> None:
+    config = TracingConfig(limits=SpanLimits(spans_per_request=3))
+    request = make_request()
+    for _ in range(2):
+        request.resource_spans.extend(make_request().resource_spans)
+    body = request.SerializeToString()
+    if is_json:
+        ids = {"traceId": "a" * 32, "spanId": "b" * 16}
+        spans = [{**ids, "name": f"span {number}"} for number in range(6)]
+        body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    async with open_trace_stack(tmp_path, clock=clock, config=config) as traces:
+        partial = await traces.receiver.take(body, is_json=is_json)
+        await traces.digest_all()
+
+        assert partial.rejected == 3
+        assert "of 6 spans the first 3 are taken" in partial.message
+        assert (
+            traces.telemetry.registry.get_sample_value(
+                "resumatch_monitor_ingest_rejected_total", {"signal": "traces", "reason": "refused"}
+            )
+            == 3
+        )
 
 
 async def test_json_is_answered_in_json(client: httpx.AsyncClient) -> None:

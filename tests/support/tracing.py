@@ -92,7 +92,13 @@ async def open_trace_stack(
         yield TraceStack(
             spool,
             store,
-            OtlpTraceReceiver(spool=spool, metrics=metrics, clock=clock, ids=RandomIds()),
+            OtlpTraceReceiver(
+                spool=spool,
+                metrics=metrics,
+                clock=clock,
+                ids=RandomIds(),
+                spans_max=config.limits.spans_per_request,
+            ),
             TraceDigest(spool=spool, store=store, reader=reader, metrics=metrics, clock=clock),
             metrics,
             telemetry,

@@ -26,7 +26,7 @@ from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.values import as_dict, as_list
 from resumatch_monitor.tracing.config import SpanLimits
 from resumatch_monitor.tracing.model import SpanStatus
-from resumatch_monitor.tracing.otlp import count_spans, parse_json, parse_protobuf, read_otlp
+from resumatch_monitor.tracing.otlp import count_spans, drop_surplus, parse_request, read_otlp
 from resumatch_monitor.tracing.reading import OTLP_HEADER, SpanReader
 from tests.tracing.items import NOW
 
@@ -91,7 +91,7 @@ def _to_json(request: Any) -> bytes:
 def test_what_the_sdk_exports_is_read(reader: SpanReader, is_json: bool) -> None:
     request = _export()
     body = _to_json(request) if is_json else request.SerializeToString()
-    parsed = parse_json(body) if is_json else parse_protobuf(body)
+    parsed = parse_request(body, is_json=is_json)
     assert parsed == request
     record = ItemRecord(
         kind=ItemKind.SPAN,
@@ -132,21 +132,34 @@ def test_spans_without_ids_are_counted_and_the_others_taken() -> None:
     assert item.refused == {"malformed": 1}
 
 
+@pytest.mark.parametrize("most", [0, 1, 3, 9])
+def test_the_first_spans_of_a_request_are_kept(most: int) -> None:
+    request, more = _export(), _export()
+    request.resource_spans.extend(more.resource_spans)
+
+    dropped = drop_surplus(request, most)
+
+    assert dropped == max(0, 4 - most)
+    assert count_spans(request)[0] == min(4, most)
+    item = read_otlp(more, SpanLimits(spans_per_request=1))
+    assert (len(item.drafts), item.refused) == (1, {"too_many": 1})
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"nonsense", b'{"resourceSpans": 7}', b'{"resourceSpans":[{"scopeSpans":"x"}]}'],
 )
 def test_what_is_no_json_request_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedOtlpError):
-        parse_json(body)
+        parse_request(body, is_json=True)
 
 
 def test_what_is_no_protobuf_is_refused() -> None:
     with pytest.raises(MalformedOtlpError):
-        parse_protobuf(b"\xff\xff\xff")
+        parse_request(b"\xff\xff\xff", is_json=False)
 
 
 def test_an_id_that_is_not_hexadecimal_costs_its_span_alone() -> None:
     body = _to_json(_export()).replace(b"0000000000000abc", b"zzzzzzzzzzzzzzzz", 1)
-    count, bad = count_spans(parse_json(body))
+    count, bad = count_spans(parse_request(body, is_json=True))
     assert (count, bad) == (2, 1)

@@ -37,7 +37,11 @@ class TraceParts:
         self.reader = stores.traces
         self.errors = SqlTraceErrors(stores.database)
         self.receiver = OtlpTraceReceiver(
-            spool=stores.traces_spool, metrics=self.metrics, clock=base.clock, ids=base.ids
+            spool=stores.traces_spool,
+            metrics=self.metrics,
+            clock=base.clock,
+            ids=base.ids,
+            spans_max=config.limits.spans_per_request,
         )
         self._digest = TraceDigest(
             spool=stores.traces_spool,

@@ -14,6 +14,8 @@ class SpanLimits(ConfigModel):
 
     spans_per_segment: int = Field(default=10_000, gt=0, le=100_000)
     """Later spans of a segment are dropped and counted."""
+    spans_per_request: int = Field(default=20_000, gt=0, le=1_000_000)
+    """Later spans of an OTLP request are refused, as a partial success."""
     attributes_per_span: int = Field(default=128, gt=0, le=1_000)
     """Further attributes of a span are left out."""
     attribute_value_length: int = Field(default=2_048, gt=0, le=65_536)

@@ -4,15 +4,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-import orjson
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
-from resumatch_monitor.metrics.otlp.problems import MalformedOtlpError
+from resumatch_monitor.metrics.otlp.body import parse_json, parse_protobuf
 from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
 from resumatch_monitor.tracing.attributes import put_attribute, take_text
 from resumatch_monitor.tracing.config import SpanLimits
@@ -20,7 +17,6 @@ from resumatch_monitor.tracing.drafts import Draft, DraftItem
 from resumatch_monitor.tracing.model import SpanEvent, SpanKind, SpanLink, SpanStatus
 from resumatch_monitor.tracing.naming import op_of_kind
 
-_SHOWN_MAX = 200
 _DEEPEST = 8
 _KINDS = (
     *(SpanKind.INTERNAL, SpanKind.INTERNAL, SpanKind.SERVER),
@@ -29,46 +25,31 @@ _KINDS = (
 _STATUSES = (SpanStatus.UNSET, SpanStatus.OK, SpanStatus.ERROR)
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _ENTRY_KINDS = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
-_ID_NAMES = frozenset(
-    {"traceId", "trace_id", "spanId", "span_id", "parentSpanId", "parent_span_id"}
-)
 _ON_ROOTS = ("service.", "host.name", "cloud.", "k8s.", "telemetry.sdk.", "process.runtime.")
 
 
-def parse_protobuf(body: bytes) -> ExportTraceServiceRequest:
-    """Parse a body in protobuf.
+def parse_request(body: bytes, *, is_json: bool) -> ExportTraceServiceRequest:
+    """Parse a body; an id that is none is left empty, and its span is refused alone.
 
     Raises:
         MalformedOtlpError: If it is malformed.
     """
-    try:
-        return ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise MalformedOtlpError("the body is not an ExportTraceServiceRequest") from error
+    if is_json:
+        return parse_json(body, ExportTraceServiceRequest, drops_bad_ids=True)
+    return parse_protobuf(body, ExportTraceServiceRequest)
 
 
-def parse_json(body: bytes) -> ExportTraceServiceRequest:
-    """Parse a body in OTLP's JSON, in which ids are hexadecimal.
-
-    Raises:
-        MalformedOtlpError: If it is malformed.
-    """
-    try:
-        document: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedOtlpError(f"the body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MalformedOtlpError("the body is not a JSON object")
-    _convert_ids(cast("dict[str, Any]", document))
-    request = ExportTraceServiceRequest()
-    try:
-        json_format.ParseDict(cast("dict[str, Any]", document), request, ignore_unknown_fields=True)
-    except (json_format.ParseError, RecursionError) as error:
-        shown = " ".join(str(error).split())[:_SHOWN_MAX]
-        raise MalformedOtlpError(
-            f"the body is not an ExportTraceServiceRequest: {shown}"
-        ) from error
-    return request
+def drop_surplus(request: ExportTraceServiceRequest, most: int) -> int:
+    """Leave the first `most` spans in a request; return how many were dropped."""
+    left, dropped = most, 0
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            surplus = max(0, len(scope.spans) - left)
+            if surplus:
+                dropped += surplus
+                del scope.spans[len(scope.spans) - surplus :]
+            left -= len(scope.spans)
+    return dropped
 
 
 def count_spans(request: ExportTraceServiceRequest) -> tuple[int, int]:
@@ -82,8 +63,11 @@ def count_spans(request: ExportTraceServiceRequest) -> tuple[int, int]:
 
 
 def read_otlp(request: ExportTraceServiceRequest, limits: SpanLimits) -> DraftItem:
-    """Read the spans of a request; those without ids are left out and counted."""
+    """Read the spans of a request; those without ids, or too many, are left out and counted."""
     item = DraftItem()
+    # The door drops them; an earlier version's did not.
+    if surplus := drop_surplus(request, limits.spans_per_request):
+        item.refuse("too_many", surplus)
     for resource in request.resource_spans:
         _read_resource(item, resource, limits)
     return item
@@ -183,27 +167,3 @@ def _to_plain(value: AnyValue, depth: int) -> object:
     if which == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
     return cast("Mapping[str, object] | object", getattr(value, which))
-
-
-def _convert_ids(document: dict[str, Any]) -> None:
-    """Turn ids into what protobuf's own JSON has for bytes, in place."""
-    waiting: list[Any] = [document]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, list):
-            waiting.extend(cast("list[Any]", each))
-        elif isinstance(each, dict):
-            found = cast("dict[str, Any]", each)
-            for name, value in found.items():
-                if name in _ID_NAMES and isinstance(value, str):
-                    found[name] = _to_base64(value)
-                else:
-                    waiting.append(value)
-
-
-def _to_base64(text: str) -> str:
-    try:
-        return base64.b64encode(bytes.fromhex(text)).decode()
-    except ValueError:
-        # The span has no id, then; it is counted with those that are refused.
-        return ""

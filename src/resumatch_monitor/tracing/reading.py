@@ -114,12 +114,12 @@ class SpanReader:
         if OTLP_HEADER in record.headers and not record.project_id:
             # Protobuf and the messages' classes are loaded when somebody sends them.
             from resumatch_monitor.tracing.otlp import (  # noqa: PLC0415
-                parse_protobuf,
+                parse_request,
                 read_otlp,
             )
 
             try:
-                return read_otlp(parse_protobuf(record.payload), self._limits)
+                return read_otlp(parse_request(record.payload, is_json=False), self._limits)
             except MalformedOtlpError as error:
                 raise RecordError(str(error)) from error
         return read_span_item(_parse(record.payload), self._limits)

@@ -392,7 +392,7 @@ def test_reads_json_as_javascript_exporters_send_it() -> None:
         b'{"low":1,"high":2}.0', b"1767614400000000000"
     )
 
-    request = parse_json(body)
+    request = parse_json(body, ExportMetricsServiceRequest)
 
     [metric] = request.resource_metrics[0].scope_metrics[0].metrics
     first, second = metric.sum.data_points
@@ -415,15 +415,15 @@ def test_reads_json_as_javascript_exporters_send_it() -> None:
 )
 def test_says_that_json_is_malformed(body: bytes, complaint: str) -> None:
     if not complaint:
-        parse_json(body)
+        parse_json(body, ExportMetricsServiceRequest)
         return
     with pytest.raises(MalformedOtlpError, match=complaint):
-        parse_json(body)
+        parse_json(body, ExportMetricsServiceRequest)
 
 
 def test_says_that_protobuf_is_malformed() -> None:
     with pytest.raises(MalformedOtlpError, match="not an ExportMetricsServiceRequest"):
-        parse_protobuf(b"\x0a\xff")
+        parse_protobuf(b"\x0a\xff", ExportMetricsServiceRequest)
 
 
 @pytest.mark.parametrize(
@@ -478,6 +478,6 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
     deltas = DeltaSums(clock=FakeClock(), max_series=5, expiry=config.delta_expiry)
     for parse in (parse_json, parse_protobuf):
         try:
-            Converter(LabelLimits(), deltas).convert(parse(body))
+            Converter(LabelLimits(), deltas).convert(parse(body, ExportMetricsServiceRequest))
         except MalformedOtlpError:
             continue

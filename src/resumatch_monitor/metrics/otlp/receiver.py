@@ -101,6 +101,10 @@ class OtlpReceiver:
     ) -> "tuple[Converted, SampleBatch, list[SeriesExemplars]]":
         # Protobuf and the messages' classes take five mebibytes and a fifth of a second; many a
         # monitor is never sent any.
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (  # noqa: PLC0415
+            ExportMetricsServiceRequest,
+        )
+
         from resumatch_monitor.metrics.otlp.body import (  # noqa: PLC0415
             parse_json,
             parse_protobuf,
@@ -111,6 +115,7 @@ class OtlpReceiver:
         if converter is None:
             converter = Converter(self._limits, self._deltas, promoted=self._promoted)
             self._converter = converter
-        converted = converter.convert(parse_json(body) if is_json else parse_protobuf(body))
+        parse = parse_json if is_json else parse_protobuf
+        converted = converter.convert(parse(body, ExportMetricsServiceRequest))
         collected = converted.collected
         return converted, collected.build_batch(), collected.build_exemplars()
