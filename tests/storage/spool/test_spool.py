@@ -202,6 +202,23 @@ async def test_leaves_the_disk_its_free_space(tmp_path: Path) -> None:
         assert [len(record) for record in await read_all(spool)] == [500, 5]
 
 
+async def test_an_unforeseen_failure_is_told_and_the_next_record_is_taken(tmp_path: Path) -> None:
+    failures = [MemoryError("no room")]
+
+    def free_bytes(_: Path) -> int:
+        if failures:
+            raise failures.pop()
+        return 10**9
+
+    limits = SpoolLimits(max_bytes=1_000_000, min_free_bytes=1)
+    async with opened(tmp_path, limits, free_bytes=free_bytes) as spool:
+        with pytest.raises(SpoolFullError, match="MemoryError") as caught:
+            await asyncio.wait_for(spool.append(b"first"), 5)
+        assert caught.value.reason is FullReason.MEMORY
+        await asyncio.wait_for(spool.append(b"second"), 5)
+        assert await read_all(spool) == [b"second"]
+
+
 async def test_refuses_when_too_much_waits_in_memory(tmp_path: Path) -> None:
     limits = SpoolLimits(max_bytes=1_000_000, queue_max_bytes=100)
     async with opened(tmp_path, limits) as spool:
@@ -259,6 +276,10 @@ async def test_stays_whole_on_a_full_disk(small_disk: Path) -> None:
     async with opened(small_disk / "spool") as spool:
         kept, error = await append_until_full(spool, 10_000)
         assert error.reason is FullReason.DISK
+        for _ in range(5):
+            with pytest.raises(SpoolFullError):
+                await spool.append(bytes(10_000))
+        assert all(path.stat().st_size for path in segment_files(small_disk / "spool"))
         assert await read_all(spool, 5) == kept
         await spool.drop_consumed()
         await spool.append(b"there is room again")

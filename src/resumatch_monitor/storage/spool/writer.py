@@ -133,6 +133,13 @@ class GroupWriter:
             logger.warning("The spool cannot write: %s", error)
             self._give_up_tail()
             failure = SpoolFullError(FullReason.DISK, f"the disk does not take it: {error}")
+        # Without the thread, whoever appends would wait for ever.
+        except Exception as error:
+            logger.exception("The spool cannot write")
+            self._give_up_tail()
+            failure = SpoolFullError(
+                FullReason.MEMORY, f"the spool cannot write: {type(error).__name__}"
+            )
         waiter = None
         with self._state.lock:
             self._state.queued_bytes -= size
@@ -185,14 +192,26 @@ class GroupWriter:
         """Cut off what was not acknowledged and go on in a fresh segment.
 
         After a failed sync the kernel may have dropped pages, so the file is not written again.
+        One with nothing acknowledged in it goes: while a disk is full, each attempt makes one.
         """
         if self._active is None:
             return
+        number, descriptor = self._active
         try:
-            os.ftruncate(self._active[1], self._active_size)
+            if self._active_size:
+                os.ftruncate(descriptor, self._active_size)
+            else:
+                segment_path(self._directory, number).unlink(missing_ok=True)
         except OSError:
             logger.warning("The spool cannot shorten its segment; its end is not read")
-        self.seal()
+        if not self._active_size:
+            with self._state.lock:
+                self._state.ends.pop(number, None)
+        try:
+            self.seal()
+        except OSError:
+            # The descriptor is gone whatever closing it says.
+            self._active = None
 
 
 def _carry_out(call: Call) -> None:
