@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from resumatch_monitor.kit.spool import FullReason, SpoolFullError
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.sentry.categories import Category
 from resumatch_monitor.sentry.config import ProjectConfig
@@ -35,8 +36,11 @@ class Sink:
 
     def __init__(self) -> None:
         self.records: list[ItemRecord] = []
+        self.failure: SpoolFullError | None = None
 
     async def append(self, payload: bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.records.append(decode_record(payload))
 
 
@@ -206,6 +210,25 @@ async def test_an_id_that_two_projects_are_sent_counts_in_each_and_once(
     first, again, elsewhere = one.sinks[kind].records + other.sinks[kind].records
     assert first.item_id == again.item_id != elsewhere.item_id
     assert {first.event_id, elsewhere.event_id} == {_EVENT_ID}
+
+
+async def test_what_found_no_room_uses_up_no_quota(clock: FakeClock) -> None:
+    rule = {"category": "error", "limit": 1, "window": "1h"}
+    project = ProjectConfig.model_validate(
+        {"id": 7, "slug": "shop", "key": "a" * 32, "quotas": [rule]}
+    )
+    door = Door(clock, ItemKind.EVENT, project=project)
+    body = make_envelope(({"type": "event"}, b'{"message":"m"}'))
+    door.sinks[ItemKind.EVENT].failure = SpoolFullError(FullReason.DISK, "no room")
+
+    for _ in range(3):
+        with pytest.raises(SpoolFullError):
+            await door.take(body)
+    door.sinks[ItemKind.EVENT].failure = None
+    receipt = await door.send(body)
+
+    assert len(door.sinks[ItemKind.EVENT].records) == 1
+    assert receipt.limits == ()
 
 
 async def test_of_single_sessions_a_hundred_are_taken(clock: FakeClock) -> None:

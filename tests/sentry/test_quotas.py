@@ -99,6 +99,23 @@ def test_quantities_count_and_a_smaller_one_may_still_fit(noon: FakeClock) -> No
     assert answers == [True, False, True, False]
 
 
+def test_what_is_given_back_may_be_used_again_in_its_window(noon: FakeClock) -> None:
+    quotas = Quotas(clock=noon)
+    rules = [{"category": name, "limit": 5, "window": "1m"} for name in ("error", "all")]
+    project = make_project(quotas=rules)
+    assert admit(quotas, project, times=9) == 5
+
+    quotas.give_back(project, project.keys[0], _ERROR, 2, admitted_at=noon.now())
+    again = admit(quotas, project, times=9)
+    before = noon.now()
+    noon.jump_monotonic(60)
+    fresh = admit(quotas, project, times=9)
+    quotas.give_back(project, project.keys[0], _ERROR, 2, admitted_at=before)
+
+    assert (again, fresh, admit(quotas, project, times=9)) == (2, 5, 0)
+    assert quotas.find_usual(project, _ERROR) == 0
+
+
 def test_together_with_others_an_attachment_is_one_thing(noon: FakeClock) -> None:
     quotas = Quotas(clock=noon)
     project = make_project(quotas=[{"category": "all", "limit": 3, "window": "1h"}])

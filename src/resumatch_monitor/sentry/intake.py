@@ -356,6 +356,10 @@ class Intake:
             self._screening.count(
                 sender, item.record.kind, item.category, outcome, reason, quantity
             )
+            if failure:
+                self._screening.give_back(
+                    sender, item.category, quantity, admitted_at=item.record.received_at
+                )
         failures = [outcome for outcome in outcomes if outcome is not None]
         if failures:
             if isinstance(failures[0], SpoolFullError):
@@ -403,6 +407,7 @@ class Intake:
         if not found:
             count(Outcome.INVALID, "malformed")
             return
+        now = self._clock.now()
         limit = self._screening.quotas.admit(sender.project, sender.key, category, len(found))
         if limit is not None:
             count(Outcome.RATE_LIMITED, limit.reason, len(found))
@@ -411,6 +416,7 @@ class Intake:
             refused = await measurements.take(sender.project.slug, found)
         except SpoolFullError as error:
             count(Outcome.RATE_LIMITED, str(error.reason), len(found))
+            self._screening.give_back(sender, category, len(found), admitted_at=now)
             raise
         if refused:
             count(Outcome.INVALID, "malformed", min(refused, len(found)))

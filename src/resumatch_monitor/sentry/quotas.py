@@ -106,6 +106,27 @@ class Quotas:
         self._remember(project, category, quantity, now)
         return None
 
+    def give_back(
+        self,
+        project: Project,
+        key: ProjectKey | None,
+        category: Category,
+        quantity: int,
+        *,
+        admitted_at: datetime,
+    ) -> None:
+        """Count no more what was admitted, but then could not be kept."""
+        at = int(admitted_at.timestamp())
+        for bound in self._find_bounds(project, key, category):
+            window = self._windows.get(bound.key)
+            if window is not None and window.start <= at < window.start + bound.window_seconds:
+                size = quantity if bound.limit.categories else _count(category, quantity)
+                window.count = max(0, window.count - size)
+        history = self._histories.get((project.id, category))
+        hour = at // _HOUR_SECONDS
+        if history is not None and hour in history.hours:
+            history.hours[hour] = max(0, history.hours[hour] - quantity)
+
     def describe(self, project: Project, key: ProjectKey | None) -> list[Limit]:
         """Return what holds `project` back at this moment."""
         now = int(self._clock.now().timestamp())

@@ -1,6 +1,7 @@
 """What of a request is kept: filters first, then quotas; everything is counted."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from resumatch_monitor.sentry.categories import Category, count_quantity, find_category
 from resumatch_monitor.sentry.filters import EventFilter
@@ -66,6 +67,14 @@ class Screening:
         self.outcomes.count(sender.project.id, category, outcome, reason, quantity)
         label = outcome.value if outcome is not Outcome.INVALID else reason
         self._metrics.count_item(item_type, label)
+
+    def give_back(
+        self, sender: Sender, category: Category, quantity: int, *, admitted_at: datetime
+    ) -> None:
+        """Take out of the sender's quotas what was admitted, but then could not be kept."""
+        self.quotas.give_back(
+            sender.project, sender.key, category, quantity, admitted_at=admitted_at
+        )
 
 
 @dataclass(slots=True)
