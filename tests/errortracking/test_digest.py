@@ -1,6 +1,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -117,6 +118,59 @@ async def test_waits_while_the_store_cannot_write(
         assert stack.spool.pending == 0
         page = await stack.reader.list_issues(IssueQuery(), clock.now())
         assert page.total == 1
+
+
+class Processor:
+    """Refuses a batch with feedback that says `bad`; remembers the rest."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    async def process(self, records: Sequence[ItemRecord]) -> None:
+        if any(record.payload == b"bad" for record in records):
+            raise ValueError("it cannot be made sense of")
+        self.taken += [record.payload for record in records]
+
+
+async def test_an_item_that_its_processor_refuses_is_set_aside(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    processor = Processor()
+    async with build_stack(
+        tmp_path, database=database, clock=clock, processors={ItemKind.FEEDBACK: processor}
+    ) as stack:
+        for number, payload in enumerate((b"one", b"bad", b"two"), start=1):
+            record = ItemRecord(ItemKind.FEEDBACK, 1, f"{number:032x}", clock.now(), payload)
+            await stack.spool.append(encode_record(record))
+        await stack.drain()
+
+        assert processor.taken == [b"one", b"two"]
+        assert await stack.store.count_dead_letters() == 1
+
+
+async def test_what_is_set_aside_waits_while_the_store_cannot_write(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with build_stack(tmp_path, database=database, clock=clock) as stack:
+        await stack.spool.append(
+            encode_record(ItemRecord(ItemKind.FEEDBACK, 1, "1" * 32, clock.now(), b"{}"))
+        )
+        rename = "ALTER TABLE {} RENAME TO {}".format
+        table = "error_dead_letters"
+        await database.write(lambda c: c.exec_driver_sql(rename(table, "away")))
+        digesting = asyncio.create_task(stack.digest.digest_batch())
+        for _ in range(50):
+            await asyncio.to_thread(lambda: None)
+            await clock.advance(1)
+        assert not digesting.done()
+        await database.write(lambda c: c.exec_driver_sql(rename("away", table)))
+        async with asyncio.timeout(60):
+            while not digesting.done():
+                await asyncio.to_thread(lambda: None)
+                await clock.advance(31)
+
+        assert stack.spool.pending == 0
+        assert await stack.store.count_dead_letters() == 1
 
 
 async def make_room(database: Database) -> None:

@@ -62,6 +62,7 @@ async def open_trace_stack(
     config: TracingConfig | None = None,
     free_bytes: Callable[[Path], int] | None = None,
     store_free_bytes: Callable[[Path], int] | None = None,
+    store_class: type[SqliteTraceStore] = SqliteTraceStore,
 ) -> AsyncGenerator[TraceStack]:
     """Yield the parts, opened; `free_bytes` is what the spool sees of the disk."""
     config = config or TracingConfig()
@@ -73,7 +74,7 @@ async def open_trace_stack(
         metrics=SpoolTelemetry(telemetry).for_signal("traces"),
         free_bytes=free_bytes,
     )
-    store = SqliteTraceStore(
+    store = store_class(
         folder / "traces",
         clock=clock,
         max_bytes=config.max_bytes,

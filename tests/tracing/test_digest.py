@@ -10,9 +10,10 @@ import pytest
 
 from resumatch_monitor.kit.errors import StorageUnavailableError
 from resumatch_monitor.sentry.items import ItemKind, encode_record
+from resumatch_monitor.storage.traces.store import SqliteTraceStore
 from resumatch_monitor.tracing.feed import SegmentFeed
 from resumatch_monitor.tracing.model import Segment
-from resumatch_monitor.tracing.store import SegmentQuery
+from resumatch_monitor.tracing.store import DigestedItem, SegmentQuery, StoreOutcome
 from tests.support.clock import FakeClock
 from tests.support.spans import make_item, make_span
 from tests.support.tracing import TraceStack, open_trace_stack
@@ -76,6 +77,30 @@ async def test_what_cannot_be_read_stops_nothing(stack: TraceStack) -> None:
         )
         == 0
     )
+
+
+class PickyStore(SqliteTraceStore):
+    """Refuses whatever is with an item of a user."""
+
+    async def store(self, items: Sequence[DigestedItem]) -> StoreOutcome:
+        if any(item.user for item in items):
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        return await super().store(items)
+
+
+async def test_an_item_that_cannot_be_stored_stops_nothing(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    async with open_trace_stack(tmp_path, clock=clock, store_class=PickyStore) as stack:
+        for number, users in enumerate(({"id": "7"}, None, None), start=1):
+            payload = make_transaction(user=users)
+            record = make_record(ItemKind.TRANSACTION, payload)
+            await stack.spool.append(encode_record(replace(record, item_id=f"{number:032x}")))
+        await stack.digest_all()
+
+        assert stack.spool.pending == 0
+        assert _metric(stack, "resumatch_monitor_traces_items_total", "refused") == 1
+        assert _metric(stack, "resumatch_monitor_traces_items_total", "stored") == 2
 
 
 async def test_a_transaction_becomes_one_segment(stack: TraceStack, clock: FakeClock) -> None:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from resumatch_monitor.errortracking.batch import Prepared, PrepareSettings
@@ -158,7 +159,7 @@ class Digest:
     async def _digest(self, batch: SpoolBatch, prepared: Prepared) -> None:
         events = prepared.events
         if events:
-            await self._patiently(lambda: self._store_all(events))
+            await self._store_all(events)
         for kind, records in groupby(prepared.items, key=lambda record: record.kind):
             await self._process(kind, list(records))
         if prepared.failures:
@@ -185,7 +186,20 @@ class Digest:
             ]
             await self._set_aside(letters)
             return
-        await self._patiently(lambda: processor.process(records))
+        try:
+            await self._patiently(lambda: processor.process(records))
+        except Exception:
+            logger.exception("Items of kind %s were refused; they are digested one by one", kind)
+            await self._process_one_by_one(processor, records)
+
+    async def _process_one_by_one(
+        self, processor: ItemProcessor, records: Sequence[ItemRecord]
+    ) -> None:
+        for record in records:
+            try:
+                await self._patiently(partial(processor.process, [record]))
+            except Exception as error:  # noqa: BLE001 - the others must go on
+                await self._set_aside([self._make_letter(encode_record(record), error)])
 
     async def _patiently(self, store: Callable[[], Awaitable[None]]) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
@@ -201,21 +215,17 @@ class Digest:
 
     async def _store_all(self, events: Sequence[DigestedEvent]) -> None:
         try:
-            self._count(await self._store.store(events))
-        except StoreUnavailableError:
-            raise
+            await self._patiently(partial(self._store_some, events))
         except Exception:
             logger.exception("A batch of events was refused; they are stored one by one")
-            await self._store_one_by_one(events)
+            for event in events:
+                try:
+                    await self._patiently(partial(self._store_some, [event]))
+                except Exception as error:  # noqa: BLE001 - the others must go on
+                    await self._set_aside([self._make_letter(event.payload, error)])
 
-    async def _store_one_by_one(self, events: Sequence[DigestedEvent]) -> None:
-        for event in events:
-            try:
-                self._count(await self._store.store([event]))
-            except StoreUnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the others must go on
-                await self._set_aside([self._make_letter(event.payload, error)])
+    async def _store_some(self, events: Sequence[DigestedEvent]) -> None:
+        self._count(await self._store.store(events))
 
     def _count(self, outcome: StoreOutcome) -> None:
         self._metrics.events.labels("stored").inc(outcome.stored)
@@ -231,7 +241,7 @@ class Digest:
         logger.error(
             "%d events cannot be read and are set aside: %s", len(letters), letters[0].reason
         )
-        await self._store.set_aside(letters)
+        await self._patiently(lambda: self._store.set_aside(letters))
         self._metrics.events.labels("set_aside").inc(len(letters))
 
     async def _commit(self, batch: SpoolBatch) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.errors import StorageUnavailableError
@@ -71,7 +72,7 @@ class TraceDigest:
         batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES)
         prepared = await asyncio.to_thread(self._prepare, batch.records)
         if prepared.items:
-            await self._patiently(lambda: self._store_items(prepared.items))
+            await self._store_all(prepared.items)
             received_at = prepared.items[-1].received_at
             lag = (self._clock.now() - received_at).total_seconds()
             self._metrics.lag_seconds.set(max(0.0, lag))
@@ -97,6 +98,18 @@ class TraceDigest:
                     DigestedItem(record.item_id, record.received_at, item.spans, item.user)
                 )
         return prepared
+
+    async def _store_all(self, items: Sequence[DigestedItem]) -> None:
+        try:
+            await self._patiently(partial(self._store_items, items))
+        except Exception:
+            logger.exception("A batch of traces was refused; its items are stored one by one")
+            for item in items:
+                try:
+                    await self._patiently(partial(self._store_items, [item]))
+                except Exception as error:  # noqa: BLE001 - one bad item must not stop the others
+                    logger.error("An item cannot be stored: %s", type(error).__name__)  # noqa: TRY400
+                    self._metrics.items.labels("refused").inc()
 
     async def _store_items(self, items: Sequence[DigestedItem]) -> None:
         outcome = await self._store.store(items)

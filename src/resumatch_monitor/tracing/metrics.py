@@ -26,7 +26,7 @@ class TracingMetrics:
             ["outcome"],
             registry=telemetry.registry,
         )
-        for outcome in ("stored", "duplicate", "unreadable"):
+        for outcome in ("stored", "duplicate", "unreadable", "refused"):
             self.items.labels(outcome)
         self.segments_observed = Counter(
             "resumatch_monitor_traces_segments_total",

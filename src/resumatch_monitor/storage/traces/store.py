@@ -184,6 +184,9 @@ class SqliteTraceStore:
             try:
                 writer, part = self._find_writer()
                 outcome, rows = writer.write(items, self._samples.payloads)
+            except (sqlite3.DataError, sqlite3.IntegrityError):
+                # Of an item, not of the disk: trying again would not help.
+                raise
             except sqlite3.Error as error:
                 self._give_up_writer(error)
                 raise TracesUnavailableError(f"traces cannot be written: {error}") from error
