@@ -33,6 +33,11 @@ HOURLY: dict[str, Any] = {
 }
 
 
+async def tell_all(relay: IncidentRelay) -> None:
+    while await relay.tell_batch():
+        pass
+
+
 class Progress:
     """How far the digest is; it may be made to lag."""
 
@@ -94,7 +99,7 @@ class Rig:
 
     async def say(self, status: str, run: int = 0, **fields: Any) -> None:
         await self.processor.process([self.make(status, run, **fields)])
-        await self.relay.tell_all()
+        await tell_all(self.relay)
 
     async def wait_until(self, hour: int, minute: int = 0, second: int = 0) -> None:
         """Let time pass with a tick a minute."""
@@ -103,7 +108,7 @@ class Rig:
             step = min(60.0, (target - self.clock.now()).total_seconds())
             await self.clock.advance(step)
             await self.timer.tick()
-        await self.relay.tell_all()
+        await tell_all(self.relay)
 
     async def job(self) -> Job:
         job = await self.desk.find(1, "report")
@@ -299,7 +304,7 @@ async def test_what_was_missed_before_the_downtime_still_is(rig: Rig) -> None:
     rig.progress.position = rig.progress.end
     await rig.clock.advance(3600)
     await rig.timer.tick()
-    await rig.relay.tell_all()
+    await tell_all(rig.relay)
 
     assert rig.sink.told == ["CheckInMissed firing"]
 
@@ -308,8 +313,8 @@ async def test_an_alert_that_was_not_handed_over_is_after_a_restart(rig: Rig) ->
     await rig.processor.process([rig.make("error", monitor_config=HOURLY)])
     await rig.processor.process([rig.make("ok")])
     rig.restart()
-    await rig.relay.tell_all()
-    await rig.relay.tell_all()
+    await tell_all(rig.relay)
+    await tell_all(rig.relay)
 
     assert rig.sink.told == ["CheckInFailed firing", "CheckInFailed resolved"]
 
@@ -328,7 +333,7 @@ async def test_muted_and_paused_jobs_tell_nobody(rig: Rig) -> None:
     await rig.say("error", monitor_config=HOURLY)
     job = await rig.job()
     await rig.desk.set_muted(job.id, True, rig.clock.now())
-    await rig.relay.tell_all()
+    await tell_all(rig.relay)
     assert rig.sink.told == ["CheckInFailed firing", "CheckInFailed resolved"]
     await rig.say("error")
     await rig.wait_until(13, 10)
@@ -347,7 +352,7 @@ async def test_muted_and_paused_jobs_tell_nobody(rig: Rig) -> None:
 async def test_a_job_that_is_deleted_ends_its_alert(rig: Rig) -> None:
     await rig.say("error", monitor_config=HOURLY)
     await rig.desk.delete((await rig.job()).id, rig.clock.now())
-    await rig.relay.tell_all()
+    await tell_all(rig.relay)
 
     assert rig.sink.told == ["CheckInFailed firing", "CheckInFailed resolved"]
     assert await rig.desk.find(1, "report") is None

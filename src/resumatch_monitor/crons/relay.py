@@ -1,16 +1,13 @@
 """Jobs that fail as alerts, told to dispatch at least once and with the same identity."""
 
-import asyncio
-import logging
 from dataclasses import replace
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSink, AlertSource
 from resumatch_monitor.crons.model import FailureKind, Incident
 from resumatch_monitor.crons.store import IncidentBacklog
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.queue_loop import QueueLoop
 from resumatch_monitor.metrics.labels import Labels
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_SECONDS = 10.0
@@ -66,31 +63,25 @@ class IncidentRelay:
     def __init__(self, *, backlog: IncidentBacklog, sink: AlertSink, clock: Clock) -> None:
         self._backlog = backlog
         self._sink = sink
-        self._clock = clock
-        self._woken = asyncio.Event()
+        self._loop = QueueLoop(
+            self.tell_batch, what="Alerts about jobs", retry_seconds=_RETRY_SECONDS, clock=clock
+        )
 
     def wake(self) -> None:
         """Say that the backlog may have grown."""
-        self._woken.set()
+        self._loop.wake()
 
     async def run(self) -> None:
         """Tell what is there, then wait for more, until cancelled."""
-        while True:
-            self._woken.clear()
-            try:
-                await self.tell_all()
-            except Exception:
-                logger.exception("An alert about a job could not be handed over; it is tried again")
-                await self._clock.sleep(_RETRY_SECONDS)
-            else:
-                await self._woken.wait()
+        await self._loop.run()
 
-    async def tell_all(self) -> None:
-        """Tell everything that the backlog holds."""
-        while incidents := await self._backlog.untold(_BATCH):
-            for incident in incidents:
-                alert = build_alert(incident)
-                if incident.ended_at is not None and not incident.is_told:
-                    await self._sink.put([replace(alert, ends_at=None)])
-                await self._sink.put([alert])
-                await self._backlog.mark_told(incident)
+    async def tell_batch(self) -> int:
+        """Tell some of what the backlog holds; return how much."""
+        incidents = await self._backlog.untold(_BATCH)
+        for incident in incidents:
+            alert = build_alert(incident)
+            if incident.ended_at is not None and not incident.is_told:
+                await self._sink.put([replace(alert, ends_at=None)])
+            await self._sink.put([alert])
+            await self._backlog.mark_told(incident)
+        return len(incidents)

@@ -1,7 +1,5 @@
 """Hands the alerts about issues to the one way that alerts go."""
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,11 +20,9 @@ from resumatch_monitor.errortracking.store import (
     AlertQueue,
     OpenAlert,
     PendingAlert,
-    StoreUnavailableError,
 )
 from resumatch_monitor.kit.clock import Clock
-
-logger = logging.getLogger(__name__)
+from resumatch_monitor.kit.queue_loop import QueueLoop
 
 _BATCH = 200
 _RETRY_SECONDS = 5.0
@@ -53,29 +49,17 @@ class IssueAlertRelay:
         self._severity = severity
         self._clock = clock
         self._storm = storm or StormConfig()
-        self._woken = asyncio.Event()
+        self._loop = QueueLoop(
+            self.relay, what="Alerts of issues", retry_seconds=_RETRY_SECONDS, clock=clock
+        )
 
     def wake(self) -> None:
         """Say that there are alerts, or that some may be over."""
-        self._woken.set()
+        self._loop.wake()
 
     async def run(self) -> None:
         """Relay until cancelled, beginning with what an earlier process left."""
-        self._woken.set()
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                while await self.relay():
-                    pass
-            except StoreUnavailableError as error:
-                logger.warning("Alerts of issues wait: %s", error)
-                await self._clock.sleep(_RETRY_SECONDS)
-                self._woken.set()
-            except Exception:
-                # The supervisor starts the loop again, and that begins with what is left.
-                self._woken.set()
-                raise
+        await self._loop.run()
 
     async def relay(self) -> int:
         """Hand over one batch; return how many there were."""
@@ -97,13 +81,14 @@ class IssueAlertRelay:
             *(alert for _, alert in told),
             *(make_storm_alert(storm) for storm in plan.changed),
         ]
+        opened = [_open(each, alert) for each, alert in told if each.lasts]
+        if opened:
+            # Before they are told: after a crash in between they may go with a storm that others
+            # have made of them meanwhile, and then only this knows that they have to end.
+            await self._queue.clear_alerts([], opened=opened)
         if alerts:
             await self._sink.put(alerts)
-        await self._queue.clear_alerts(
-            [each.id for each in pending],
-            opened=[_open(each, alert) for each, alert in told if each.lasts],
-            storms=_remember(plan),
-        )
+        await self._queue.clear_alerts([each.id for each in pending], storms=_remember(plan))
 
     async def _relay_ends(self) -> int:
         ended = await self._queue.ended_alerts(_BATCH)

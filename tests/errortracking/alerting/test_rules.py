@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +13,17 @@ from resumatch_monitor.errortracking.alerting.config import IssueAlertRule, Stor
 from resumatch_monitor.errortracking.alerting.ends import AlertTimer
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.issues import IssueStatus
+from resumatch_monitor.errortracking.relay import IssueAlertRelay
 from resumatch_monitor.storage.sql.database import Database
 from tests.support.clock import FakeClock
-from tests.support.errors import PROJECT, ErrorStack, build_stack, make_event, make_exception
+from tests.support.errors import (
+    PROJECT,
+    ErrorStack,
+    RecordingSink,
+    build_stack,
+    make_event,
+    make_exception,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -343,3 +351,48 @@ def test_refuses_two_rules_of_one_name_and_a_storm_of_one() -> None:
         StormConfig(issues=1)
     with pytest.raises(ValidationError):
         StormConfig(window=timedelta(days=2))
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class LastBreath:
+    """Hands alerts on, and is killed before anybody hears that it has."""
+
+    def __init__(self, sink: RecordingSink) -> None:
+        self._sink = sink
+
+    async def put(self, alerts: Sequence[Alert]) -> None:
+        await self._sink.put(alerts)
+        raise KilledError
+
+
+async def test_what_was_told_before_a_kill_ends_although_it_goes_with_a_storm_later(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    rule = {"name": "lasts", "when": "new", "lasting": True}
+    over = {"storm": {"issues": 2}}
+    async with world_of(tmp_path, database, clock, rule, **over) as world:
+        stack = world.stack
+        killed = IssueAlertRelay(
+            queue=stack.alerts, sink=LastBreath(stack.sink), severity="warning", clock=clock
+        )
+        for kind in ("KeyError", "TypeError"):
+            url = f"/api/1/store/?sentry_key={PROJECT.key}"
+            await stack.client.post(url, content=orjson.dumps(world.make(kind)))
+            await stack.digest.digest_batch()
+            if kind == "KeyError":
+                with pytest.raises(KilledError):
+                    await killed.relay()
+        await stack.drain()
+        assert world.told() == [
+            ("NewIssue", "warning", "firing"),
+            ("IssueStorm", "warning", "firing"),
+        ]
+
+        await stack.set_status([1, 2], IssueStatus.RESOLVED, actor="a", at=clock.now())
+        await world.wait(1)
+
+    first, end = world.alerts[0], world.alerts[-1]
+    assert (end.status, end.labels) == (AlertStatus.RESOLVED, first.labels)

@@ -1,18 +1,14 @@
 """Tells of what was found wrong in requests, each thing once."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from urllib.parse import urlencode
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSink, AlertSource
 from resumatch_monitor.kit.clock import Clock
-from resumatch_monitor.kit.errors import StorageUnavailableError
+from resumatch_monitor.kit.queue_loop import QueueLoop
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.tracing.performance.model import FindingKind
 from resumatch_monitor.tracing.performance.store import Finding, PerformanceStore
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_SECONDS = 10.0
@@ -48,30 +44,17 @@ class FindingRelay:
         self._sink = sink
         self._severity = severity
         self._slug_of = slug_of
-        self._clock = clock
-        self._woken = asyncio.Event()
+        self._loop = QueueLoop(
+            self.relay, what="Alerts of findings", retry_seconds=_RETRY_SECONDS, clock=clock
+        )
 
     def wake(self) -> None:
         """Say that there may be findings."""
-        self._woken.set()
+        self._loop.wake()
 
     async def run(self) -> None:
         """Relay until cancelled, beginning with what an earlier process left."""
-        self._woken.set()
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                while await self.relay():
-                    pass
-            except StorageUnavailableError as error:
-                logger.warning("Alerts of findings wait: %s", error)
-                await self._clock.sleep(_RETRY_SECONDS)
-                self._woken.set()
-            except Exception:
-                # The supervisor starts the loop again, and that begins with what is left.
-                self._woken.set()
-                raise
+        await self._loop.run()
 
     async def relay(self) -> int:
         """Hand over one batch; return how many there were."""
