@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 _ROOT = Path(__file__).parents[2]
 _CHILD = Path(__file__).with_name("digester.py")
-_EVENTS = 1_000
+_EVENTS = 2_000
 
 
 def start_digester(folder: Path) -> subprocess.Popen[str]:

@@ -34,7 +34,7 @@ from resumatch_monitor.sentry.projects import Projects
 
 logger = logging.getLogger(__name__)
 
-_BATCH_RECORDS = 200
+_BATCH_RECORDS = 400
 _BATCH_BYTES = 8 * 1024 * 1024
 _FEW_RECORDS = 100
 _GATHER_SECONDS = 0.2

@@ -5,6 +5,7 @@ too. A monitor at rest has no second process and pays no memory for it.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import pickle
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 _PACKAGE = "resumatch_monitor.errortracking.helper_main"
 _FULL_BATCHES = 1
 _REST_SECONDS = 60.0
+# A batch has megabytes, and each time that a pipe is full two processes take turns.
+_PIPE_BYTES = 1024 * 1024
 
 
 class HelperGoneError(Exception):
@@ -142,6 +145,9 @@ class _Helper:
         self.pid = self._process.pid
         self._input = cast("BinaryIO", self._process.stdin)
         self._output = cast("BinaryIO", self._process.stdout)
+        for stream in (self._input, self._output):
+            with suppress(OSError):
+                fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             self._exchange(settings)
         except HelperGoneError:

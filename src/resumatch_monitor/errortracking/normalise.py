@@ -128,15 +128,15 @@ def _read_exception(value: dict[str, Any]) -> ExceptionInfo:
 
 
 def _read_frames(stacktrace: object) -> tuple[Frame, ...]:
-    frames = as_list(as_dict(stacktrace).get("frames"))
-    read = [_read_frame(as_dict(frame)) for frame in frames if as_dict(frame)]
-    if read and not any(frame.get("in_app") for frame in map(as_dict, frames)):
+    frames = [each for each in map(as_dict, as_list(as_dict(stacktrace).get("frames"))) if each]
+    read = [_read_frame(frame) for frame in frames]
+    if read and not any(frame.get("in_app") for frame in frames):
         return tuple(_guess_in_app(read, frames))
     return tuple(read)
 
 
-def _guess_in_app(read: list[Frame], frames: list[Any]) -> list[Frame]:
-    stated = [as_bool(as_dict(frame).get("in_app")) for frame in frames if as_dict(frame)]
+def _guess_in_app(read: list[Frame], frames: list[dict[str, Any]]) -> list[Frame]:
+    stated = [as_bool(frame.get("in_app")) for frame in frames]
     if all(answer is False for answer in stated):
         return read
     return [replace(frame, in_app=_is_application_path(frame)) for frame in read]
@@ -211,6 +211,7 @@ def _label(value: object) -> str:
     if value is None:
         return ""
     text = as_text(value)
-    if len(text) <= _LABEL_MAX and text.isidentifier():
+    if len(text) <= _LABEL_MAX and text.isprintable() and " " not in text:
+        # No other white space is printable.
         return text
     return _one_line(text)[:_LABEL_MAX]

@@ -163,4 +163,4 @@ def _one_line(text: str) -> str:
 
 def _encodable(text: str) -> str:
     """Return `text` without the NULs that databases refuse."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text

@@ -21,6 +21,7 @@ from resumatch_monitor.storage.sql.issues_statements import (
     UPSERT_TAG,
     UPSERT_TAG_KEY,
 )
+from resumatch_monitor.storage.sql.statements import execute_many
 from resumatch_monitor.storage.sql.tables.errors import ISSUE_USERS
 
 _HOUR_MILLISECONDS = 3_600_000
@@ -95,7 +96,8 @@ def count_projects(connection: Connection, events: Sequence[DigestedEvent]) -> N
     """Count events for their projects, and note the releases that they name."""
     counts = Counter(event.project_id for event in events)
     last = {event.project_id: event for event in sorted(events, key=lambda each: each.occurred_at)}
-    connection.execute(
+    execute_many(
+        connection,
         UPSERT_PROJECT,
         [
             {
@@ -107,7 +109,8 @@ def count_projects(connection: Connection, events: Sequence[DigestedEvent]) -> N
             for number, count in counts.items()
         ],
     )
-    connection.execute(
+    execute_many(
+        connection,
         PIN_GROUPING,
         [{"project": number, "version": last[number].grouping_version} for number in counts],
     )
@@ -117,14 +120,14 @@ def count_projects(connection: Connection, events: Sequence[DigestedEvent]) -> N
             key = (event.project_id, event.release)
             at = to_milliseconds(event.occurred_at)
             releases[key] = min(at, releases.get(key, at))
-    if releases:
-        connection.execute(
-            UPSERT_RELEASE,
-            [
-                {"project": project, "version": version, "first": first}
-                for (project, version), first in releases.items()
-            ],
-        )
+    execute_many(
+        connection,
+        UPSERT_RELEASE,
+        [
+            {"project": project, "version": version, "first": first}
+            for (project, version), first in releases.items()
+        ],
+    )
 
 
 def count_users(connection: Connection, states: Mapping[int, IssueState]) -> None:
@@ -141,8 +144,9 @@ def count_users(connection: Connection, states: Mapping[int, IssueState]) -> Non
     unknown = [pair for pair in pairs if pair not in known]
     for issue_id, _ in unknown:
         states[issue_id].row["user_count"] += 1
-    if unknown:
-        connection.execute(INSERT_USER, [{"issue": issue, "user": user} for issue, user in unknown])
+    execute_many(
+        connection, INSERT_USER, [{"issue": issue, "user": user} for issue, user in unknown]
+    )
 
 
 def save_counts(connection: Connection, states: Mapping[int, IssueState]) -> None:
@@ -171,8 +175,7 @@ def save_counts(connection: Connection, states: Mapping[int, IssueState]) -> Non
         )
     statements = (UPSERT_HOUR, UPSERT_TAG_KEY, UPSERT_TAG, UPSERT_ISSUE_RELEASE)
     for statement, rows in zip(statements, (hours, keys, tags, releases), strict=True):
-        if rows:
-            connection.execute(statement, rows)
+        execute_many(connection, statement, rows)
 
 
 def chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -61,6 +61,20 @@ INSERT_USER = text(
     " ON CONFLICT (issue_id, user_hash) DO NOTHING"
 )
 
+_EVENT_COLUMNS = (
+    *("issue_id", "project_id", "event_id", "occurred_at", "received_at", "message", "release"),
+    *("environment", "user_label", "is_synthetic", "grouping_version", "grouping_key"),
+    *("user_hash", "kept_for", "dict_id", "payload"),
+)
+INSERT_EVENT = text(
+    f"INSERT INTO issue_events ({', '.join(_EVENT_COLUMNS)})"  # noqa: S608 - our own names
+    f" VALUES ({', '.join(f':{name}' for name in _EVENT_COLUMNS)})"
+)
+INSERT_TRACE_ERROR = text(
+    "INSERT INTO trace_errors (trace_id, project_id, event_id, span_id, at)"
+    " VALUES (:trace_id, :project_id, :event_id, :span_id, :at) ON CONFLICT DO NOTHING"
+)
+
 # A project goes on with the way of grouping with which it began.
 PIN_GROUPING = text(
     "INSERT INTO project_groupings (project_id, version, rules) VALUES (:project, :version, '')"

@@ -36,10 +36,12 @@ from resumatch_monitor.storage.sql.issues_rules import RuleTally
 from resumatch_monitor.storage.sql.issues_standing import SeenReleases, save_decided, settle
 from resumatch_monitor.storage.sql.issues_statements import (
     COUNT_GROUPING,
+    INSERT_EVENT,
     INSERT_GROUPING,
     NEXT_ISSUE_ID,
     NEXT_NUMBER,
 )
+from resumatch_monitor.storage.sql.statements import execute_many
 from resumatch_monitor.storage.sql.tables.errors import (
     ISSUE_ACTIVITY,
     ISSUE_ALERTS,
@@ -105,7 +107,7 @@ class BatchWriter:
         self._load_issues({key for each in fresh for key in _keys_of(each.event)})
         self._novelty.look_up(self._connection, self._of_known_issues(fresh))
         rows = [self._apply(each) for each in fresh]
-        self._connection.execute(insert(ISSUE_EVENTS), rows)
+        execute_many(self._connection, INSERT_EVENT, rows)
         write_trace_errors(self._connection, [each.event for each in fresh])
         self._count_groupings([each.event for each in fresh])
         self._count_users()
@@ -182,8 +184,8 @@ class BatchWriter:
             "issue_id": state.issue_id,
             "project_id": event.project_id,
             "event_id": bytes.fromhex(event.event_id),
-            "occurred_at": event.occurred_at,
-            "received_at": event.received_at,
+            "occurred_at": to_milliseconds(event.occurred_at),
+            "received_at": to_milliseconds(event.received_at),
             "message": event.message,
             "release": event.release or None,
             "environment": event.environment or None,
@@ -337,7 +339,8 @@ class BatchWriter:
         for event in events:
             key, at = _grouping_id(event), to_milliseconds(event.occurred_at)
             last[key] = max(at, last.get(key, at))
-        self._connection.execute(
+        execute_many(
+            self._connection,
             COUNT_GROUPING,
             [
                 {**_name_key(key), "count": count, "last": last[key]}

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_
-from sqlalchemy.dialects.sqlite import insert
 
 from resumatch_monitor.errortracking.store import DigestedEvent
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.issues_statements import INSERT_TRACE_ERROR
+from resumatch_monitor.storage.sql.statements import execute_many
 from resumatch_monitor.storage.sql.tables.errors import ISSUE_EVENTS, ISSUES
 from resumatch_monitor.storage.sql.tables.performance import TRACE_ERRORS
 from resumatch_monitor.tracing.beside import TraceError
@@ -25,13 +27,12 @@ def write_trace_errors(connection: Connection, events: Sequence[DigestedEvent]) 
             "project_id": event.project_id,
             "event_id": bytes.fromhex(event.event_id),
             "span_id": bytes.fromhex(event.span_id) if event.span_id else None,
-            "at": event.occurred_at,
+            "at": to_milliseconds(event.occurred_at),
         }
         for event in events
         if event.trace_id
     ]
-    if rows:
-        connection.execute(insert(TRACE_ERRORS).on_conflict_do_nothing(), rows)
+    execute_many(connection, INSERT_TRACE_ERROR, rows)
 
 
 class SqlTraceErrors:
