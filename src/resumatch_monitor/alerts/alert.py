@@ -24,6 +24,7 @@ class AlertSource(StrEnum):
 
     RULE = "rule"
     ISSUE = "issue"
+    PERFORMANCE = "performance"
     PROBE = "probe"
     HEARTBEAT = "heartbeat"
     MONITOR = "monitor"

@@ -21,6 +21,7 @@ from resumatch_monitor.tracing.performance.store import (
     CALLS_FINE_SECONDS,
     FINE_SECONDS,
     EndpointFilter,
+    FindingFilter,
     PerformanceReader,
     PerformanceSort,
     Window,
@@ -169,13 +170,14 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
         window = sources.choose(asked, longest_fine=_LONGEST_ENDPOINT, with_before=True)
         asked = asked.model_copy(update={"query": ""})
         wanted = asked.to_filter(name=name)
+        found_there = FindingFilter(wanted)
         reader, renderer = sources.reader, sources.renderer(window)
         found = await reader.read_endpoints(wanted, [window, window.before()], [DURATION])
         lines = renderer.join(found)
-        if not lines and not await reader.read_findings(wanted, after=None, limit=1):
+        if not lines and not await reader.read_findings(found_there, after=None, limit=1):
             raise NotFoundError(f"Nothing of {name[:80]!r} was counted in this time.")
         steps = await reader.read_steps(wanted, window, DURATION)
-        findings = await reader.read_findings(wanted, after=None, limit=_FINDINGS_MAX)
+        findings = await reader.read_findings(found_there, after=None, limit=_FINDINGS_MAX)
         vitals = await reader.read_endpoints(wanted, [window], VITALS)
         parts = await reader.read_parts(wanted, window)
         examples = await reader.read_examples(wanted, window, limit=_EXAMPLES_MAX)
@@ -196,11 +198,17 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
 def _add_finding_routes(router: APIRouter, sources: PerformanceSources) -> None:
     @router.get("/findings")
     async def list_findings(
-        asked: Annotated[Asked, Query()], cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+        asked: Annotated[Asked, Query()],
+        issue: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
+        status: Literal["unresolved", "resolved", "ignored"] | None = None,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         renderer = sources.renderer(sources.choose(asked, longest_fine=_LONGEST_LIST))
         found = await sources.reader.read_findings(
-            asked.to_filter(), after=parse_cursor(cursor), limit=limit + 1
+            FindingFilter(asked.to_filter(), issue_id=issue, status=status),
+            after=parse_cursor(cursor),
+            limit=limit + 1,
         )
         return {
             "items": [renderer.render_finding(each) for each in found[:limit]],

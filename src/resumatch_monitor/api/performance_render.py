@@ -15,6 +15,7 @@ from resumatch_monitor.tracing.performance.store import (
     Example,
     Figures,
     Finding,
+    FindingIssue,
     PerformanceSort,
     StatementDetail,
     StatementLine,
@@ -275,6 +276,7 @@ class PerformanceRenderer:
             "first_seen_at": isoformat(finding.first_seen_at),
             "last_seen_at": isoformat(finding.last_seen_at),
             "examples": [self.render_example(each) for each in finding.examples],
+            "issue": None if finding.issue is None else _render_issue(finding.issue),
         }
 
     def render_vitals(
@@ -411,3 +413,12 @@ def _seconds(microseconds: float | None) -> float | None:
 
 def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
+
+
+def _render_issue(issue: FindingIssue) -> dict[str, Any]:
+    return {
+        "id": str(issue.id),
+        "short_id": issue.short_id,
+        "status": issue.status,
+        "is_regressed": issue.is_regressed,
+    }

@@ -26,7 +26,7 @@ class PerformanceParts:
         config, database = base.config.performance, base.stores.database
         samples, slug_of = base.stores.samples, base.projects.slug
         self.reader = SqlPerformanceReader(database)
-        store = SqlPerformanceStore(database, config)
+        store = SqlPerformanceStore(database, config, slug_of=slug_of)
         self._relay = FindingRelay(
             store=store,
             sink=alerts,

@@ -39,6 +39,7 @@ _SHORTEST_LEAD = timedelta(minutes=45)
 _LONGEST_SPAN = timedelta(hours=24)
 _BEFORE = timedelta(minutes=15)
 """An issue that began so shortly before the alert may have to do with it."""
+_OF_ISSUES = (AlertSource.ISSUE, AlertSource.PERFORMANCE)
 _OLDEST_RELEASE = timedelta(days=7)
 
 
@@ -134,14 +135,14 @@ class Diagnoser:
 
     async def _find_own_issue(self, alert: Alert) -> IssueFacts | None:
         number = alert.generator_path.removeprefix("/issues/")
-        if alert.source is not AlertSource.ISSUE or not (number.isascii() and number.isdigit()):
+        if alert.source not in _OF_ISSUES or not (number.isascii() and number.isdigit()):
             return None
         return await self._errors.get_issue(int(number))
 
     async def _find_new_issue(
         self, alert: Alert, since: datetime, until: datetime
     ) -> IssueFacts | None:
-        if alert.source is AlertSource.ISSUE:
+        if alert.source in _OF_ISSUES:
             return None
         return await self._errors.find_new_issue(since, until)
 

@@ -25,6 +25,7 @@ _ANYTHING = "Look at the alert's page: since when it fires, and how often it did
 _GENERAL = {
     AlertSource.RULE: "Look at the chart: when did it begin, and what else changed then?",
     AlertSource.ISSUE: "Look at the issue's latest event: where it was raised, in which release.",
+    AlertSource.PERFORMANCE: "Look at the slowest request's trace: which call, and from where.",
     AlertSource.PROBE: "Ask the address by hand, and look at the log of what answers there.",
     AlertSource.HEARTBEAT: "Look at the job's own log, and at whether its scheduler runs.",
     AlertSource.MONITOR: "Look at the monitor's own log and at its machine.",

@@ -9,6 +9,14 @@ from typing import Any
 from resumatch_monitor.errortracking.keeping import KeptFor
 from resumatch_monitor.errortracking.search.query import Node
 
+PERFORMANCE_GROUPING = 0
+"""The version of grouping of an issue that no events are grouped to: something slow was found."""
+PERFORMANCE_TYPES = {
+    "N+1 Query": "performance_n_plus_one_db_queries",
+    "Slow DB Query": "performance_slow_db_query",
+    "Consecutive HTTP": "performance_consecutive_http",
+}
+"""What Sentry calls each kind of what is slow, by what such an issue is called."""
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -96,6 +104,17 @@ class Issue:
     assignee: str | None = None
     priority: str | None = None
     revision: int = 0
+    grouping_version: int = 1
+
+    @property
+    def category(self) -> str:
+        """`error`, or `performance` of something slow."""
+        return "performance" if self.grouping_version == PERFORMANCE_GROUPING else "error"
+
+    @property
+    def issue_type(self) -> str:
+        """What Sentry calls what it is; `error` of all errors."""
+        return "error" if self.category == "error" else PERFORMANCE_TYPES.get(self.type, "")
 
     @property
     def short_id(self) -> str:

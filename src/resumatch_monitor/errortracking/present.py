@@ -29,6 +29,8 @@ def present_issue(issue: Issue, now: datetime) -> dict[str, Any]:
         "id": str(issue.id),
         "short_id": issue.short_id,
         "project": {"id": issue.project_id, "slug": issue.project_slug},
+        "category": issue.category,
+        "issue_type": issue.issue_type,
         "type": issue.type,
         "value": issue.value,
         "culprit": issue.culprit,

@@ -13,7 +13,12 @@ from resumatch_monitor.storage.sql.tables import METADATA
 from resumatch_monitor.tracing.model import SpanStatus
 from resumatch_monitor.tracing.performance.config import PerformanceConfig
 from resumatch_monitor.tracing.performance.model import DURATION, OTHER
-from resumatch_monitor.tracing.performance.store import EndpointFilter, EndpointKey, Window
+from resumatch_monitor.tracing.performance.store import (
+    EndpointFilter,
+    EndpointKey,
+    FindingFilter,
+    Window,
+)
 from tests.support.performance import make_facts, make_query, make_segment
 from tests.support.spans import START, START_US
 
@@ -120,7 +125,7 @@ async def test_a_finding_is_told_once(database: Database) -> None:
     await store.add([make_facts(make_segment(2, *slow, minute=5))])
 
     assert await store.untold_findings(10) == []
-    (finding,) = await reader.read_findings(ALL, after=None, limit=10)
+    (finding,) = await reader.read_findings(FindingFilter(ALL), after=None, limit=10)
     assert (finding.count, finding.endpoint, len(finding.examples)) == (2, "GET /users/{id}", 2)
     assert finding.last_seen_at - finding.first_seen_at == timedelta(minutes=5)
 

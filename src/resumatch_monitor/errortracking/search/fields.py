@@ -41,6 +41,11 @@ _STATES = (
     *("unresolved", "resolved", "archived", "ignored", "new", "regressed", "escalating"),
     *("ongoing", "for_review", "assigned", "unassigned", "unhandled"),
 )
+CATEGORIES = ("error", "performance", "db_query", "http_client")
+TYPES = (
+    *("error", "performance_n_plus_one_db_queries", "performance_slow_db_query"),
+    "performance_consecutive_http",
+)
 _PEOPLE = ("me", "none")
 _RELEASES = ("latest",)
 _SINCE = ("-1h", "-24h", "-7d", "-14d", "-30d")
@@ -50,6 +55,8 @@ FIELDS: tuple[Field, ...] = (
     Field("assigned", Kind.TEXT, "Who looks after it", _PEOPLE, is_of_event=False),
     Field("project", Kind.TEXT, "The project's slug or number"),
     Field("issue", Kind.TEXT, "The short id: RESUMATCH-API-C", is_of_event=False),
+    Field("issue.category", Kind.CHOICE, "Errors, or what is slow", CATEGORIES, is_of_event=False),
+    Field("issue.type", Kind.CHOICE, "What is slow in which way", TYPES, is_of_event=False),
     Field("release", Kind.TEXT, "A release in which it was met", _RELEASES),
     Field("firstRelease", Kind.TEXT, "The release in which it began", _RELEASES, is_of_event=False),
     Field("lastRelease", Kind.TEXT, "Of the latest event", _RELEASES, is_of_event=False),
@@ -111,8 +118,6 @@ UNSUPPORTED = {
     "error.mechanism": "mechanisms are not indexed",
     "error.main_thread": "threads are not indexed",
     "bookmarks": "there are no bookmarks",
-    "issue.category": "all issues here are errors",
-    "issue.type": "all issues here are errors",
     "release.version": "releases are compared as text: release:web@9*",
     "release.build": "releases are compared as text: release:web@9*",
     "release.package": "releases are compared as text: release:web@*",

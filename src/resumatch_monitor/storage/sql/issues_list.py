@@ -146,4 +146,5 @@ def read_issue(row: Row[Any], sparkline: tuple[int, ...] = ()) -> Issue:
         assignee=row.assignee,
         priority=row.priority,
         revision=row.revision,
+        grouping_version=row.grouping_version,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
-from resumatch_monitor.errortracking.issues import render_short_id
+from resumatch_monitor.errortracking.issues import PERFORMANCE_GROUPING, render_short_id
 from resumatch_monitor.errortracking.regroup.model import (
     MERGE_MAX,
     NoSuchIssueError,
@@ -67,6 +67,8 @@ def merge_issues(
     rows = load_rows(connection, [target_id, *others])
     if len({row["project_id"] for row in rows.values()}) > 1:
         raise RegroupError("Only issues of one project are merged.")
+    if any(row["grouping_version"] == PERFORMANCE_GROUPING for row in rows.values()):
+        raise RegroupError("Only issues of errors are merged.")
     target = take_snapshot(connection, target_id)
     members = [take_snapshot(connection, number) for number in others]
     for member in members:

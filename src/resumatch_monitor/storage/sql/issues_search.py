@@ -21,7 +21,11 @@ from sqlalchemy import (
     true,
 )
 
-from resumatch_monitor.errortracking.issues import IssueStatus
+from resumatch_monitor.errortracking.issues import (
+    PERFORMANCE_GROUPING,
+    PERFORMANCE_TYPES,
+    IssueStatus,
+)
 from resumatch_monitor.errortracking.prepare import hash_user
 from resumatch_monitor.errortracking.search.fields import Kind, get_field
 from resumatch_monitor.errortracking.search.predicate import USER_KEYS, fits
@@ -63,6 +67,10 @@ _ASSIGNEE: ColumnElement[Any] = func.coalesce(ISSUES.c.assignee, "")
 _IS_ESCALATING: ColumnElement[Any] = ISSUES.c.is_escalating
 
 _NEW_FOR = timedelta(days=7)
+_KINDS = {
+    title: (slug, "http_client" if "http" in slug else "db_query")
+    for title, slug in PERFORMANCE_TYPES.items()
+}
 
 
 class Membership(Protocol):
@@ -160,6 +168,8 @@ def _word(node: Filter, context: SearchContext) -> Condition:
     match node.key.name:
         case "is":
             return or_(*(_state(each.text.lower(), context) for each in node.values))
+        case "issue.category" | "issue.type":
+            return or_(*(_of_kind(each.text.lower()) for each in node.values))
         case "assigned":
             return or_(*(_assigned(each, context) for each in node.values))
         case "project":
@@ -225,6 +235,18 @@ def _state(name: str, context: SearchContext) -> Condition:
             return unassigned
         case _:
             return func.coalesce(ISSUES.c.is_handled, literal(True)).is_(False)
+
+
+def _of_kind(name: str) -> Condition:
+    is_slow = ISSUES.c.grouping_version == PERFORMANCE_GROUPING
+    match name:
+        case "error":
+            return not_(is_slow)
+        case "performance":
+            return is_slow
+        case _:
+            titles = [title for title, names in _KINDS.items() if name in names]
+            return and_(is_slow, ISSUES.c.type.in_(titles))
 
 
 def _assigned(value: Pattern, context: SearchContext) -> Condition:

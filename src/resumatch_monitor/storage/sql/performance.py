@@ -1,6 +1,6 @@
 """Performance in SQL: counting segments, telling findings, forgetting."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, tuple_, update
@@ -33,16 +33,26 @@ _OWNERS_AT_ONCE = 50
 class SqlPerformanceStore:
     """A `PerformanceStore`."""
 
-    def __init__(self, database: Database, config: PerformanceConfig) -> None:
+    def __init__(
+        self,
+        database: Database,
+        config: PerformanceConfig,
+        *,
+        slug_of: Callable[[int], str] = str,
+    ) -> None:
+        """Build it; `slug_of` knows the slugs of projects, after which issues are called."""
         self._database = database
         self._config = config
+        self._slug_of = slug_of
         self._known = Known()
 
     async def add(self, facts: Sequence[Facts]) -> Sequence[Facts]:
         """See `PerformanceStore`."""
         try:
             return await self._database.write(
-                lambda connection: FactsWriter(connection, self._config, self._known).write(facts)
+                lambda connection: FactsWriter(
+                    connection, self._config, self._known, self._slug_of
+                ).write(facts)
             )
         except Exception:
             # What it found out, and possibly made, was rolled back.

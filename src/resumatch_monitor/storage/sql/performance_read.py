@@ -14,6 +14,7 @@ from resumatch_monitor.storage.sql.performance_rows import (
     read_example,
     read_finding,
 )
+from resumatch_monitor.storage.sql.tables.errors import ISSUES
 from resumatch_monitor.storage.sql.tables.performance import (
     PERFORMANCE_ENDPOINTS,
     PERFORMANCE_EXAMPLES,
@@ -28,6 +29,7 @@ from resumatch_monitor.tracing.performance.store import (
     Example,
     Figures,
     Finding,
+    FindingFilter,
     StatementDetail,
     StatementLine,
     Step,
@@ -72,7 +74,7 @@ class SqlPerformanceReader:
         return await self._database.read(partial(_find_examples, wanted, window, limit))
 
     async def read_findings(
-        self, wanted: EndpointFilter, *, after: int | None, limit: int
+        self, wanted: FindingFilter, *, after: int | None, limit: int
     ) -> Sequence[Finding]:
         """See `PerformanceReader`."""
         return await self._database.read(partial(_find_findings, wanted, after, limit))
@@ -199,12 +201,16 @@ def _find_examples(
 
 
 def _find_findings(
-    wanted: EndpointFilter, after: int | None, limit: int, connection: Connection
+    wanted: FindingFilter, after: int | None, limit: int, connection: Connection
 ) -> list[Finding]:
     finding, endpoint = PERFORMANCE_FINDINGS.c, PERFORMANCE_ENDPOINTS.c
     query = join_findings().where(
-        finding.endpoint_id.in_(select(endpoint.id).where(*_choose(wanted)))
+        finding.endpoint_id.in_(select(endpoint.id).where(*_choose(wanted.endpoints)))
     )
+    if wanted.issue_id is not None:
+        query = query.where(finding.issue_id == wanted.issue_id)
+    if wanted.status is not None:
+        query = query.where(ISSUES.c.status == wanted.status)
     if after is not None:
         query = query.where(finding.id < after)
     rows = connection.execute(query.order_by(finding.id.desc()).limit(limit)).all()

@@ -2,24 +2,36 @@
 
 from sqlalchemy import select
 
+from resumatch_monitor.errortracking.issues import render_short_id
 from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
+from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUES
 from resumatch_monitor.storage.sql.tables.performance import (
     PERFORMANCE_ENDPOINTS,
     PERFORMANCE_FINDINGS,
 )
 from resumatch_monitor.tracing.performance.model import FindingKind
-from resumatch_monitor.tracing.performance.store import Example, Finding
+from resumatch_monitor.tracing.performance.store import Example, Finding, FindingIssue
 
 
 def join_findings() -> AnySelect:
-    """Return a query for findings with their endpoints."""
-    endpoint = PERFORMANCE_ENDPOINTS.c
-    return select(
-        PERFORMANCE_FINDINGS,
-        endpoint.name.label("endpoint"),
-        endpoint.op,
-        endpoint.environment,
-    ).join(PERFORMANCE_ENDPOINTS, endpoint.id == PERFORMANCE_FINDINGS.c.endpoint_id)
+    """Return a query for findings with their endpoints and issues."""
+    endpoint, issue = PERFORMANCE_ENDPOINTS.c, ISSUES.c
+    return (
+        select(
+            PERFORMANCE_FINDINGS,
+            endpoint.name.label("endpoint"),
+            endpoint.op,
+            endpoint.environment,
+            issue.number.label("issue_number"),
+            issue.status.label("issue_status"),
+            issue.is_regressed.label("issue_is_regressed"),
+            issue.regression_count.label("issue_times_back"),
+            ERROR_PROJECTS.c.slug.label("issue_slug"),
+        )
+        .join(PERFORMANCE_ENDPOINTS, endpoint.id == PERFORMANCE_FINDINGS.c.endpoint_id)
+        .outerjoin(ISSUES, issue.id == PERFORMANCE_FINDINGS.c.issue_id)
+        .outerjoin(ERROR_PROJECTS, ERROR_PROJECTS.c.project_id == issue.project_id)
+    )
 
 
 def read_finding(row: AnyRow, examples: tuple[Example, ...] = ()) -> Finding:
@@ -39,6 +51,19 @@ def read_finding(row: AnyRow, examples: tuple[Example, ...] = ()) -> Finding:
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,
         examples=examples,
+        issue=_read_issue(row),
+    )
+
+
+def _read_issue(row: AnyRow) -> FindingIssue | None:
+    if row.issue_number is None:
+        return None
+    return FindingIssue(
+        id=row.issue_id,
+        short_id=render_short_id(row.issue_slug, row.issue_number),
+        status=row.issue_status,
+        is_regressed=row.issue_is_regressed,
+        times_back=row.issue_times_back,
     )
 
 

@@ -1,7 +1,7 @@
 """Counts segments: each once, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.storage.sql.performance_findings import write_finding
+from resumatch_monitor.storage.sql.performance_issues import FindingIssues, FindingSight
 from resumatch_monitor.storage.sql.performance_known import Known
 from resumatch_monitor.storage.sql.performance_owners import OwnerBook
 from resumatch_monitor.storage.sql.tables.performance import (
@@ -52,17 +53,25 @@ _Example = dict[str, Any]
 class FactsWriter:
     """Writes one batch in the caller's transaction."""
 
-    def __init__(self, connection: Connection, config: PerformanceConfig, known: Known) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        config: PerformanceConfig,
+        known: Known,
+        slug_of: Callable[[int], str],
+    ) -> None:
         """Begin a batch.
 
         Args:
             connection: The caller's.
             config: How much is told apart.
             known: What earlier batches found out; wrong if one of them was rolled back.
+            slug_of: Knows the slugs of projects.
         """
         self._connection = connection
         self._known = known
         self._owners = OwnerBook(connection, config, known)
+        self._issues = FindingIssues(connection, slug_of)
         self._figures: dict[_Key, _Sum] = defaultdict(_Sum)
         self._calls: dict[_Key, _Sum] = defaultdict(_Sum)
         self._examples: list[_Example] = []
@@ -76,6 +85,7 @@ class FactsWriter:
         _write_sums(self._connection, PERFORMANCE_FIGURES, self._figures)
         _write_sums(self._connection, PERFORMANCE_CALLS, self._calls)
         self._write_examples()
+        self._issues.save()
         return fresh
 
     def _keep_new(self, facts: Sequence[Facts]) -> list[Facts]:
@@ -119,6 +129,7 @@ class FactsWriter:
         for finding in facts.findings:
             finding_id = write_finding(self._connection, facts, finding, endpoint_id, at)
             if finding_id is not None:
+                self._issues.note(FindingSight(finding_id, at, facts.release))
                 self._add_example(
                     "finding", finding_id, facts, finding.span_id, finding.duration_us
                 )

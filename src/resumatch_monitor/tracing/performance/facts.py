@@ -55,6 +55,7 @@ def read_facts(
         key=bytes.fromhex(root.trace_id + root.span_id),
         project_id=root.project_id,
         environment=root.environment,
+        release=root.release,
         name=name_endpoint(raw_name, dict(named.attributes)),
         op="pageload" if is_vital and page is None else named.op,
         trace_id=root.trace_id,

@@ -29,6 +29,14 @@ class FindingKind(StrEnum):
     CONSECUTIVE_HTTP = "consecutive_http"
 
 
+TITLES = {
+    FindingKind.N_PLUS_ONE: "N+1 Query",
+    FindingKind.SLOW_QUERY: "Slow DB Query",
+    FindingKind.CONSECUTIVE_HTTP: "Consecutive HTTP",
+}
+"""What a finding's issue is called, as Sentry calls it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A query or a request to another server.
@@ -99,6 +107,7 @@ class Facts:
     key: bytes
     project_id: int
     environment: str
+    release: str
     name: str
     op: str
     trace_id: str

@@ -66,6 +66,7 @@ class FindingRelay:
         return len(findings)
 
     def _make_alert(self, finding: Finding) -> Alert:
+        query = {"project": finding.project_id, "name": finding.endpoint, "op": finding.op}
         labels = {
             ALERT_NAME: _NAMES[finding.kind],
             SEVERITY: self._severity,
@@ -74,16 +75,24 @@ class FindingRelay:
             "endpoint": finding.endpoint,
             "finding": str(finding.id),
         }
-        query = {"project": finding.project_id, "name": finding.endpoint, "op": finding.op}
+        issue = finding.issue
+        path = f"/performance/endpoint?{urlencode(query)}"
+        if issue is not None:
+            labels["issue"] = issue.short_id
+            path = f"/issues/{issue.id}"
+            if issue.times_back:
+                # Each time it is told, so each is an alert of its own.
+                labels["occurrence"] = str(issue.times_back)
+        is_back = "Again: " if issue is not None and issue.times_back else ""
         return Alert(
             labels=Labels.of(labels),
             annotations={
-                "summary": f"{describe(finding)} in {finding.endpoint}"[:300],
+                "summary": f"{is_back}{describe(finding)} in {finding.endpoint}"[:300],
                 "description": finding.title[:800],
             },
-            starts_at=finding.first_seen_at,
-            source=AlertSource.ISSUE,
-            generator_path=f"/performance/endpoint?{urlencode(query)}",
+            starts_at=finding.last_seen_at if is_back else finding.first_seen_at,
+            source=AlertSource.PERFORMANCE,
+            generator_path=path,
             is_event=True,
         )
 

@@ -117,6 +117,36 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingIssue:
+    """What people decided about a finding.
+
+    Attributes:
+        times_back: How often it was there again after that.
+    """
+
+    id: int
+    short_id: str
+    status: str
+    is_regressed: bool
+    times_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings; None and empty for any.
+
+    Attributes:
+        endpoints: At which endpoints.
+        issue_id: The one whose issue that is.
+        status: Of their issues.
+    """
+
+    endpoints: EndpointFilter
+    issue_id: int | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is wrong at an endpoint.
 
@@ -124,6 +154,7 @@ class Finding:
         count: In how many requests it was.
         most_repeats: How many spans it was made of at most.
         total_us: How long these took in all requests together.
+        issue: None until it is seen, if it was found before findings had issues.
     """
 
     id: int
@@ -140,6 +171,7 @@ class Finding:
     first_seen_at: datetime
     last_seen_at: datetime
     examples: tuple[Example, ...] = ()
+    issue: FindingIssue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +254,7 @@ class PerformanceReader(Protocol):
         ...
 
     async def read_findings(
-        self, wanted: EndpointFilter, *, after: int | None, limit: int
+        self, wanted: FindingFilter, *, after: int | None, limit: int
     ) -> Sequence[Finding]:
         """Return findings, the latest first; `after` the one with that number."""
         ...

@@ -133,7 +133,9 @@ PERFORMANCE_FINDINGS = Table(
     Column("first_seen_at", Moment, nullable=False),
     Column("last_seen_at", Moment, nullable=False),
     Column("is_told", Boolean, nullable=False),
+    Column("issue_id", Integer, ForeignKey("issues.id", ondelete="SET NULL")),
     UniqueConstraint("endpoint_id", "kind", "digest"),
 )
+Index("ix_performance_findings_issue_id", PERFORMANCE_FINDINGS.c.issue_id)
 Index("ix_performance_findings_last_seen_at", PERFORMANCE_FINDINGS.c.last_seen_at)
 Index("ix_performance_findings_is_told", PERFORMANCE_FINDINGS.c.is_told)

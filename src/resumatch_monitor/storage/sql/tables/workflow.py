@@ -26,6 +26,7 @@ ISSUE_RULE_COUNTS = Table(
     Column("event_count", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("ix_issue_rule_counts_issue_id", ISSUE_RULE_COUNTS.c.issue_id)
 Index("ix_issue_rule_counts_bucket", ISSUE_RULE_COUNTS.c.rule, ISSUE_RULE_COUNTS.c.bucket)
 
 # When each user that a rule counts was last met.
@@ -39,6 +40,7 @@ ISSUE_RULE_USERS = Table(
     Column("seen_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("ix_issue_rule_users_issue_id", ISSUE_RULE_USERS.c.issue_id)
 Index("ix_issue_rule_users_seen_at", ISSUE_RULE_USERS.c.rule, ISSUE_RULE_USERS.c.seen_at)
 
 # Alerts about issues that last, until they are over and their pause is, too.
