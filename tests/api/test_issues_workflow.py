@@ -100,7 +100,8 @@ async def standing(stack: ErrorStack, number: int = 1) -> tuple[str, str | None]
 
 
 def names(stack: ErrorStack) -> list[str]:
-    return [alert.name for alert in stack.sink.alerts]
+    """Return what was told to have begun."""
+    return [alert.name for alert in stack.sink.alerts if alert.ends_at is None]
 
 
 async def test_resolved_in_the_next_release_reopens_only_by_a_newer_one(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource
+from resumatch_monitor.errortracking.alerting.ends import AlertTimer
 from resumatch_monitor.errortracking.workflow.due import WorkflowTimer
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.performance import SqlPerformanceStore
@@ -20,7 +21,6 @@ from tests.support.errors import (
     EDITOR_TOKEN,
     PROJECT,
     ErrorStack,
-    RecordingSink,
     bearer,
     build_stack,
     make_event,
@@ -44,11 +44,10 @@ class World:
     def __init__(self, stack: ErrorStack, database: Database, clock: FakeClock) -> None:
         self.stack = stack
         self.clock = clock
-        self.sink = RecordingSink()
         self.store = SqlPerformanceStore(database, PerformanceConfig(), slug_of=lambda _: "api")
         self.reader = SqlPerformanceReader(database)
         self.relay = FindingRelay(
-            store=self.store, sink=self.sink, severity="info", slug_of=lambda _: "api", clock=clock
+            store=self.store, sink=stack.sink, severity="info", slug_of=lambda _: "api", clock=clock
         )
         self._number = 0
 
@@ -84,9 +83,16 @@ class World:
         wanted = FindingFilter(EndpointFilter(), **over)
         return list(await self.reader.read_findings(wanted, after=None, limit=10))
 
+    async def end(self) -> None:
+        """Let ends be found and told, as time does."""
+        await AlertTimer(
+            ends=self.stack.alerts, wake=self.stack.relay.wake, clock=self.clock
+        ).look()
+        await self.stack.drain()
+
     @property
     def alerts(self) -> list[Alert]:
-        return self.sink.alerts
+        return self.stack.sink.alerts
 
 
 @pytest.fixture
@@ -140,16 +146,19 @@ async def test_a_finding_that_was_resolved_is_back_and_told_again(world: World) 
     assert (await world.ask("GET", "/1"))["status"] == "resolved"
 
     await world.clock.advance(60)
+    await world.end()
     await world.see()
 
     issue = await world.ask("GET", "/1")
     assert (issue["status"], issue["is_regressed"], issue["event_count"]) == ("unresolved", True, 3)
     assert issue["assignee"] == "ada"
     assert await world.activity() == ["regressed", "assigned", "resolved", "created"]
-    first, again = world.alerts
+    first, over, again = world.alerts
+    assert over.ends_at is not None
+    assert over.source is AlertSource.PERFORMANCE
+    assert {each.fingerprint for each in world.alerts} == {first.fingerprint}
     assert (first.source, first.generator_path) == (AlertSource.PERFORMANCE, "/issues/1")
     assert again.annotations["summary"].startswith("Again: A query took 2,000 ms")
-    assert again.fingerprint != first.fingerprint
 
 
 async def test_a_finding_rests_until_it_is_seen_again_or_for_a_time(world: World) -> None:

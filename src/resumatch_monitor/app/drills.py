@@ -58,7 +58,7 @@ def _list_direct(config: MonitorConfig) -> list[DirectTarget]:
     if config.projects:
         severity, label = config.errors.new_issue_severity, (("project", config.projects[0].slug),)
         found += [
-            DirectTarget(name, severity, summary, label, AlertSource.ISSUE, is_event=True)
+            DirectTarget(name, severity, summary, label, AlertSource.ISSUE)
             for name, summary in (
                 ("NewIssue", "An error that was not seen before"),
                 ("IssueRegressed", "An error that was resolved is back"),

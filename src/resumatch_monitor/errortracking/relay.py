@@ -65,6 +65,8 @@ class IssueAlertRelay:
         """Hand over one batch; return how many there were."""
         pending = await self._queue.pending_alerts(_BATCH)
         if pending:
+            # What is back is told anew only if its end has been told.
+            await self._relay_ends(is_begun=True)
             await self._relay_pending(pending)
             return len(pending)
         # Only now, so that no end is told before its beginning.
@@ -90,8 +92,10 @@ class IssueAlertRelay:
             await self._sink.put(alerts)
         await self._queue.clear_alerts([each.id for each in pending], storms=_remember(plan))
 
-    async def _relay_ends(self) -> int:
+    async def _relay_ends(self, *, is_begun: bool = False) -> int:
         ended = await self._queue.ended_alerts(_BATCH)
+        if is_begun:
+            ended = [each for each in ended if each.labels]
         if ended:
             told = [make_end(each) for each in ended if each.labels]
             if told:

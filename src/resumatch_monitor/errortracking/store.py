@@ -173,6 +173,10 @@ class PendingAlert:
         return self.rule, self.issue.project_id, issue_id
 
 
+FINDING_RULE = "(finding)"
+"""By which alerts about findings are known; no rule of the configuration can be called that."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
     """An alert that lasts; `labels` are those with which it was told."""

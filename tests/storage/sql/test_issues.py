@@ -126,7 +126,11 @@ async def test_an_event_after_resolution_reopens_and_tells_once(
         assert issue.status is IssueStatus.UNRESOLVED
         assert issue.is_regressed
         assert issue.event_count == 4
-        assert [alert.name for alert in stack.sink.alerts] == ["NewIssue", "IssueRegressed"]
+        assert [(alert.name, alert.status.value) for alert in stack.sink.alerts] == [
+            ("NewIssue", "firing"),
+            ("NewIssue", "resolved"),
+            ("IssueRegressed", "firing"),
+        ]
         assert detail is not None
         assert [each.kind for each in detail.activity] == ["regressed", "resolved", "created"]
 
@@ -142,7 +146,7 @@ async def test_an_ignored_issue_stays_ignored(
 
         issue = await only_issue(stack)
         assert (issue.status, issue.event_count) == (IssueStatus.IGNORED, 2)
-        assert len(stack.sink.alerts) == 1
+        assert [alert.status.value for alert in stack.sink.alerts] == ["firing", "resolved"]
 
 
 async def test_synthetic_events_are_flagged_and_never_tell(
@@ -177,7 +181,7 @@ async def test_alerts_wait_until_the_sink_takes_them(
 
         assert len(stack.sink.alerts) == 1
         alert = stack.sink.alerts[0]
-        assert alert.is_event
+        assert not alert.is_event
         assert alert.generator_path == "/issues/1"
         assert alert.labels["issue"] == "RESUMATCH-API-1"
 

@@ -69,8 +69,12 @@ async def play(folder: Path, steps: list[Step]) -> tuple[int, int, int]:
             pass
         activity = await desk.activity(1, cursor=None, limit=1_000)
         noted = sum(entry.kind == "regressed" for entry in activity.items)
-        told = [each.labels for each in sink.alerts if each.name == "IssueRegressed"]
-        return noted, len(told), len({labels.fingerprint for labels in told})
+        told = [
+            each.starts_at
+            for each in sink.alerts
+            if each.name == "IssueRegressed" and each.ends_at is None
+        ]
+        return noted, len(told), len(set(told))
     finally:
         database.stop()
 

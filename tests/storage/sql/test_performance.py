@@ -120,7 +120,7 @@ async def test_a_finding_is_told_once(database: Database) -> None:
     slow = [make_query(2, "SELECT * FROM a", milliseconds=2_000)]
     await store.add([make_facts(make_segment(1, *slow))])
     (untold,) = await store.untold_findings(10)
-    await store.mark_told([untold.id])
+    await store.mark_told([untold], [])
 
     await store.add([make_facts(make_segment(2, *slow, minute=5))])
 

@@ -13,6 +13,8 @@ from resumatch_monitor.kit.models import ConfigModel, Duration
 
 _LONGEST_WINDOW = timedelta(days=1)
 _MOST_USERS = 1_000
+DEFAULT_QUIET = timedelta(minutes=10)
+"""Shorter than the house's time of escalation: what happened once pages nobody."""
 
 
 class AlertWhen(StrEnum):
@@ -46,8 +48,11 @@ class IssueAlertRule(ConfigModel):
     """For how long after it was told the same is not told again."""
     severity: str | None = Field(default=None, pattern="^(critical|warning|info)$")
     """By default `errors.new_issue_severity`."""
-    lasting: bool = False
-    """Whether the alert lasts until the issue is resolved or archived; those that count do."""
+    lasting: bool | None = None
+    """Of an issue that begins: `true` to last until it is resolved or archived, however quiet it
+    is; `false` to be told once, without an end. By default it also ends when `quiet` has passed."""
+    quiet: Duration = DEFAULT_QUIET
+    """After so long without an event the alert about an issue that begins is over."""
     projects: list[str] = Field(default_factory=list[str], description="Slugs; empty for all.")
     environments: list[str] = Field(default_factory=list[str], description="Empty for all.")
     levels: list[str] = Field(
@@ -93,6 +98,8 @@ class IssueAlertRule(ConfigModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.quiet < timedelta(minutes=1):
+            raise ValueError("quiet is a minute at least")
         if not self.when.is_counting:
             if self.threshold is not None or self.window is not None or self.cool_down:
                 raise ValueError("threshold, window and cool_down go with rules that count")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSource
 from resumatch_monitor.errortracking.alerting.storm import Storm
-from resumatch_monitor.errortracking.store import AlertKind, OpenAlert, PendingAlert
+from resumatch_monitor.errortracking.store import FINDING_RULE, AlertKind, OpenAlert, PendingAlert
 from resumatch_monitor.metrics.labels import Labels
 
 _NAMES = {
@@ -127,7 +127,7 @@ def make_end(alert: OpenAlert) -> Alert:
         annotations=alert.annotations,
         starts_at=alert.started_at,
         ends_at=alert.ended_at,
-        source=AlertSource.ISSUE,
+        source=AlertSource.PERFORMANCE if alert.rule == FINDING_RULE else AlertSource.ISSUE,
         generator_path=(
             f"/issues/{alert.issue_id}" if alert.issue_id else f"/issues?project={alert.project_id}"
         ),

@@ -1,6 +1,6 @@
 """Which rules an event concerns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -90,13 +90,19 @@ def _is_one_of(value: str, wanted: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StartRule:
-    """Tells of an issue that begins."""
+    """Tells of an issue that begins.
+
+    Attributes:
+        is_lasting: Whether there is an end to be told.
+        quiet: After so long without an event that is; None for only when people are done with it.
+    """
 
     name: str
     kind: AlertWhen
     severity: str
     is_lasting: bool
     filter: EventFilter
+    quiet: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,12 @@ class IssueWatch:
         """
         self._starts = [
             StartRule(
-                rule.name, rule.when, rule.severity or severity, rule.lasting, RuleFilter(rule)
+                name=rule.name,
+                kind=rule.when,
+                severity=rule.severity or severity,
+                is_lasting=rule.lasting is not False,
+                filter=RuleFilter(rule),
+                quiet=None if rule.lasting else rule.quiet,
             )
             for rule in rules
             if not rule.when.is_counting
@@ -173,6 +184,11 @@ class IssueWatch:
     def default(cls) -> "IssueWatch":
         """Return the rules of those who have written none."""
         return cls(default_rules(), severity="warning")
+
+    @property
+    def quiet_times(self) -> Mapping[str, timedelta | None]:
+        """After how long without an event alerts about issues that begin are over, by rule."""
+        return {rule.name: rule.quiet for rule in self._starts}
 
     def on_start(self, kind: AlertKind, event: DigestedEvent) -> StartRule | None:
         """Return the rule that tells of an issue that begins with `event`."""

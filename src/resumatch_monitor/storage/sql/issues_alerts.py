@@ -4,10 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import OperationalError
 
+from resumatch_monitor.errortracking.alerting.config import DEFAULT_QUIET
 from resumatch_monitor.errortracking.alerting.watch import CountRule, IssueWatch
 from resumatch_monitor.errortracking.issues import IssueStatus
 from resumatch_monitor.errortracking.store import (
@@ -18,6 +29,7 @@ from resumatch_monitor.errortracking.store import (
 )
 from resumatch_monitor.storage.sql.database import Database, DatabaseFullError
 from resumatch_monitor.storage.sql.issues_list import ISSUE_COLUMNS, read_issue
+from resumatch_monitor.storage.sql.tables.base import Moment
 from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUE_ALERTS, ISSUES
 from resumatch_monitor.storage.sql.tables.workflow import (
     ISSUE_OPEN_ALERTS,
@@ -29,6 +41,8 @@ from resumatch_monitor.storage.sql.tables.workflow import (
 T = TypeVar("T")
 
 _OPEN_A_ROUND = 10_000
+_ENDS_A_ROUND = 1_000
+_STARTS = [kind.value for kind in AlertKind if not kind.is_counting]
 _TOLD_AFTER = timedelta(minutes=10)
 """What has not been told for so long may have lost its issue meanwhile."""
 _STORMS_MAX = 1_000
@@ -57,7 +71,7 @@ class SqlIssueAlerts:
         def write(connection: Connection) -> None:
             connection.execute(delete(ISSUE_ALERTS).where(ISSUE_ALERTS.c.id.in_(ids)))
             for alert in opened:
-                _open(connection, alert)
+                open_alert(connection, alert)
             for key, state in (storms or {}).items():
                 _remember_storm(connection, key, state)
 
@@ -107,13 +121,15 @@ class SqlIssueAlerts:
                 select(ISSUE_OPEN_ALERTS)
                 .where(
                     columns.ended_at.is_(None),
+                    columns.kind.not_in(_STARTS),
                     or_(columns.labels.is_not(None), columns.started_at < now - _TOLD_AFTER),
                 )
                 .order_by(columns.started_at)
                 .limit(_OPEN_A_ROUND)
             )
             alerts = [_read_open(row) for row in rows]
-            return [each for each in alerts if _is_over(connection, each, rules, now)]
+            over = [each for each in alerts if _is_over(connection, each, rules, now)]
+            return over + _find_quiet(connection, self._watch.quiet_times, now)
 
         over = await self._database.read(find)
         if not over:
@@ -197,7 +213,8 @@ def _read_pending(connection: Connection, limit: int) -> list[PendingAlert]:
     ]
 
 
-def _open(connection: Connection, alert: OpenAlert) -> None:
+def open_alert(connection: Connection, alert: OpenAlert) -> None:
+    """Remember an alert whose end is to be told."""
     values = {"labels": dict(alert.labels), "annotations": dict(alert.annotations)}
     statement = upsert(ISSUE_OPEN_ALERTS).values(
         rule=alert.rule,
@@ -242,10 +259,42 @@ def _is_over(
         status = connection.scalar(select(ISSUES.c.status).where(ISSUES.c.id == alert.issue_id))
         if status != IssueStatus.UNRESOLVED:
             return True
-    if not alert.kind.is_counting:
-        return False
     rule = rules.get(alert.rule)
     return rule is None or _count_now(connection, alert, rule, now) < rule.threshold
+
+
+def _find_quiet(
+    connection: Connection, quiet: Mapping[str, timedelta | None], now: datetime
+) -> list[OpenAlert]:
+    """Return alerts about issues that began, and with which people are done or that are quiet."""
+    columns, issues = ISSUE_OPEN_ALERTS.c, ISSUES.c
+    # What a clock that ran ahead has written says nothing about when it was.
+    seen = case((issues.last_seen_at <= now, issues.last_seen_at), else_=0)
+    begun = case((columns.started_at <= now, columns.started_at), else_=0)
+    last = func.max(type_coerce(seen, Moment), type_coerce(begun, Moment), type_=Moment)
+    is_quiet = [
+        (columns.rule == name) & (last <= now - pause)
+        for name, pause in quiet.items()
+        if pause is not None
+    ]
+    rows = connection.execute(
+        select(ISSUE_OPEN_ALERTS)
+        .outerjoin(ISSUES, issues.id == columns.issue_id)
+        .where(
+            columns.ended_at.is_(None),
+            columns.kind.in_(_STARTS),
+            or_(
+                issues.id.is_(None),
+                issues.status != IssueStatus.UNRESOLVED.value,
+                # A rule that is gone leaves alerts behind.
+                columns.rule.not_in(list(quiet)) & (last <= now - DEFAULT_QUIET),
+                *is_quiet,
+            ),
+        )
+        .order_by(columns.started_at)
+        .limit(_ENDS_A_ROUND)
+    )
+    return [_read_open(row) for row in rows]
 
 
 def _count_now(connection: Connection, alert: OpenAlert, rule: CountRule, now: datetime) -> int:

@@ -5,7 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
+from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.errortracking.store import FINDING_RULE, AlertKind, OpenAlert
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.issues_alerts import open_alert
 from resumatch_monitor.storage.sql.performance_known import Known
 from resumatch_monitor.storage.sql.performance_rows import join_findings, read_finding
 from resumatch_monitor.storage.sql.performance_write import FactsWriter
@@ -71,14 +74,33 @@ class SqlPerformanceStore:
             lambda connection: [read_finding(row) for row in connection.execute(query)]
         )
 
-    async def mark_told(self, ids: Sequence[int]) -> None:
+    async def mark_told(self, findings: Sequence[Finding], alerts: Sequence[Alert]) -> None:
         """See `PerformanceStore`."""
-        change = (
-            update(PERFORMANCE_FINDINGS)
-            .where(PERFORMANCE_FINDINGS.c.id.in_(ids))
-            .values(is_told=True)
-        )
-        await self._database.write(lambda connection: connection.execute(change))
+        ids = [each.id for each in findings]
+
+        def write(connection: Connection) -> None:
+            connection.execute(
+                update(PERFORMANCE_FINDINGS)
+                .where(PERFORMANCE_FINDINGS.c.id.in_(ids))
+                .values(is_told=True)
+            )
+            for finding, alert in zip(findings, alerts, strict=bool(alerts)):
+                if finding.issue is not None:
+                    open_alert(
+                        connection,
+                        OpenAlert(
+                            rule=FINDING_RULE,
+                            project_id=finding.project_id,
+                            issue_id=finding.issue.id,
+                            kind=AlertKind.NEW,
+                            started_at=alert.starts_at,
+                            ended_at=None,
+                            labels=dict(alert.labels),
+                            annotations=dict(alert.annotations),
+                        ),
+                    )
+
+        await self._database.write(write)
 
     async def expire(self, now: datetime) -> int:
         """See `PerformanceStore`."""

@@ -43,6 +43,7 @@ class FindingRelay:
         self._store = store
         self._sink = sink
         self._severity = severity
+        self._is_telling = severity != "none"
         self._slug_of = slug_of
         self._loop = QueueLoop(
             self.relay, what="Alerts of findings", retry_seconds=_RETRY_SECONDS, clock=clock
@@ -60,9 +61,10 @@ class FindingRelay:
         """Hand over one batch; return how many there were."""
         findings = await self._store.untold_findings(_BATCH)
         if findings:
-            if self._severity != "none":
-                await self._sink.put([self._make_alert(each) for each in findings])
-            await self._store.mark_told([each.id for each in findings])
+            alerts = [self._make_alert(each) for each in findings] if self._is_telling else []
+            if alerts:
+                await self._sink.put(alerts)
+            await self._store.mark_told(findings, alerts)
         return len(findings)
 
     def _make_alert(self, finding: Finding) -> Alert:
@@ -80,9 +82,6 @@ class FindingRelay:
         if issue is not None:
             labels["issue"] = issue.short_id
             path = f"/issues/{issue.id}"
-            if issue.times_back:
-                # Each time it is told, so each is an alert of its own.
-                labels["occurrence"] = str(issue.times_back)
         is_back = "Again: " if issue is not None and issue.times_back else ""
         return Alert(
             labels=Labels.of(labels),
@@ -93,7 +92,8 @@ class FindingRelay:
             starts_at=finding.last_seen_at if is_back else finding.first_seen_at,
             source=AlertSource.PERFORMANCE,
             generator_path=path,
-            is_event=True,
+            # Its end is that of its issue.
+            is_event=issue is None,
         )
 
 

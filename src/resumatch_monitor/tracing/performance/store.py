@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from resumatch_monitor.alerts.alert import Alert
 from resumatch_monitor.tracing.performance.model import Facts, FindingKind
 from resumatch_monitor.tracing.performance.sketch import Distribution
 
@@ -219,8 +220,13 @@ class PerformanceStore(Protocol):
         """Return findings that nobody was told of, the oldest first."""
         ...
 
-    async def mark_told(self, ids: Sequence[int]) -> None:
-        """Note that somebody was told of findings."""
+    async def mark_told(self, findings: Sequence[Finding], alerts: Sequence[Alert]) -> None:
+        """Note that somebody was told of findings, or that nobody is to be.
+
+        Args:
+            findings: Of the call of `untold_findings` before.
+            alerts: One for each, in order, whose end is to be told; or none.
+        """
         ...
 
     async def expire(self, now: datetime) -> int:
