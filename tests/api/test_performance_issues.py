@@ -228,7 +228,8 @@ async def test_a_finding_outlives_its_issue_and_gets_another(
     (finding,) = await world.findings(issue_id=1)
     assert finding.issue is not None
     assert (finding.issue.short_id, len(finding.examples)) == ("API-1", 1)
-    while await world.stack.store.expire(START + timedelta(days=100)):
+    later = START + timedelta(days=100)
+    while await world.stack.store.expire(later, now=later):
         pass
     assert [each.issue for each in await world.findings()] == [None]
 

@@ -73,9 +73,7 @@ class IssueAlertRelay:
         return await self._relay_ends() + await self._relay_storm_ends()
 
     async def _relay_pending(self, pending: Sequence[PendingAlert]) -> None:
-        known = {
-            key: Storm.from_json(key, value) for key, value in (await self._queue.storms()).items()
-        }
+        known = {storm.key: storm for storm in await self._load_storms()}
         plan = plan_storms(pending, known, threshold=self._storm.issues, window=self._storm.window)
         told = [(each, make_alert(each, self._severity)) for each in plan.single]
         alerts = [
@@ -105,9 +103,7 @@ class IssueAlertRelay:
 
     async def _relay_storm_ends(self) -> int:
         now = self._clock.now()
-        storms = [
-            Storm.from_json(key, value) for key, value in (await self._queue.storms()).items()
-        ]
+        storms = await self._load_storms()
         over = [storm for storm in storms if storm.is_over(now, self._storm.window)]
         if over:
             ends = [self._end_storm(storm) for storm in over if storm.opened_at is not None]
@@ -115,6 +111,17 @@ class IssueAlertRelay:
                 await self._sink.put(ends)
             await self._queue.clear_alerts([], storms={storm.key: None for storm in over})
         return len(over)
+
+    async def _load_storms(self) -> Sequence[Storm]:
+        """Return what is remembered of storms; what a clock that ran ahead noted is set right."""
+        now = self._clock.now()
+        stored = [
+            Storm.from_json(key, value) for key, value in (await self._queue.storms()).items()
+        ]
+        storms = [storm.not_after(now) for storm in stored]
+        if storms != stored:
+            await self._queue.clear_alerts([], storms={each.key: each.to_json() for each in storms})
+        return storms
 
     def _end_storm(self, storm: Storm) -> Alert:
         assert storm.last_at is not None

@@ -32,10 +32,11 @@ class ErrorRetention:
 
     async def expire(self) -> int:
         """Delete everything that is too old; return how many rows that were."""
-        before = self._clock.now() - self._retention
+        now = self._clock.now()
+        before = now - self._retention
         total = 0
         for _ in range(_ROUNDS_MAX):
-            deleted = await self._store.expire(before)
+            deleted = await self._store.expire(before, now=now)
             total += deleted
             if not deleted:
                 break

@@ -114,8 +114,11 @@ class IssueStore(Protocol):
         """
         ...
 
-    async def expire(self, before: datetime) -> int:
-        """Delete a bounded number of events and issues from before; return how many."""
+    async def expire(self, before: datetime, *, now: datetime) -> int:
+        """Delete a bounded number of events and issues from before; return how many.
+
+        What has arrived after `now` arrived by a clock that ran ahead.
+        """
         ...
 
 

@@ -297,7 +297,8 @@ async def test_the_id_of_an_issue_that_is_gone_is_not_used_again(
         await send(stack, make_event(1))
         gone = await only_issue(stack)
         clock.jump(timedelta(days=100))
-        while await stack.store.expire(clock.now() - timedelta(days=90)):
+        now = clock.now()
+        while await stack.store.expire(now - timedelta(days=90), now=now):
             pass
         assert not (await stack.reader.list_issues(IssueQuery(), _NOW)).items
         await send(stack, make_event(2))

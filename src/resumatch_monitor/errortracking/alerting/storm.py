@@ -46,6 +46,17 @@ class Storm:
         """Tell whether nothing has begun for a window."""
         return self.last_at is None or now - self.last_at >= window
 
+    def not_after(self, now: datetime) -> "Storm":
+        """Return it with what a clock that ran ahead has noted as if it were now.
+
+        Since when a storm is there stays: by that those know it who were told.
+        """
+        if self.last_at is None or self.last_at <= now:
+            return self
+        latest = to_milliseconds(now)
+        recent = tuple(min(moment, latest) for moment in self.recent)
+        return replace(self, last_at=now, recent=recent)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as it is stored."""
         return {

@@ -108,14 +108,14 @@ class SqlIssueStore:
             if not await self._write(write):
                 return
 
-    async def expire(self, before: datetime) -> int:
+    async def expire(self, before: datetime, *, now: datetime) -> int:
         """Delete a bounded number of events and issues from before; return how many."""
         # Outside of the writer's turn: this looks at every issue.
         old_hours = await self._database.read(lambda connection: find_old_hours(connection, before))
 
         def write(connection: Connection) -> int:
             return (
-                expire_events(connection, before)
+                expire_events(connection, before, now)
                 + expire_issues(connection, before)
                 + expire_hours(connection, old_hours, before)
                 + connection.execute(

@@ -161,11 +161,15 @@ class SqlIssueAlerts:
                 for rule in rules:
                     oldest = now - rule.window - timedelta(milliseconds=rule.step)
                     connection.execute(
-                        delete(table).where(table.c.rule == rule.name, column < oldest)
+                        delete(table).where(
+                            table.c.rule == rule.name, or_(column < oldest, column > now)
+                        )
                     )
             columns = ISSUE_OPEN_ALERTS.c
             pauses = [
-                (columns.rule == rule.name) & (columns.started_at > now - rule.cool_down)
+                (columns.rule == rule.name)
+                & (columns.started_at > now - rule.cool_down)
+                & (columns.started_at <= now)
                 for rule in rules
                 if rule.cool_down
             ]
@@ -307,6 +311,7 @@ def _count_now(connection: Connection, alert: OpenAlert, rule: CountRule, now: d
                 users.project_id == alert.project_id,
                 users.issue_id == alert.issue_id,
                 users.seen_at > oldest,
+                users.seen_at <= now,
             )
         )
     else:
@@ -316,6 +321,7 @@ def _count_now(connection: Connection, alert: OpenAlert, rule: CountRule, now: d
                 counts.project_id == alert.project_id,
                 counts.issue_id == alert.issue_id,
                 counts.bucket > oldest,
+                counts.bucket <= now,
             )
         )
     return int(found or 0)

@@ -205,7 +205,11 @@ class RuleTally:
         ).one_or_none()
         if row is None:
             return False
-        return row.end_told_at is None or event.received_at < row.started_at + rule.cool_down
+        if row.end_told_at is None:
+            return True
+        # What began that much later began by a clock that ran ahead: nobody knows when.
+        is_known = row.started_at <= event.received_at + rule.window
+        return is_known and event.received_at < row.started_at + rule.cool_down
 
 
 def forget_counts(connection: Connection, issue_ids: Sequence[int]) -> None:
