@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from resumatch_monitor.errortracking.workflow.due import WorkflowTimer
 from resumatch_monitor.releases.model import Commit, ReleaseChange
+from resumatch_monitor.storage.sql import issues_workflow
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
 from resumatch_monitor.storage.sql.tables.errors import ERROR_PROJECTS, ISSUES
@@ -148,6 +149,34 @@ async def test_resolves_when_a_release_with_the_commit_is_announced(
     await sender.send(release="web@1.1.0")
 
     assert await standing(stack) == ("unresolved", "regressed")
+
+
+async def test_a_commit_of_a_release_that_nobody_announced_holds_up_no_other(
+    stack: ErrorStack,
+    sender: Sender,
+    database: Database,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(issues_workflow, "_COMMITS_A_ROUND", 1)
+    other = "f" * 40
+    for number, sha in ((1, other), (2, _COMMIT)):
+        await sender.send(number)
+        resolution = {"kind": "commit", "commit": sha}
+        await change(stack, {"status": "resolved", "resolution": resolution}, f"/{number}")
+    unannounced = text(
+        "INSERT INTO release_commits VALUES (1, 'web@9', 0, :sha, '', '', '', '', NULL)"
+    )
+    await database.write(lambda connection: connection.execute(unannounced, {"sha": other}))
+    book = SqlReleaseBook(database)
+    await book.announce([1], "web@1.1.0", ReleaseChange(), clock.now())
+    commit = Commit(_COMMIT, "shop", "Mend it", "Ada", "ada@example.org", None)
+    await book.set_commits([1], "web@1.1.0", [commit])
+
+    await WorkflowTimer(due=stack.workflow, clock=clock).do_all()
+
+    assert await standing(stack, 1) == ("unresolved", "new")
+    assert await standing(stack, 2) == ("resolved", None)
 
 
 async def test_archived_until_more_users_escalates_once(stack: ErrorStack, sender: Sender) -> None:

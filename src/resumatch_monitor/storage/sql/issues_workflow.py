@@ -120,6 +120,12 @@ class SqlIssueWorkflow:
             rows = connection.execute(
                 select(ISSUES.c.id, ISSUES.c.project_id, commit)
                 .join(RELEASE_COMMITS, RELEASE_COMMITS.c.project_id == ISSUES.c.project_id)
+                # Nor those whose commit is known, of a release that is not.
+                .join(
+                    RELEASES,
+                    (RELEASES.c.project_id == RELEASE_COMMITS.c.project_id)
+                    & (RELEASES.c.version == RELEASE_COMMITS.c.version),
+                )
                 .where(
                     commit.is_not(None),
                     ISSUES.c.resolution_release.is_(None),
