@@ -2,7 +2,10 @@
 
 import pytest
 
+from resumatch_monitor.tracing.model import Segment
+from resumatch_monitor.tracing.performance.calls import read_calls
 from resumatch_monitor.tracing.performance.statements import StatementReader, strip_values
+from tests.support.spans import START, make_span
 
 
 def make_reader(seconds: float = 10.0) -> StatementReader:
@@ -38,6 +41,15 @@ def test_other_statements_are_others(one: str, other: str) -> None:
     reader = make_reader()
 
     assert reader.read(one, "postgresql").digest != reader.read(other, "postgresql").digest
+
+
+@pytest.mark.parametrize("ping", ["-- ping", ";", "/* alive? */", "  "])
+def test_a_ping_without_a_statement_is_no_call(ping: str) -> None:
+    span = make_span(
+        2, parent=1, op="db", attributes={"db.query.text": ping, "db.system.name": "postgresql"}
+    )
+
+    assert read_calls(Segment(make_span(), (span,), START), make_reader()) == []
 
 
 def test_a_cast_is_no_parameter() -> None:

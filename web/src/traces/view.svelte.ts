@@ -177,6 +177,9 @@ export function ticksOf({ from, to }: Window, count: number): number[] {
   return ticks;
 }
 
+/** Sums of fractions miss the moment at which the next span begins by less than this. */
+const SAME_MOMENT = 1e-6;
+
 /** The flame's lanes: each span below its parent, none over another. */
 export function lanesOf(nodes: TraceNode[]): number[] {
   const lanes = new Array<number>(nodes.length).fill(0);
@@ -186,7 +189,7 @@ export function lanesOf(nodes: TraceNode[]): number[] {
   for (const index of order) {
     const node = nodes[index]!;
     let lane = node.parent_span_id !== null ? (laneOf.get(node.parent_span_id) ?? node.depth - 1) + 1 : 0;
-    while (lane < ends.length && ends[lane]! > node.start_seconds) lane += 1;
+    while (lane < ends.length && ends[lane]! > node.start_seconds + SAME_MOMENT) lane += 1;
     while (ends.length <= lane) ends.push(-Infinity);
     ends[lane] = node.start_seconds + node.duration_seconds;
     lanes[index] = lane;

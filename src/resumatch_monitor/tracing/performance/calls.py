@@ -19,7 +19,10 @@ def read_calls(segment: Segment, statements: StatementReader) -> list[Call]:
     for span in segment.spans:
         # Sentry has `db.sql.query`, and `db.redis` and `cache.get` for the same call to Redis.
         if span.op.split(".")[0] == "db" and span.statement:
-            calls.append(_read_query(span, statements))
+            call = _read_query(span, statements)
+            # Drivers ping with a comment or a semicolon: nothing that anybody could look up.
+            if call.text:
+                calls.append(call)
         elif span.op in _HTTP_OPS and (call := _read_request(span)) is not None:
             calls.append(call)
     return calls
