@@ -110,6 +110,11 @@ def test_an_issue_says_what_is_kept_of_it_and_what_users_wrote(
 
         feedback = page.get_by_role("region", name="Feedback")
         expect(feedback).to_contain_text("The basket is empty again")
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Markdown").click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith("### LookupError: No basket\n")
+        assert f"- Release: {RELEASE}" in copied
         page.get_by_role("link", name="Kept events").click()
         expect(page.get_by_text(re.compile(rf"\d+ of {_REPEATS} events kept"))).to_be_visible()
         expect(page.get_by_text("First", exact=True).first).to_be_visible()
@@ -145,6 +150,7 @@ def _tell(monitor: RunningMonitor) -> None:
         for number in range(ISSUES):
             name = f"Odd{chr(97 + number // 26)}{chr(97 + number % 26)}Error"
             scope.capture_exception(type(name, (Exception,), {})("broken"))
+        event_id = None
         for _ in range(_REPEATS):
             event_id = scope.capture_exception(LookupError("No basket"))
         _send_feedback(client, event_id)
