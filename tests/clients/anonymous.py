@@ -4,23 +4,26 @@ import re
 import socket
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
 
 _LENGTH = re.compile(rb'("length"\s*:\s*)\d+')
+Replacements = Sequence[tuple[re.Pattern[bytes], bytes]]
 _REPOSITORY = Path(__file__).parents[2]
 
 
-def find_replacements(folder: Path) -> dict[bytes, bytes]:
+def find_replacements(folder: Path, beside: Sequence[Path] = ()) -> Replacements:
     """Return what stands for the paths of this machine and for its name.
 
     Args:
         folder: In which the clients run.
+        beside: What else they use.
     """
     paths = {
         str(folder): "/srv/app",
+        **{str(each): "/srv/packages" for each in beside},
         sysconfig.get_paths()["purelib"]: "/srv/venv/lib/python/site-packages",
         str(Path(sysconfig.get_paths()["purelib"]).resolve()): "/srv/venv/lib/python/site-packages",
         sysconfig.get_paths()["stdlib"]: "/usr/lib/python",
@@ -36,12 +39,15 @@ def find_replacements(folder: Path) -> dict[bytes, bytes]:
         for key, value in sorted(paths.items(), key=lambda pair: -len(pair[0]))
         if len(key) > 1
     }
-    host = socket.gethostname()
-    # Only as a whole value: a short name may be part of any word.
-    return {**found, f'"{host}"'.encode(): b'"app-host"'}
+    host = re.escape(socket.gethostname().encode())
+    # Only as a whole word: a short name may be part of any other.
+    return [
+        *((re.compile(re.escape(key)), value) for key, value in found.items()),
+        (re.compile(rb"(?<![\w.-])%b(?![\w-])" % host), b"app-host"),
+    ]
 
 
-def clean_body(body: bytes, replacements: Mapping[bytes, bytes], *, is_envelope: bool) -> bytes:
+def clean_body(body: bytes, replacements: Replacements, *, is_envelope: bool) -> bytes:
     """Return `body` without what is replaced; an envelope's lengths are right again."""
     if not is_envelope:
         return _replace(body, replacements)
@@ -63,9 +69,9 @@ def clean_body(body: bytes, replacements: Mapping[bytes, bytes], *, is_envelope:
     return b"\n".join(parts) + (b"\n" if body.endswith(b"\n") else b"")
 
 
-def _replace(text: bytes, replacements: Mapping[bytes, bytes]) -> bytes:
-    for found, instead in replacements.items():
-        text = text.replace(found, instead)
+def _replace(text: bytes, replacements: Replacements) -> bytes:
+    for pattern, instead in replacements:
+        text = pattern.sub(lambda _, instead=instead: instead, text)
     return text
 
 

@@ -59,11 +59,17 @@ _UNPACK: Mapping[str, Callable[[bytes], bytes]] = {
 class Recording:
     """Runs clients against a monitor and keeps what they send."""
 
-    def __init__(self, monitor: RunningMonitor, proxy: RecordingProxy, folder: Path) -> None:
+    def __init__(
+        self,
+        monitor: RunningMonitor,
+        proxy: RecordingProxy,
+        folder: Path,
+        beside: Sequence[Path] = (),
+    ) -> None:
         self.monitor = monitor
         self.proxy = proxy
         self._folder = folder
-        self._replacements = find_replacements(folder)
+        self._replacements = find_replacements(folder, beside)
         self._requests: list[Recorded] = []
 
     @property
@@ -142,13 +148,16 @@ class Recording:
 
 
 @contextmanager
-def record(name: str, *, fresh: bool = True, config: str = _CONFIG) -> Generator[Recording]:
+def record(
+    name: str, *, fresh: bool = True, config: str = _CONFIG, beside: Sequence[Path] = ()
+) -> Generator[Recording]:
     """Record clients, and write the file `name` of the corpus at the end, if nothing failed.
 
     Args:
         name: Without folder and suffix.
         fresh: Begin a new file instead of adding to the one that is there.
         config: Of the monitor; `_CONFIG` has project 1, `app`, with `KEY`.
+        beside: Further folders whose paths are replaced.
     """
     path = FOLDER / f"{name}.ndjson.xz"
     before = [] if fresh or not path.exists() else list(read_file(path))
@@ -158,7 +167,7 @@ def record(name: str, *, fresh: bool = True, config: str = _CONFIG) -> Generator
         run_monitor(Path(data), config=config) as monitor,
         run_proxy(monitor.url) as proxy,
     ):
-        recording = Recording(monitor, proxy, Path(folder))
+        recording = Recording(monitor, proxy, Path(folder), beside)
         yield recording
         write_file(path, [*before, *recording.requests])
     envelopes = sum(each.is_envelope for each in recording.requests)

@@ -1,11 +1,13 @@
 """How the programs here begin and end: the SDK as it is, options by variable, a truthful report."""
 
+import inspect
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 import sentry_sdk
+from sentry_sdk.consts import ClientConstructor
 
 RELEASE, ENVIRONMENT = "shop@1.2.3", "staging"
 
@@ -21,7 +23,12 @@ def start(**options: Any) -> None:
         **options,
         **json.loads(os.environ.get("CLIENT_OPTIONS", "{}")),
     }
-    sentry_sdk.init(os.environ["SENTRY_DSN"], **chosen)
+    # Older versions refuse what they do not know.
+    known = inspect.signature(cast("Any", ClientConstructor).__init__).parameters
+    sentry_sdk.init(
+        os.environ["SENTRY_DSN"],
+        **{name: value for name, value in chosen.items() if name in known},
+    )
     sentry_sdk.set_tag("plan", "pro")
     sentry_sdk.set_user({"id": "user-17", "username": "ada", "email": "ada@example.org"})
 
