@@ -1,11 +1,15 @@
 """Fixtures that every part's tests use."""
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from typing_extensions import override
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.storage.sql.database import Database
@@ -21,6 +25,8 @@ from tests.support.peers import (
     run_victoria_metrics,
 )
 
+_ONE_WORLD = "tests/acceptance/one_world/"
+
 
 def pytest_configure() -> None:
     # How long an example takes tells how busy the machine is; tests have a timeout of their own.
@@ -28,6 +34,18 @@ def pytest_configure() -> None:
         "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("any machine")
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file of tests to each process at a time; all that share a world are as one file."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        return _ONE_WORLD if nodeid.startswith(_ONE_WORLD) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,9 +75,19 @@ def telemetry() -> Telemetry:
     return Telemetry()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and nothing in them: to make them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "monitor.sqlite3"
+    database = Database(path)
+    database.start()
+    database.stop()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "monitor.sqlite3")
+def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+    database = Database(shutil.copyfile(empty_database, tmp_path / "monitor.sqlite3"))
     database.start()
     yield database
     database.stop()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.metrics.systems import OURS, run_monitor
 from benchmarks.metrics.usage import Meter
-from tests.support.peers import find_free_port
+from tests.support.ports import find_free_port
 
 BUGSINK = "Bugsink"
 BUGSINK_VERSION = "2.6.2"

@@ -16,10 +16,10 @@ from tests.support.peers import (
     PROMETHEUS,
     VICTORIA_METRICS,
     Peer,
-    find_free_port,
     run_prometheus,
     run_victoria_metrics,
 )
+from tests.support.ports import find_free_port
 
 OURS = "resumatch-monitor"
 ALL = (OURS, PROMETHEUS, VICTORIA_METRICS)

@@ -1,16 +1,12 @@
-"""The world that all acceptance tests share, and the processes' logs when one fails."""
+"""The processes' logs when an acceptance test fails."""
 
 import shutil
-import signal
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from resumatch.demo.processes import Processes
-from tests.acceptance.story import Story
-from tests.acceptance.world import World
 
 OUTPUT = Path(__file__).parents[2] / "test-output"
 _LOG_FOLDERS: pytest.StashKey[list[Path]] = pytest.StashKey()
@@ -36,39 +32,6 @@ def pytest_runtest_makereport(
 
 def keep_logs(config: pytest.Config, folder: Path) -> None:
     config.stash.setdefault(_LOG_FOLDERS, []).append(folder)
-
-
-# Not for the whole session: the tests of the parts do not want its load.
-@pytest.fixture(scope="package")
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    # Also when the tests are ended from outside, nothing is left running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Not pytest's own folder: PostgreSQL's user must reach it.
-    with tempfile.TemporaryDirectory(prefix="resumatch-world-") as name:
-        world = World(Path(name) / "world")
-        keep_logs(request.config, Path(name) / "world" / "logs")
-        try:
-            world.start()
-            yield world
-        finally:
-            world.stop()
-
-
-@pytest.fixture(scope="package")
-def story(world: World) -> Iterator[Story]:
-    story = Story(world)
-    story.start()
-    yield story
-    # It ends with the world: what it waits for does not come any more.
-    story.join(timeout=180)
-
-
-@pytest.fixture(scope="package", autouse=True)
-def early_story(request: pytest.FixtureRequest) -> None:
-    """Let the story begin with the first test, if any test wants it: it takes a while."""
-    wanted = (getattr(item, "fixturenames", []) for item in request.session.items)
-    if any("story" in names for names in wanted):
-        request.getfixturevalue("story")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.acceptance.guide_story import DATABASE, DRAGGED_ALONG, Told, tell
 from tests.acceptance.guide_world import GuideWorld
 from tests.acceptance.messages import ROUTING_KEY, Message
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

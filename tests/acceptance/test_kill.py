@@ -18,7 +18,7 @@ from tests.acceptance.ports import choose_ports
 from tests.acceptance.targets import CountingTarget
 from tests.acceptance.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone, pytest.mark.timeout(240)]
 
 KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "5"))
 _KINDS = ("BasketError", "PaymentError")

@@ -23,7 +23,7 @@ from tests.support.monitor import TOKEN, run_monitor
 from tests.support.peers import ALERTMANAGER, run_alertmanager
 from tests.support.webhooks import Webhook, WebhookCatcher, catch_webhooks
 
-pytestmark = [pytest.mark.peer(ALERTMANAGER), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.alone, pytest.mark.peer(ALERTMANAGER), pytest.mark.timeout(120)]
 
 FILE = """
 route:

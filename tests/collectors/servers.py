@@ -5,7 +5,6 @@ import importlib
 import os
 import pwd
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.support.ports import find_free_port
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -49,12 +50,6 @@ def find_redis() -> str:
     if not path:
         pytest.skip("there is no redis-server on this machine and no package for this Python")
     return path
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PostgresServer:

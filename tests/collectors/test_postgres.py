@@ -11,7 +11,8 @@ from resumatch_monitor.collectors.config import PostgresCollectorConfig
 from resumatch_monitor.collectors.postgres import PostgresCollector
 from resumatch_monitor.collectors.postgres_queries import STAT_QUERIES, build_statements_query
 from resumatch_monitor.kit.postgres import PostgresConnection, connect_postgres
-from tests.collectors.servers import PostgresServer, find_free_port
+from tests.collectors.servers import PostgresServer
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,8 @@ from resumatch_monitor.collectors.collector import CollectError, Series
 from resumatch_monitor.collectors.config import RedisCollectorConfig
 from resumatch_monitor.collectors.redis import RedisCollector
 from resumatch_monitor.kit.redis import close_redis, connect_redis
-from tests.collectors.servers import RedisServer, find_free_port
+from tests.collectors.servers import RedisServer
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,8 @@ from resumatch_monitor.probes.config import (
 from resumatch_monitor.probes.probe import ProbeResult, run_probe
 from resumatch_monitor.probes.registry import PROBES, build_probe
 from resumatch_monitor.probes.tools import ProbeTools
-from tests.collectors.servers import Handler, find_free_port, never_answer, serve
+from tests.collectors.servers import Handler, never_answer, serve
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.anyio
 

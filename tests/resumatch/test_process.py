@@ -17,7 +17,8 @@ from resumatch.simulator import SimulatedUsers, open_client
 from tests.resumatch.client import JOB, PASSWORD, Client
 from tests.resumatch.conftest import SYNTHETIC_TOKEN
 from tests.resumatch.envelopes import EnvelopeCatcher
-from tests.resumatch.servers import PostgresService, RedisService, free_port, wait_for_port
+from tests.resumatch.servers import PostgresService, RedisService, wait_for_port
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ class ResuMatchProcess:
 
 @contextmanager
 def running(log: Path, environment: dict[str, str]) -> Generator[ResuMatchProcess]:
-    port = free_port()
+    port = find_free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "resumatch.backend.main"],
@@ -206,7 +207,7 @@ async def test_simulated_users_stay_few_and_survive_an_outage(
             client=http, seed=3, population=4, users_per_minute=1200, pause_seconds=0
         )
         await users.run(visits=12)
-    async with open_client(f"http://127.0.0.1:{free_port()}") as http:
+    async with open_client(f"http://127.0.0.1:{find_free_port()}") as http:
         lonely = SimulatedUsers(
             client=http, seed=3, population=4, users_per_minute=6000, pause_seconds=0
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.npm import find_program, give_up, run_node
-from tests.support.peers import find_free_port
+from tests.support.ports import find_free_port
 
 SOURCES = Path(__file__).parents[1] / "clients" / "next-app"
 RELEASE = "web@next"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import resumatch_monitor
-from tests.support.peers import find_free_port
+from tests.support.ports import find_free_port
 
 TOKEN = "an-admins-token-of-these-tests"
 _SOURCES = Path(resumatch_monitor.__file__).parents[1]

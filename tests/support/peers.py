@@ -9,13 +9,14 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.ports import find_free_port
 
 PROMETHEUS = "prometheus"
 VICTORIA_METRICS = "victoria-metrics"
@@ -163,13 +164,6 @@ def kill(peer: Peer) -> None:
     os.kill(peer.pid, signal.SIGKILL)
     # Whoever has started it still learns how it ended.
     os.waitid(os.P_PID, peer.pid, os.WEXITED | os.WNOWAIT)
-
-
-def find_free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -18,7 +18,10 @@ from tests.acceptance.targets import HOSTILE_ERRORS, make_brotli_bomb, make_gzip
 from tests.acceptance.waiting import wait_until
 from tests.acceptance.world import BROKEN_RULE, SOUND_RULE, World
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.timeout(240),
+]
 
 _WRONG_KEY = "0" * 32
 _MIB = 1024 * 1024

@@ -13,7 +13,10 @@ from tests.acceptance.world import (
     World,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.timeout(240),
+]
 
 _STORY_SECONDS = 200
 # A probe's interval, its time-out, and what a machine under load adds.

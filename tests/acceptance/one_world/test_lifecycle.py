@@ -12,7 +12,10 @@ from tests.acceptance.ports import choose_ports
 from tests.acceptance.waiting import wait_until
 from tests.acceptance.world import World
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.timeout(240),
+]
 
 _STOP_SECONDS = 10
 

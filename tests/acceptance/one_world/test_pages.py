@@ -8,12 +8,12 @@ from playwright.sync_api import Browser, BrowserContext, StorageState, expect
 
 from tests.acceptance.browser import (
     VARIANTS,
-    Variant,
     Visit,
-    check_look,
+    check_looks,
     launch,
+    look_at,
     open_context,
-    sign_in,
+    signed_in,
     visit,
 )
 from tests.acceptance.conftest import OUTPUT
@@ -26,7 +26,11 @@ from tests.acceptance.world import (
     World,
 )
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+]
 
 _STORY_SECONDS = 200
 _EXPR = "sum by (status) (rate(http_requests_total[1m]))"
@@ -42,29 +46,23 @@ def browser(story: Story) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def session(browser: Browser, world: World) -> StorageState:
-    """The cookies of somebody who has signed in."""
-    context = open_context(browser, VARIANTS[0])
-    with visit(context, world.monitor.url) as visited:
-        sign_in(visited, world.monitor.url, email=ADMIN_EMAIL, password=ADMIN_PASSWORD)
-        visited.check()
-    state = context.storage_state()
-    context.close()
-    return state
+def context(browser: Browser, world: World) -> Iterator[BrowserContext]:
+    with signed_in(
+        browser, world.monitor.url, email=ADMIN_EMAIL, password=ADMIN_PASSWORD
+    ) as context:
+        yield context
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser, session: StorageState) -> Iterator[dict[Variant, BrowserContext]]:
-    contexts = {variant: open_context(browser, variant, session=session) for variant in VARIANTS}
-    yield contexts
-    for context in contexts.values():
-        context.close()
+def session(context: BrowserContext) -> StorageState:
+    """The cookies of somebody who has signed in."""
+    return context.storage_state()
 
 
 @pytest.fixture
-def desk(contexts: dict[Variant, BrowserContext], world: World) -> Iterator[Visit]:
+def desk(context: BrowserContext, world: World) -> Iterator[Visit]:
     """A page on a desktop."""
-    with visit(contexts[VARIANTS[0]], world.monitor.url) as visited:
+    with visit(context, world.monitor.url) as visited:
         yield visited
 
 
@@ -104,22 +102,15 @@ _PAGES = (
 )
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("name", _PAGES)
 def test_a_page_is_without_errors_foreign_hosts_and_barriers(
-    name: str,
-    variant: Variant,
-    paths: dict[str, tuple[str, str]],
-    contexts: dict[Variant, BrowserContext],
-    world: World,
+    name: str, paths: dict[str, tuple[str, str]], context: BrowserContext, world: World
 ) -> None:
     path, heading = paths[name]
-    with visit(contexts[variant], world.monitor.url) as visited:
-        visited.open(world.monitor.url + path)
-
-        expect(visited.page.get_by_role("heading", level=1)).to_contain_text(heading)
+    with look_at(context, world.monitor.url + path) as visited:
+        title = visited.page.get_by_role("heading", level=1, name=heading)
+        check_looks(visited, OUTPUT / "pages" / f"{name}.png", sign=title)
         expect(visited.page.get_by_role("alert")).to_have_count(0)
-        check_look(visited, OUTPUT / "pages" / f"{name}-{variant}.png")
 
 
 def test_every_entry_of_the_navigation_leads_to_its_page(desk: Visit, world: World) -> None:
