@@ -1,9 +1,11 @@
 """Traces are kept within their age and their room, and the valuable ones longest."""
 
+import asyncio
 import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +185,42 @@ async def test_what_a_crash_left_of_thinning_is_cleared_away(
     assert _names(tmp_path) == ["00000001.1.sqlite3"]
     assert len((await third.find_trace(trace_id_of(1), limit=5)).spans) == 1
     third.close()
+
+
+async def test_what_is_written_to_a_part_while_it_is_thinned_is_not_lost(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    loop = asyncio.get_running_loop()
+    trace_id = f"{0:016x}{7:016x}"
+    whole: dict[str, Any] = {"trace_id": trace_id, "segment_id": span_id_of(1)}
+    root = make_span(1, started_us=START_US + 86_400_000_000, **whole)
+    child = make_span(2, parent=1, duration_us=10**8, **whole)
+    arriving = [make_item(999_999, root, at=START + timedelta(days=1))]
+
+    def find_with_errors(_: Sequence[bytes]) -> set[bytes]:
+        # Its root comes late, into the part that was begun meanwhile.
+        while arriving:
+            asyncio.run_coroutine_threadsafe(store.store([arriving.pop()]), loop).result(10)
+        return set()
+
+    store = SqliteTraceStore(
+        tmp_path,
+        clock=clock,
+        max_bytes=64 * MIB,
+        min_free_bytes=0,
+        find_with_errors=find_with_errors,
+    )
+    store.open()
+    await store.store([make_item(999_998, child, at=START)])
+    await _fill_day(store, clock, 0, count=2_000)
+    clock.jump(timedelta(days=1))
+    await _fill_day(store, clock, 1, count=10)
+    await _observe_all(store, clock)
+
+    fitted = await store.fit(store.size_bytes() * 4 // 5)
+
+    assert not arriving
+    assert (fitted.thinned, fitted.dropped) == (1, 0)
+    found = (await store.search(SegmentQuery(limit=500))).items
+    assert [each.span_id for each in found if each.trace_id == trace_id] == [root.span_id]
+    store.close()

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from resumatch_monitor.tracing.retention import Fitted
 
 logger = logging.getLogger(__name__)
 
+_ATTEMPTS = 3
 _WHOLE_SHARE = 4
 """The newest traces stay whole in this part of the room: a fourth."""
 
@@ -27,7 +29,10 @@ class Keeping:
         min_free_bytes: int,
         free_bytes: Callable[[Path], int],
         find_with_errors: FindWithErrors | None,
+        writing: threading.Lock,
     ) -> None:
+        """Build it; who holds `writing` may change parts, and finds those that there are."""
+        self._writing = writing
         self._folder = folder
         self._catalog = catalog
         self._min_free_bytes = min_free_bytes
@@ -80,18 +85,28 @@ class Keeping:
         if self._free_bytes(self._folder) - part.size_bytes < self._min_free_bytes:
             return False
         try:
-            # What is noted in a part while it is copied would be lost.
-            if has_unobserved(part):
-                return False
-            smaller = thin(part, self._folder, self._find_with_errors)
+            return any(self._copy(part) for _ in range(_ATTEMPTS))
         except (OSError, sqlite3.Error, PartGoneError) as error:
             logger.warning("%s could not be thinned: %s", part.path.name, error)
             return False
+
+    def _copy(self, part: Part) -> bool:
+        """Thin a part, unless something is written to it meanwhile; return whether it was."""
+        changes = part.changes
+        # What is noted in a part while it is copied would be lost.
+        if has_unobserved(part):
+            return False
+        smaller = thin(part, self._folder, self._find_with_errors)
         smaller.created_ms, smaller.latest_ms = part.created_ms, part.latest_ms
-        self._catalog.add(smaller)
-        part.drop()
-        return True
+        with self._writing:
+            is_same = part.changes == changes and self._catalog.find(part.name.number) is part
+            if is_same:
+                self._catalog.add(smaller)
+            # Not later: whoever writes to it by its path would make an empty one.
+            (part if is_same else smaller).drop()
+        return is_same
 
     def _drop(self, part: Part) -> None:
-        self._catalog.remove(part)
-        part.drop()
+        with self._writing:
+            self._catalog.remove(part)
+            part.drop()

@@ -87,7 +87,11 @@ class Reader:
 
 
 class Part:
-    """One file of traces, to be read by several threads until it is dropped."""
+    """One file of traces, to be read by several threads until it is dropped.
+
+    Attributes:
+        changes: How often something was changed in it after a later part was begun.
+    """
 
     def __init__(self, folder: Path, name: PartName) -> None:
         self.name = name
@@ -95,6 +99,7 @@ class Part:
         self.extent = Extent()
         self.created_ms = 0
         self.latest_ms = 0
+        self.changes = 0
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
         self._is_dropped = threading.Event()
 

@@ -75,6 +75,9 @@ class PartWriter:
     def close(self) -> None:
         """Put everything into the main file and close."""
         with suppress(sqlite3.Error):
+            # Who reads now, maybe for long, must not keep what comes waiting: the last who closes
+            # the file does it, too.
+            self._connection.execute("PRAGMA busy_timeout=0")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 

@@ -96,6 +96,7 @@ class SqliteTraceStore:
             min_free_bytes=min_free_bytes,
             free_bytes=self._free_bytes,
             find_with_errors=find_with_errors,
+            writing=self._writing,
         )
         self._reading = TraceReading(self.catalog.newest_first, monotonic=clock.monotonic)
 
@@ -220,6 +221,7 @@ class SqliteTraceStore:
         """Take rows out of the part before, whose segments are in the latest one now."""
         if not keys:
             return
+        part.changes += 1
         try:
             writer = PartWriter(part.path, created_ms=part.created_ms)
             try:
@@ -340,6 +342,7 @@ class SqliteTraceStore:
             if part is self.catalog.latest and self._writer is not None:
                 self._writer.mark_observed(marked)
                 return
+            part.changes += 1
             writer = PartWriter(part.path, created_ms=part.created_ms)
             try:
                 writer.mark_observed(marked)
