@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import Connection, func, insert, select
 
 from resumatch_monitor.alerts.alert import Alert, AlertSource
 from resumatch_monitor.crons.model import Environment, Job, JobStatus, Run, RunStatus
 from resumatch_monitor.crons.processor import CheckInProcessor
 from resumatch_monitor.crons.relay import IncidentRelay
-from resumatch_monitor.crons.store import MOST_ENVIRONMENTS
+from resumatch_monitor.crons.store import MOST_ENVIRONMENTS, MOST_RUNS
 from resumatch_monitor.crons.timer import CronTimer
 from resumatch_monitor.kit.spool import Position
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -22,6 +23,7 @@ from resumatch_monitor.storage.sql.crons_desk import SqlJobDesk
 from resumatch_monitor.storage.sql.crons_incidents import IncidentBook
 from resumatch_monitor.storage.sql.crons_time import SqlTimekeeper
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.tables.release_health import CRON_RUNS
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -376,3 +378,39 @@ async def test_what_is_old_is_forgotten(rig: Rig) -> None:
     assert await rig.desk.expire(rig.clock.now()) == 0
     assert await rig.desk.expire(later) == 3
     assert await rig.desk.expire(later) == 0
+
+
+async def test_environments_that_differ_in_what_they_send_do_not_put_off_a_missed_run(
+    rig: Rig,
+) -> None:
+    daily = {**HOURLY, "schedule": {"type": "crontab", "value": "30 * * * *"}}
+    await rig.say("ok", environment="production", monitor_config=HOURLY)
+    for minute in range(31, 60, 2):
+        await rig.wait_until(12, minute)
+        await rig.say("ok", environment="staging", monitor_config=daily)
+        await rig.say("ok", environment="other", monitor_config=HOURLY)
+    for minute in range(1, 10, 2):
+        await rig.wait_until(13, minute)
+        await rig.say("ok", environment="staging", monitor_config=daily)
+        await rig.say("ok", environment="other", monitor_config=HOURLY)
+
+    missed = [each for each in rig.sink.alerts if each.name == "CheckInMissed"]
+    assert {dict(each.labels)["environment"] for each in missed} == {"production"}
+
+
+async def test_the_oldest_runs_go_whichever_numbers_they_have(rig: Rig, database: Database) -> None:
+    await rig.say("ok", monitor_config=HOURLY)
+
+    def fill(connection: Connection) -> None:
+        row = dict(connection.execute(select(CRON_RUNS)).mappings().one())
+        rows = [{**row, "id": number} for number in range(2, MOST_RUNS + 5)]
+        connection.execute(insert(CRON_RUNS), rows)
+
+    await database.write(fill)
+    await rig.say("ok")
+
+    count = select(func.count(), func.max(CRON_RUNS.c.id)).select_from(CRON_RUNS)
+    assert await database.read(lambda connection: tuple(connection.execute(count).one())) == (
+        MOST_RUNS,
+        MOST_RUNS + 5,
+    )

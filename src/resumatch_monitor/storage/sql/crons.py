@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from resumatch_monitor.crons.model import CheckIn, FailureKind, JobConfig, JobStatus, RunStatus
 from resumatch_monitor.crons.standing import Arrival, arrive, skip
@@ -21,7 +21,6 @@ from resumatch_monitor.storage.sql.tables.release_health import (
     CRON_RUNS,
 )
 
-_TRIM_EVERY = 64
 _FINAL = frozenset({RunStatus.OK.value, RunStatus.ERROR.value})
 
 
@@ -118,19 +117,36 @@ def _find_job(connection: Connection, check_in: CheckIn) -> Row[Any] | None:
         update(CRON_JOBS).where(CRON_JOBS.c.id == row.id).values(config=config, problem=problem)
     )
     if config != row.config and not row.is_paused:
-        expect_anew(connection, row.id, check_in.config, check_in.at)
+        expect_anew(connection, row.id, check_in.config, check_in.at, keeps_due=True)
     return connection.execute(query).one()
 
 
 def expect_anew(
-    connection: Connection, job_id: int, config: JobConfig | None, at: datetime
+    connection: Connection,
+    job_id: int,
+    config: JobConfig | None,
+    at: datetime,
+    *,
+    keeps_due: bool = False,
 ) -> None:
-    """Expect the next run of a job in all its environments after `at`, or none without config."""
+    """Expect the next run of a job in all its environments after `at`, or none without config.
+
+    Args:
+        connection: Within a transaction.
+        job_id: Whose.
+        config: What is expected from now on.
+        at: When.
+        keeps_due: Whether what is due already stays expected. Two environments that differ in
+            what they send change it with each check-in, and would put off for ever what the
+            other one misses.
+    """
     following = None if config is None else config.schedule.next(at)
+    columns = CRON_ENVIRONMENTS.c
+    expected = update(CRON_ENVIRONMENTS).where(columns.job_id == job_id)
+    if keeps_due:
+        expected = expected.where(or_(columns.next_at.is_(None), columns.next_at > at))
     connection.execute(
-        update(CRON_ENVIRONMENTS)
-        .where(CRON_ENVIRONMENTS.c.job_id == job_id)
-        .values(
+        expected.values(
             next_at=following,
             deadline_at=None if following is None or config is None else following + config.margin,
             missed_at=None,
@@ -187,9 +203,8 @@ def _begin(connection: Connection, job: JobFacts, environment: Row[Any], check_i
         following = skip(job.config, arrival.next_at, until=check_in.at)
         arrival = replace(arrival, next_at=following)
     longest = None if job.config is None else job.config.max_runtime
-    run_id = connection.execute(
-        insert(CRON_RUNS)
-        .values(
+    connection.execute(
+        insert(CRON_RUNS).values(
             environment_id=environment.id,
             check_in_id=bytes.fromhex(check_in.check_in_id) or None,
             status=check_in.status.value,
@@ -202,11 +217,9 @@ def _begin(connection: Connection, job: JobFacts, environment: Row[Any], check_i
             release=check_in.release,
             **{key: value for key, value in asdict(arrival).items() if key != "next_at"},
         )
-        .returning(CRON_RUNS.c.id)
-    ).scalar_one()
+    )
     _note_arrival(connection, job, environment, arrival, check_in, started_at)
-    if run_id % _TRIM_EVERY == 0:
-        trim_runs(connection, environment.id)
+    trim_runs(connection, environment.id)
 
 
 def _note_arrival(

@@ -69,9 +69,8 @@ class SqlTimekeeper:
 
     def _miss(self, connection: Connection, row: Row[Any]) -> bool:
         job = facts_of(row)
-        run_id = connection.execute(
-            insert(CRON_RUNS)
-            .values(
+        connection.execute(
+            insert(CRON_RUNS).values(
                 environment_id=row.id,
                 status=RunStatus.MISSED.value,
                 started_at=row.next_at,
@@ -81,8 +80,7 @@ class SqlTimekeeper:
                 was_over_time=False,
                 release="",
             )
-            .returning(CRON_RUNS.c.id)
-        ).scalar_one()
+        )
         following = None if job.config is None else job.config.schedule.next(row.next_at)
         _expect(connection, row.id, job.config, following)
         connection.execute(
@@ -90,8 +88,7 @@ class SqlTimekeeper:
             .where(CRON_ENVIRONMENTS.c.id == row.id)
             .values(missed_at=row.next_at, last_status=RunStatus.MISSED.value)
         )
-        if run_id % _BATCH == 0:
-            trim_runs(connection, row.id)
+        trim_runs(connection, row.id)
         return self._incidents.fail(
             connection,
             job,
