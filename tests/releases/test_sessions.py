@@ -209,3 +209,25 @@ def test_a_union_of_sketches_is_the_sketch_of_the_union(one: set[int], two: set[
     first.unite(UserSketch(second.pack()))
 
     assert first.pack() == both.pack()
+
+
+async def test_the_newest_hours_are_shown_of_a_release_with_too_many(database: Database) -> None:
+    rig = Rig(database)
+    for hour in (9, 10, 11):
+        for environment in ("live", "test"):
+            attributes = {**ATTRIBUTES, "environment": environment}
+            aggregate = {"started": f"2026-01-05T{hour:02}:00:00Z", "exited": hour}
+            counted = {"attrs": attributes, "aggregates": [aggregate]}
+            await rig.say(counted, kind=ItemKind.SESSIONS)
+    since = NOW - timedelta(hours=24)
+
+    whole, cut = [
+        await SqlHealthReader(database, rows_max=rows).by_hour(1, "shop@1.0", since=since)
+        for rows in (6, 4)
+    ]
+
+    assert not whole.is_cut
+    assert [each.total for each in whole.hours.values()] == [18, 20, 22]
+    assert cut.is_cut
+    assert [hour.hour for hour in cut.hours] == [10, 11]
+    assert {name: each.total for name, each in cut.environments.items()} == {"live": 21, "test": 21}

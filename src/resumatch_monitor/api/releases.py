@@ -114,6 +114,7 @@ def build_router(*, sources: ReleaseSources, guard: Guard) -> APIRouter:
         return {
             **item,
             "t": [to_milliseconds(hour) for hour in detail.hours],
+            "is_cut": detail.is_cut,
             "series": {
                 "total": [each.total for each in detail.hours.values()],
                 "crashed": [each.crashed for each in detail.hours.values()],

@@ -25,7 +25,7 @@ from resumatch_monitor.api.sentry_cli import (
 from resumatch_monitor.api.sentry_cli_uploads import UploadDesk
 from resumatch_monitor.sourcemaps.assembly import AssemblyRequest, AssemblyState
 from resumatch_monitor.sourcemaps.model import BundleUse, FileKind, FoundFile
-from resumatch_monitor.sourcemaps.single import compute_checksums, make_bundle
+from resumatch_monitor.sourcemaps.single import FileChecksums, make_bundle
 from resumatch_monitor.sourcemaps.store import ArtifactReader, BundleStore
 
 # A part of a bundle is no larger: larger files go as bundles.
@@ -50,6 +50,7 @@ def build_router(
 ) -> APIRouter:
     """Return the routes of releases' files under `/api/0`."""
     router = build_sentry_router(guard)
+    checksums = FileChecksums(bundles)
     bodies = BodyReader(
         max_bytes=LARGEST_FILE_BYTES + 64 * 1024,
         inflight_max_bytes=2 * LARGEST_FILE_BYTES + 256 * 1024,
@@ -82,8 +83,8 @@ def build_router(
     async def list_some(version: str, project: str | None) -> list[dict[str, Any]]:
         ids = await desk.find_ids(check_version(version), [project] if project else [])
         found = await reader.files_of_release(ids, version, limit=_LISTED)
-        checksums = await asyncio.to_thread(compute_checksums, found, bundles)
-        return [_render(each, checksums.get((each.checksum, each.file.path))) for each in found]
+        computed = await asyncio.to_thread(checksums.compute, found)
+        return [_render(each, computed.get((each.checksum, each.file.path))) for each in found]
 
     @router.post("/organizations/{organization}/releases/{version}/files/")
     async def post_file(request: Request, organization: Organization, version: str) -> Response:

@@ -66,10 +66,15 @@ class ReleaseFilter:
 
 @dataclass(frozen=True, slots=True)
 class HealthByHour:
-    """The sessions of a release, by hours and by environments."""
+    """The sessions of a release, by hours and by environments.
+
+    Attributes:
+        is_cut: Whether there are more hours, before these.
+    """
 
     hours: Mapping[datetime, Health] = field(default_factory=dict[datetime, Health])
     environments: Mapping[str, Health] = field(default_factory=dict[str, Health])
+    is_cut: bool = False
 
 
 class SessionStore(Protocol):

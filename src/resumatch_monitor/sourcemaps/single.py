@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import threading
 import zipfile
+import zlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,6 +17,8 @@ from resumatch_monitor.sourcemaps.store import BundleStore
 
 _PATH = "files/0"
 _READ_BYTES = 256 * 1024
+_BYTES_AT_ONCE = 256 * 1024 * 1024
+_REMEMBERED = 10_000
 _MAPS = (".map", ".json")
 
 
@@ -41,31 +46,49 @@ def make_bundle(url: str, content: bytes, *, headers: Sequence[str], release: st
     return output.getvalue()
 
 
-def compute_checksums(
-    files: Sequence[FoundFile], bundles: BundleStore
-) -> dict[tuple[str, str], str]:
-    """Return the SHA-1 of each file by its bundle and its path there; blocks.
+class FileChecksums:
+    """Computes the checksums of files in bundles; remembers them, for bundles never change."""
 
-    One whose bundle has gone has none.
-    """
-    found: dict[tuple[str, str], str] = {}
-    for bundle in dict.fromkeys(each.checksum for each in files):
-        paths = [each.file.path for each in files if each.checksum == bundle]
+    def __init__(self, bundles: BundleStore, *, bytes_at_once: int = _BYTES_AT_ONCE) -> None:
+        """Read at most `bytes_at_once` bytes a call, as they are unpacked."""
+        self._bundles = bundles
+        self._bytes_at_once = bytes_at_once
+        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._computing = threading.Lock()
+
+    def compute(self, files: Sequence[FoundFile]) -> dict[tuple[str, str], str]:
+        """Return the SHA-1 of each file by its bundle and its path there; one call at a time.
+
+        One whose bundle has gone has none, nor those for which too much would have to be read:
+        the next call goes on with them. Blocks.
+        """
+        with self._computing:
+            left = self._bytes_at_once
+            for each in files:
+                key = (each.checksum, each.file.path)
+                if left > 0 and key not in self._known:
+                    left -= self._read(key, left)
+            found = dict.fromkeys((each.checksum, each.file.path) for each in files)
+            return {key: self._known[key] for key in found if key in self._known}
+
+    def _read(self, key: tuple[str, str], most: int) -> int:
+        """Remember a file's checksum, if it has no more than `most` bytes; return how many."""
+        size = 0
+        checksum = hashlib.sha1(usedforsecurity=False)
         with (
-            suppress(OSError, KeyError, zipfile.BadZipFile),
-            zipfile.ZipFile(bundles.path(bundle)) as archive,
+            suppress(OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error),
+            zipfile.ZipFile(self._bundles.path(key[0])) as archive,
+            archive.open(key[1]) as file,
         ):
-            for path in paths:
-                found[bundle, path] = _compute_checksum(archive, path)
-    return found
-
-
-def _compute_checksum(archive: zipfile.ZipFile, path: str) -> str:
-    checksum = hashlib.sha1(usedforsecurity=False)
-    with archive.open(path) as file:
-        while block := file.read(_READ_BYTES):
-            checksum.update(block)
-    return checksum.hexdigest()
+            while block := file.read(_READ_BYTES):
+                size += len(block)
+                if size > most:
+                    return size
+                checksum.update(block)
+            self._known[key] = checksum.hexdigest()
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return size
 
 
 def _split_header(header: str) -> tuple[str, str]:

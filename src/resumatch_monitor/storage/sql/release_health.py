@@ -28,12 +28,16 @@ from resumatch_monitor.storage.sql.tables.symbols import RELEASES
 
 _ENVIRONMENTS_SHOWN = 100
 
+_ROWS_MAX = 20_000
+
 
 class SqlHealthReader:
     """Implements `releases.health.HealthReader`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, rows_max: int = _ROWS_MAX) -> None:
+        """Read `database`; of a release's detail at most `rows_max` hours by environments."""
         self._database = database
+        self._rows_max = rows_max
 
     async def list_releases(
         self, wanted: ReleaseFilter, *, offset: int, limit: int
@@ -114,18 +118,25 @@ class SqlHealthReader:
                 table.c.version == version,
                 table.c.hour >= since,
             )
-            .order_by(table.c.hour, table.c.environment)
+            .order_by(table.c.hour.desc(), table.c.environment)
+            .limit(self._rows_max + 1)
         )
 
         def read(connection: Connection) -> HealthByHour:
             hours: dict[datetime, list[Row[Any]]] = defaultdict(list)
             environments: dict[str, list[Row[Any]]] = defaultdict(list)
-            for row in connection.execute(query):
-                hours[row.hour].append(row)
-                environments[row.environment].append(row)
+            rows = connection.execute(query).all()
+            is_cut = len(rows) > self._rows_max
+            # Of the oldest hour some may be missing.
+            oldest = rows[-1].hour if is_cut else None
+            for row in reversed(rows):
+                if row.hour != oldest:
+                    hours[row.hour].append(row)
+                    environments[row.environment].append(row)
             return HealthByHour(
                 {hour: _unite(found) for hour, found in hours.items()},
                 {name: _unite(found) for name, found in environments.items()},
+                is_cut=is_cut,
             )
 
         return await self._database.read(read)
