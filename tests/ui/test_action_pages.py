@@ -234,6 +234,8 @@ async def test_a_chat_takes_nothing_and_what_is_written_is_bounded(world: World)
     assert handling.assignee == ""
     assert 400 <= too_long.status_code < 500
     assert "Enough was said here" in answers[-1].text
+    taken = await world.client.post(world.urls().acknowledge, data={"take": "1"})
+    assert "Enough was said here" in taken.text
     assert len(await world.reader.list_journal(ID.fingerprint, START, limit=300)) == 200
 
 

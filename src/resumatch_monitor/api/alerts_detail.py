@@ -136,7 +136,7 @@ async def _describe_present(
     journal, beside, held = await asyncio.gather(
         reader.list_journal(alert.fingerprint, alert.starts_at, limit=_LONGEST_JOURNAL),
         reader.list_beside(latest.record, limit=_MOST_BESIDE),
-        silences.list_between(alert.starts_at, end, limit=_MOST_SILENCES),
+        silences.list_between(alert.starts_at, end, labels=alert.labels, limit=_MOST_SILENCES),
     )
     steps = build_timeline(alert, journal=journal, sent=sent, silences=held, now=now)
     return {

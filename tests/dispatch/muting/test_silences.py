@@ -259,6 +259,11 @@ async def test_who_ended_a_silence_is_kept(
         changed.id: "cy",
     }
     assert len(found) == 3
+    (first,) = await SqlSilences(database).list_between(
+        START, clock.now(), labels=ALERT.labels, limit=1
+    )
+    assert first.id == ended.id
+    assert found[0].id != ended.id
 
 
 async def test_silences_outlive_the_process(

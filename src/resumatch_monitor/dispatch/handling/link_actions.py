@@ -133,7 +133,7 @@ class LinkActions:
         text = text.strip()[:LONGEST_TEXT]
         problem = ""
         if takes and before.can_take:
-            problem = await self._act(link, Action(ActionKind.ASSIGN, link.recipient))
+            problem = await self._say(link, Action(ActionKind.ASSIGN, link.recipient))
         if not before.is_over and not before.is_done:
             alert = before.handled.record.alert
             problem = problem or await self._do[link.action](link, alert, text)
@@ -188,12 +188,15 @@ class LinkActions:
         return await self._act(link, Action(ActionKind.RESOLVE, text))
 
     async def _comment(self, link: Link, text: str) -> str:
+        return await self._say(link, Action(ActionKind.COMMENT, text))
+
+    async def _say(self, link: Link, action: Action) -> str:
         # Whoever has the link needs no sign-in: what they can write is bounded.
         about = link.occurrence_id
         said = await self._reader.list_journal(about.fingerprint, about.starts_at, limit=_MOST_SAID)
         if len(said) == _MOST_SAID:
             return "Enough was said here. Open the alert in the monitor to say more."
-        return await self._act(link, Action(ActionKind.COMMENT, text))
+        return await self._act(link, action)
 
     async def _silence(self, link: Link, alert: Alert, text: str) -> str:
         now = self._clock.now()

@@ -10,6 +10,7 @@ from resumatch_monitor.dispatch.handling.actions import JournalEntry, Via
 from resumatch_monitor.dispatch.matchers import match_all
 from resumatch_monitor.dispatch.muting.silence import Silence
 from resumatch_monitor.dispatch.reading import DeliveryRecord
+from resumatch_monitor.metrics.labels import Labels
 
 _AFTERMATH = timedelta(hours=1)
 """After its end, for how long what is said of an alert is about that end."""
@@ -41,9 +42,12 @@ class SilenceHistory(Protocol):
     """Knows the silences of the past."""
 
     async def list_between(
-        self, start: datetime, end: datetime, *, limit: int
+        self, start: datetime, end: datetime, *, labels: Labels | None = None, limit: int
     ) -> Sequence[Silence]:
-        """Return the silences that held at some time from `start` to `end`, the latest first."""
+        """Return the silences that held at some time from `start` to `end`, the latest first.
+
+        With `labels`, those that match them.
+        """
         ...
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from resumatch_monitor.dispatch.matchers import match_all
 from resumatch_monitor.dispatch.muting.silence import Silence
 from resumatch_monitor.dispatch.store import NewDelivery
-from resumatch_monitor.metrics.labels import Matcher, MatchOp
+from resumatch_monitor.metrics.labels import Labels, Matcher, MatchOp
 from resumatch_monitor.notify.notification import Notification
 from resumatch_monitor.storage.sql.alerts_rows import in_chunks
 from resumatch_monitor.storage.sql.database import Database
@@ -18,6 +20,7 @@ from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
 from resumatch_monitor.storage.sql.tables.alerting import ALERT_SILENCES
 
 _COLUMNS = ALERT_SILENCES.c
+_LOOKED_AT = 20_000
 
 
 class SqlSilences:
@@ -31,9 +34,12 @@ class SqlSilences:
         return await self._fetch(select(ALERT_SILENCES).where(_COLUMNS.ends_at > ended_after))
 
     async def list_between(
-        self, start: datetime, end: datetime, *, limit: int
+        self, start: datetime, end: datetime, *, labels: Labels | None = None, limit: int
     ) -> Sequence[Silence]:
-        """Return the silences that held at some time from `start` to `end`, the latest first."""
+        """Return the silences that held at some time from `start` to `end`, the latest first.
+
+        With `labels`, those that match them, of the latest 20,000.
+        """
         query = (
             select(ALERT_SILENCES)
             .where(
@@ -42,9 +48,17 @@ class SqlSilences:
                 _COLUMNS.starts_at < _COLUMNS.ends_at,
             )
             .order_by(_COLUMNS.starts_at.desc(), _COLUMNS.id)
-            .limit(limit)
         )
-        return await self._fetch(query)
+        if labels is None:
+            return await self._fetch(query.limit(limit))
+        wanted = labels
+
+        def find(connection: Connection) -> list[Silence]:
+            rows = connection.execute(query.limit(_LOOKED_AT))
+            found = (_to_silence(row) for row in rows)
+            return list(islice((s for s in found if match_all(s.matchers, wanted)), limit))
+
+        return await self._database.read(find)
 
     async def prune(self, before: datetime, *, limit: int) -> int:
         """Delete at most `limit` silences that ended before then; return how many."""
