@@ -154,6 +154,21 @@ async def test_a_resolution_that_a_sudden_end_cut_off_is_finished_at_the_start(
     assert restarted.closed == [(ID, ADA.name, START + DEFAULT_CLOSING)]
 
 
+async def test_for_how_long_a_resolution_holds_is_kept(
+    world: World, database: Database, clock: FakeClock
+) -> None:
+    until = START + timedelta(days=2)
+    await SqlHandlings(database).change(
+        [Request(ALERT.fingerprint, Action(ActionKind.RESOLVE, until=until), ADA)], at=START
+    )
+    restarted = World(database, clock)
+    await restarted.handlings.load()
+    await restarted.handlings.finish()
+    await restarted.act(Action(ActionKind.RESOLVE))
+
+    assert restarted.closed == [(ID, ADA.name, until)] * 2
+
+
 async def test_a_resolution_that_cannot_be_carried_out_is_finished_within_a_minute(
     world: World, clock: FakeClock
 ) -> None:

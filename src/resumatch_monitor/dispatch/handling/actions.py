@@ -213,7 +213,10 @@ def _comment(before: Handling, action: Action, _actor: Actor, _now: datetime) ->
 def _resolve(before: Handling, action: Action, actor: Actor, now: datetime) -> _Step:
     if before.resolved_at is not None:
         return before, "", ""
-    after = replace(before, resolved_at=now, resolved_by=actor.name[:LONGEST_NAME])
+    until = None if action.until is None else from_milliseconds(to_milliseconds(action.until))
+    after = replace(
+        before, resolved_at=now, resolved_by=actor.name[:LONGEST_NAME], resolved_until=until
+    )
     return after, "resolved", action.text
 
 

@@ -28,6 +28,7 @@ class Handling:
             escalation begins anew.
         assignee: Who should work on it; empty for nobody.
         resolved_at: When a person ended it.
+        resolved_until: Until when it is then not heard of; None for as long as is usual.
         outcome: None as long as nobody has said.
     """
 
@@ -38,6 +39,7 @@ class Handling:
     assignee: str = ""
     resolved_at: datetime | None = None
     resolved_by: str = ""
+    resolved_until: datetime | None = None
     outcome: Outcome | None = None
 
     def is_snoozed(self, now: datetime) -> bool:

@@ -134,7 +134,7 @@ class Handlings:
         unfinished = [each for each in self._known.values() if each.resolved_at is not None]
         for handling in unfinished:
             assert handling.resolved_at is not None
-            until = handling.resolved_at + self._closing
+            until = handling.resolved_until or handling.resolved_at + self._closing
             await self._end([handling.occurrence_id], handling.resolved_by, until)
         if unfinished:
             self._on_change()
@@ -188,8 +188,10 @@ class Handlings:
         ending: dict[tuple[str, datetime], list[OccurrenceId]] = {}
         for request, result in zip(requests, results, strict=False):
             if request.action.kind is ActionKind.RESOLVE and result.handling is not None:
-                key = (result.handling.resolved_by, request.action.until or default)
-                ending.setdefault(key, []).append(result.handling.occurrence_id)
+                handling = result.handling
+                until = request.action.until or handling.resolved_until or default
+                key = (handling.resolved_by, until)
+                ending.setdefault(key, []).append(handling.occurrence_id)
         for (by, until), occurrence_ids in ending.items():
             await self._end(occurrence_ids, by, until)
 

@@ -31,6 +31,7 @@ _HANDLING = (
     "assignee",
     "resolved_at",
     "resolved_by",
+    "resolved_until",
     "outcome",
 )
 

@@ -37,6 +37,7 @@ _COLUMNS = (
     "assignee",
     "resolved_at",
     "resolved_by",
+    "resolved_until",
     "outcome",
     "changed_at",
 )
@@ -243,6 +244,7 @@ def to_handling(row: AnyRow) -> Handling:
         assignee=row.assignee,
         resolved_at=row.resolved_at,
         resolved_by=row.resolved_by,
+        resolved_until=row.resolved_until,
         outcome=Outcome(row.outcome) if row.outcome else None,
     )
 
@@ -269,6 +271,7 @@ def _to_row(handling: Handling, at: datetime) -> dict[str, Any]:
         "assignee": handling.assignee,
         "resolved_at": handling.resolved_at,
         "resolved_by": handling.resolved_by,
+        "resolved_until": handling.resolved_until,
         "outcome": handling.outcome.value if handling.outcome is not None else "",
         "changed_at": at,
     }

@@ -44,6 +44,7 @@ ALERT_HANDLING = Table(
     Column("assignee", String, nullable=False),
     Column("resolved_at", Moment),
     Column("resolved_by", String, nullable=False),
+    Column("resolved_until", Moment),
     # real, noise, missed, or empty.
     Column("outcome", String, nullable=False),
     Column("changed_at", Moment, nullable=False),
