@@ -12,6 +12,7 @@ from resumatch_monitor.kit.yamltree import YamlTree, parse_yaml
 from resumatch_monitor.promql.parse import parse
 from resumatch_monitor.rules.loader import CheckExpression, load_rule_files
 from resumatch_monitor.rules.model import LoadedRules
+from resumatch_monitor.sentry.values import as_dict, as_list
 
 
 def load_rules(config: MonitorConfig) -> LoadedRules:
@@ -47,14 +48,15 @@ def check_config(path: Path, environment: Mapping[str, str]) -> list[str]:
 def find_warnings(path: Path) -> list[str]:
     """Return a line for each key of a configuration without problems that deserves a look.
 
-    Those are keys that change nothing, and keys that name a file which is not there yet.
+    Those are keys that change nothing, and keys that name a file which is not there yet, or a
+    project which is not in the configuration.
     """
     tree = parse_yaml(path.read_text())
     folder = path.resolve().parent
     found: list[str] = []
     for place, position in tree.keys.items():
         key = str(place[-1])
-        reason = _find_idle_reason(place)
+        reason = _find_idle_reason(place) or _find_missing_project(tree, place)
         if reason is None and _names_absent_file(key, _value_at(tree, place), folder):
             reason = "there is no such file"
         if reason is not None:
@@ -67,6 +69,17 @@ def _find_idle_reason(place: tuple[str | int, ...]) -> str | None:
         if issubclass(model, ConfigModel) and place[-1] in model.idle_keys:
             return f"has no effect: {model.idle_keys[str(place[-1])]}"
     return None
+
+
+def _find_missing_project(tree: YamlTree, place: tuple[str | int, ...]) -> str | None:
+    if place[:-1] != ("errors", "fingerprint_rules"):
+        return None
+    projects = as_list(as_dict(tree.value).get("projects"))
+    slugs = {str(as_dict(each).get("slug")) for each in projects}
+    # What the environment says is not looked up for a warning.
+    if str(place[-1]) in slugs or any("$" in slug for slug in slugs):
+        return None
+    return "no project here has this slug: it applies only if one is made in the UI"
 
 
 def _names_absent_file(key: str, value: object, folder: Path) -> bool:
