@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from resumatch_monitor.api.performance import PerformanceSources, build_router
+from resumatch_monitor.storage.sql import performance_read
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.performance import SqlPerformanceStore
 from resumatch_monitor.storage.sql.performance_read import SqlPerformanceReader
@@ -78,6 +79,18 @@ async def test_endpoints_are_measured_and_compared_with_the_time_before(
     assert sum(fast["spark"]) == 20
     assert (home["count"], home["is_extrapolated"]) == (2, True)
     assert page["totals"]["count"] == 35
+
+
+async def test_figures_that_are_cut_off_are_said_to_be(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await ask(client, f"/endpoints?{HOUR}")
+    monkeypatch.setattr(performance_read, "_ROWS_MAX", 3)
+
+    cut = await ask(client, f"/endpoints?{HOUR}")
+
+    assert (whole["truncated"], cut["truncated"]) == (False, True)
+    assert cut["totals"]["count"] < whole["totals"]["count"]
 
 
 async def test_what_got_slower_comes_first_when_asked_for(client: httpx.AsyncClient) -> None:

@@ -151,6 +151,7 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
                 "items": [renderer.render_line(line) for line in page],
                 "next_cursor": next_cursor,
                 "total": len(lines),
+                "truncated": found.is_truncated,
                 "totals": renderer.render_totals(lines),
             }
 
@@ -185,6 +186,7 @@ def _add_endpoint_routes(router: APIRouter, sources: PerformanceSources) -> None
             lambda: {
                 **renderer.render_window(),
                 "endpoint": renderer.render_line(lines[0]) if lines else None,
+                "truncated": found.is_truncated,
                 **renderer.render_steps(steps),
                 "durations": renderer.render_histogram(lines),
                 "parts": renderer.render_parts(parts),
@@ -232,6 +234,7 @@ def _add_vital_routes(router: APIRouter, sources: PerformanceSources) -> None:
             "items": page,
             "next_cursor": next_cursor,
             "total": len(routes),
+            "truncated": found.is_truncated,
             "totals": totals,
         }
 

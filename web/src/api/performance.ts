@@ -55,6 +55,7 @@ export interface PagedWindow<T> extends Window {
 }
 
 export interface Endpoints extends PagedWindow<Endpoint> {
+  truncated: boolean;
   totals: Totals;
 }
 

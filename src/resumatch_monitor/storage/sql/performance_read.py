@@ -24,6 +24,7 @@ from resumatch_monitor.storage.sql.tables.performance import (
 from resumatch_monitor.tracing.performance.model import PART_PREFIX
 from resumatch_monitor.tracing.performance.store import (
     COARSE_SECONDS,
+    EndpointFigures,
     EndpointFilter,
     EndpointKey,
     Example,
@@ -53,7 +54,7 @@ class SqlPerformanceReader:
 
     async def read_endpoints(
         self, wanted: EndpointFilter, windows: Sequence[Window], measures: Sequence[str]
-    ) -> Mapping[tuple[EndpointKey, str], Sequence[Figures]]:
+    ) -> EndpointFigures:
         """See `PerformanceReader`."""
         return await self._database.read(partial(_find_endpoints, wanted, windows, measures))
 
@@ -128,20 +129,23 @@ def _find_endpoints(
     windows: Sequence[Window],
     measures: Sequence[str],
     connection: Connection,
-) -> Mapping[tuple[EndpointKey, str], Sequence[Figures]]:
+) -> EndpointFigures:
     endpoint = PERFORMANCE_ENDPOINTS.c
     rows = connection.execute(
         select(endpoint.id, endpoint.project_id, endpoint.name, endpoint.op).where(*_choose(wanted))
     )
     keys = {row.id: EndpointKey(row.project_id, row.name, row.op) for row in rows}
-    found: dict[tuple[EndpointKey, str], list[Figures]] = {}
+    found = EndpointFigures()
     for number, window in enumerate(windows):
         rows = connection.execute(
             select(_F.endpoint_id, _F.measure, _AT_MS, *_SUMS)
             .where(*_within(wanted, window), _F.measure.in_(measures))
-            .limit(_ROWS_MAX)
+            .limit(_ROWS_MAX + 1)
         )
-        for endpoint_id, measure, at_ms, *sums in rows:
+        for place, (endpoint_id, measure, at_ms, *sums) in enumerate(rows):
+            if place == _ROWS_MAX:
+                found.is_truncated = True
+                break
             key = (keys[endpoint_id], measure)
             if key not in found:
                 found[key] = [Figures() for _ in windows]

@@ -105,6 +105,16 @@ class Step:
     figures: Figures
 
 
+class EndpointFigures(dict[tuple[EndpointKey, str], Sequence[Figures]]):
+    """Figures by endpoint and measure, one for each window.
+
+    Attributes:
+        is_truncated: Whether there was more than is read at once: then all of it is too low.
+    """
+
+    is_truncated: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A slow one."""
@@ -239,7 +249,7 @@ class PerformanceReader(Protocol):
 
     async def read_endpoints(
         self, wanted: EndpointFilter, windows: Sequence[Window], measures: Sequence[str]
-    ) -> Mapping[tuple[EndpointKey, str], Sequence[Figures]]:
+    ) -> EndpointFigures:
         """Return the figures of each endpoint and measure that has any, one for each window."""
         ...
 
