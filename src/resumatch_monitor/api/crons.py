@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, BadCursorError, Cursor, Limit, parse_cursor
+from resumatch_monitor.api.parameters import on_the_loop
 from resumatch_monitor.crons.model import Environment, Job, JobConfig, JobStatus, Run, RunStatus
 from resumatch_monitor.crons.store import JobDesk, JobFilter, JobReader
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none
@@ -84,7 +85,7 @@ def build_router(*, sources: CronSources, guard: Guard) -> APIRouter:
 
     @router.get("")
     async def list_crons(
-        asked: Annotated[CronListParameters, Depends()],
+        asked: Annotated[CronListParameters, Depends(on_the_loop(CronListParameters))],
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> dict[str, Any]:

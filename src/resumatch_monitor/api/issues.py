@@ -18,6 +18,7 @@ from resumatch_monitor.api.paging import (
     Limit,
     parse_number,
 )
+from resumatch_monitor.api.parameters import on_the_loop
 from resumatch_monitor.errortracking.issues import (
     EventSummary,
     IssueDetail,
@@ -102,7 +103,7 @@ def _add_issue_routes(router: APIRouter, finder: _Finder, guard: Guard) -> None:
     @router.get("/issues")
     async def list_issues(
         principal: Annotated[Principal, Depends(guard.viewer)],
-        asked: Annotated[IssueListParameters, Depends()],
+        asked: Annotated[IssueListParameters, Depends(on_the_loop(IssueListParameters))],
     ) -> dict[str, Any]:
         query = read_query(asked, me=principal.name)
         page = await _answering(finder.reader.list_issues(query, finder.clock.now()))

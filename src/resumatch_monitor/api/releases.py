@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.paging import DEFAULT_LIMIT, Cursor, Limit, parse_cursor
+from resumatch_monitor.api.parameters import on_the_loop
 from resumatch_monitor.kit.clock import Clock, isoformat, isoformat_or_none, to_milliseconds
 from resumatch_monitor.releases.health import (
     Health,
@@ -82,7 +83,7 @@ def build_router(*, sources: ReleaseSources, guard: Guard) -> APIRouter:
 
     @router.get("")
     async def list_releases(
-        asked: Annotated[ReleaseListParameters, Depends()],
+        asked: Annotated[ReleaseListParameters, Depends(on_the_loop(ReleaseListParameters))],
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> dict[str, Any]:

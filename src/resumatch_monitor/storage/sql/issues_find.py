@@ -9,7 +9,7 @@ what is searched is rare where the list begins, all issues are passed by once mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -27,13 +27,15 @@ from sqlalchemy import (
 )
 
 from resumatch_monitor.errortracking.issues import IssueQuery, IssueSort
+from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.storage.sql.issues_search_plan import SearchPlan
-from resumatch_monitor.storage.sql.issues_trend import rank_by_trend
+from resumatch_monitor.storage.sql.issues_trend import RANKED_MAX, rank_by_trend
 from resumatch_monitor.storage.sql.tables.errors import ISSUES
 
 COUNTED_MAX = 10_000
 """So many issues are counted; of more, only that there are more is told."""
 _PASSED_FOR_ONE = 8
+_DAY = timedelta(days=1)
 _FIRST_LOOKS = (500, 4_000)
 _SORT_COLUMNS = {
     IssueSort.LAST_SEEN: ISSUES.c.last_seen_at,
@@ -41,7 +43,6 @@ _SORT_COLUMNS = {
     IssueSort.EVENTS: ISSUES.c.event_count,
     IssueSort.USERS: ISSUES.c.user_count,
 }
-_COUNT_PART = text("SELECT count(*) FROM issues WHERE project_id = :project AND status = :status")
 _COUNT_SOME = text(
     "SELECT count(*) FROM (SELECT 1 FROM issues"
     " WHERE project_id = :project AND status = :status LIMIT :most)"
@@ -68,13 +69,16 @@ def find_keys(
     if not plan.parts:
         return FoundKeys([], 0)
     if query.sort is IssueSort.TREND:
-        ranked = rank_by_trend(connection, _select_latest(plan), now)
-        keys = [key for key in ranked if after is None or (key.rank, key.id) < after]
-        return FoundKeys(keys[: query.limit + 1], len(ranked))
+        latest = _latest_ids(connection, plan, to_milliseconds(now - _DAY))
+        keys = rank_by_trend(connection, latest, now, after=after, most=query.limit + 1)
+        return FoundKeys(keys, len(latest))
     column = _SORT_COLUMNS[query.sort]
     if not plan.is_search:
         keys = _first_keys(connection, plan.parts, column.name, after, query.limit + 1)
-        return FoundKeys(keys, count_issues(connection, plan.parts))
+        is_all = plan.scope is None
+        return FoundKeys(
+            keys, _count_all(connection) if is_all else count_issues(connection, plan.parts)
+        )
     matching = _select_matching(connection, plan, column)
     found = _sort_matching(connection, matching, after, query.limit + 1)
     if found.is_total_exact:
@@ -87,10 +91,27 @@ def find_keys(
 
 def count_issues(connection: Connection, parts: Sequence[tuple[int, str]]) -> int:
     """Return how many issues the ranges have."""
-    return sum(
-        connection.execute(_COUNT_PART, {"project": project, "status": status}).scalar_one()
-        for project, status in parts
+    if not parts:
+        return 0
+    counts = " UNION ALL ".join(
+        f"SELECT count(*) AS n FROM issues WHERE project_id = :p{number} AND status = :s{number}"  # noqa: S608
+        for number in range(len(parts))
     )
+    total = text(f"SELECT sum(n) FROM ({counts})")  # noqa: S608
+    return connection.execute(total, _part_values(parts)).scalar_one()
+
+
+def _count_all(connection: Connection) -> int:
+    # Counting a whole table reads how many rows its pages have, not the rows.
+    return connection.execute(text("SELECT count(*) FROM issues")).scalar_one()
+
+
+def _part_values(parts: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for number, (project, status) in enumerate(parts):
+        values[f"p{number}"] = project
+        values[f"s{number}"] = status
+    return values
 
 
 def _first_keys(
@@ -108,12 +129,9 @@ def _first_keys(
         f" WHERE project_id = :p{number} AND status = :s{number}{onwards}"
         for number in range(len(parts))
     )
-    values: dict[str, Any] = {"most": most}
+    values = {**_part_values(parts), "most": most}
     if after is not None:
         values.update(rank=after[0], id=after[1])
-    for number, (project, status) in enumerate(parts):
-        values[f"p{number}"] = project
-        values[f"s{number}"] = status
     merged = text(f"{ranges} ORDER BY rank DESC, id DESC LIMIT :most")
     return connection.execute(merged, values).all()
 
@@ -129,9 +147,22 @@ def _select_matching(
     return statement.with_hint(ISSUES, "NOT INDEXED")
 
 
-def _select_latest(plan: SearchPlan) -> Select[Any]:
-    statement = _restrict(plan, select(ISSUES.c.id))
-    return statement if plan.seed is None else statement.with_hint(ISSUES, "NOT INDEXED")
+def _latest_ids(connection: Connection, plan: SearchPlan, since: int) -> Sequence[int]:
+    """Return the ids of the latest of all that match and were met since then."""
+    if not plan.is_search:
+        column = ISSUES.c.last_seen_at.name
+        keys = _first_keys(connection, plan.parts, column, None, RANKED_MAX)
+        return [key.id for key in keys if key.rank >= since]
+    last_seen = _number(ISSUES.c.last_seen_at)
+    statement = _restrict(plan, select(ISSUES.c.id).where(last_seen >= since))
+    if plan.seed is None:
+        # For the index, which has them before the time.
+        statement = statement.where(ISSUES.c.project_id.in_({part[0] for part in plan.parts}))
+        statement = statement.where(ISSUES.c.status.in_({part[1] for part in plan.parts}))
+    else:
+        statement = statement.with_hint(ISSUES, "NOT INDEXED")
+    latest = statement.order_by(last_seen.desc(), ISSUES.c.id.desc()).limit(RANKED_MAX)
+    return connection.scalars(latest).all()
 
 
 def _restrict(plan: SearchPlan, statement: Any) -> Any:
@@ -144,7 +175,7 @@ def _restrict(plan: SearchPlan, statement: Any) -> Any:
 
 def _is_small(connection: Connection, parts: Sequence[tuple[int, str]]) -> bool:
     """Return whether the ranges have so few of the issues that going to each of them pays."""
-    left = connection.execute(text("SELECT count(*) FROM issues")).scalar_one() // _PASSED_FOR_ONE
+    left = _count_all(connection) // _PASSED_FOR_ONE
     for project, status in parts:
         values = {"project": project, "status": status, "most": left + 1}
         left -= connection.execute(_COUNT_SOME, values).scalar_one()

@@ -1,11 +1,14 @@
 """The issues in the relational database: the reading side."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Connection, Row, literal, select, tuple_
+import orjson
+from sqlalchemy import BigInteger, Connection, Row, literal, select, text, tuple_
 
 from resumatch_monitor.errortracking.issues import (
     Activity,
@@ -36,17 +39,15 @@ from resumatch_monitor.storage.sql.issues_list import (
     list_issues,
     read_issue,
 )
-from resumatch_monitor.storage.sql.issues_sparklines import read_sparklines
+from resumatch_monitor.storage.sql.issues_sparklines import read_hourly, read_sparklines
 from resumatch_monitor.storage.sql.payloads import PayloadReader
 from resumatch_monitor.storage.sql.tables.errors import (
     ERROR_PROJECTS,
     ERROR_RELEASES,
     ISSUE_ACTIVITY,
     ISSUE_EVENTS,
-    ISSUE_HOURS,
     ISSUE_RELEASES,
     ISSUE_TAG_KEYS,
-    ISSUE_TAGS,
     ISSUES,
 )
 
@@ -54,6 +55,14 @@ _CHART_HOURS = 14 * 24
 _VALUES_SHOWN = 20
 _RELEASES_SHOWN = 50
 _ACTIVITY_SHOWN = 100
+_SEARCHES_AT_ONCE = 2
+# One row, as of hours: there may be ten thousand of these.
+_TAGS = text(
+    "SELECT json_group_array(json_array(key, value, event_count)) FROM ("
+    " SELECT key, value, event_count, row_number() OVER"
+    "  (PARTITION BY key ORDER BY event_count DESC, value) AS place"
+    " FROM issue_tags WHERE issue_id = :issue) WHERE place <= :most"
+)
 
 
 class SqlIssueReader:
@@ -62,21 +71,25 @@ class SqlIssueReader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._payloads = PayloadReader()
+        # A search may take seconds: there is always a reader left for what takes none.
+        self._searching = asyncio.Semaphore(_SEARCHES_AT_ONCE)
 
     async def list_issues(self, query: IssueQuery, now: datetime) -> IssuePage:
         """Return a page of issues."""
         after = decode_cursor(query.cursor, query.sort.value)
-        return await self._database.read(
-            lambda connection: list_issues(connection, query, after, now)
-        )
+        async with contextlib.nullcontext() if query.search is None else self._searching:
+            return await self._database.read(
+                lambda connection: list_issues(connection, query, after, now)
+            )
 
     async def find_matching(
         self, query: IssueQuery, now: datetime, *, limit: int
     ) -> MatchingIssues:
         """Return the first issues that match, in the order of the list."""
-        return await self._database.read(
-            lambda connection: find_matching(connection, replace(query, limit=limit), now)
-        )
+        async with self._searching:
+            return await self._database.read(
+                lambda connection: find_matching(connection, replace(query, limit=limit), now)
+            )
 
     async def get_issue(self, issue_id: int, now: datetime) -> IssueDetail | None:
         """Return an issue with everything that its page shows."""
@@ -146,21 +159,17 @@ def _get_issue(connection: Connection, issue_id: int, now: datetime) -> IssueDet
 
 
 def _read_tags(connection: Connection, issue_id: int) -> list[TagUse]:
+    content = connection.execute(_TAGS, {"issue": issue_id, "most": _VALUES_SHOWN}).scalar_one()
+    rows: list[tuple[str, str, int]] = orjson.loads(content)
     values: dict[str, list[tuple[str, int]]] = {}
-    for row in connection.execute(
-        select(ISSUE_TAGS)
-        .where(ISSUE_TAGS.c.issue_id == issue_id)
-        .order_by(ISSUE_TAGS.c.key, ISSUE_TAGS.c.event_count.desc(), ISSUE_TAGS.c.value)
-    ):
-        values.setdefault(row.key, []).append((row.value, row.event_count))
+    for key, value, count in sorted(rows, key=lambda row: (row[0], -row[2], row[1])):
+        values.setdefault(key, []).append((value, count))
     keys = connection.execute(
         select(ISSUE_TAG_KEYS)
         .where(ISSUE_TAG_KEYS.c.issue_id == issue_id)
         .order_by(ISSUE_TAG_KEYS.c.key)
     )
-    return [
-        TagUse(row.key, row.event_count, values.get(row.key, [])[:_VALUES_SHOWN]) for row in keys
-    ]
+    return [TagUse(row.key, row.event_count, values.get(row.key, [])) for row in keys]
 
 
 def _read_releases(connection: Connection, issue_id: int) -> list[ReleaseUse]:
@@ -187,14 +196,9 @@ def _read_counts(
     connection: Connection, issue_id: int, now: datetime
 ) -> list[tuple[datetime, int]]:
     current = now.replace(minute=0, second=0, microsecond=0)
-    hours = [current - timedelta(hours=back) for back in range(_CHART_HOURS - 1, -1, -1)]
-    rows = connection.execute(
-        select(ISSUE_HOURS).where(
-            ISSUE_HOURS.c.issue_id == issue_id, ISSUE_HOURS.c.hour >= hours[0]
-        )
-    )
-    counts = {row.hour: row.event_count for row in rows}
-    return [(hour, counts.get(hour, 0)) for hour in hours]
+    line = read_hourly(connection, [issue_id], now, _CHART_HOURS)[issue_id]
+    first = current - timedelta(hours=_CHART_HOURS - 1)
+    return [(first + timedelta(hours=hour), count) for hour, count in enumerate(line)]
 
 
 def _list_events(

@@ -1,21 +1,26 @@
-"""How often issues were met in the last hours and days, for lists."""
+"""How often issues were met in the last hours and days.
+
+A page has more than a thousand of these numbers. They come as one row: for each row that it steps
+to, the driver gives the interpreter up, and while events are digested it waits to get it back.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Connection, bindparam, select, type_coerce
+import orjson
+from sqlalchemy import Connection, text
 
 from resumatch_monitor.kit.clock import to_milliseconds
-from resumatch_monitor.storage.sql.tables.errors import ISSUE_HOURS
 
 _HOURS = 24
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
-# Numbers as they are stored: a page has more than a thousand of these rows.
-_HOUR = type_coerce(ISSUE_HOURS.c.hour, BigInteger)
-_SELECT_HOURS = select(ISSUE_HOURS.c.issue_id, _HOUR, ISSUE_HOURS.c.event_count).where(
-    ISSUE_HOURS.c.issue_id.in_(bindparam("ids", expanding=True)), bindparam("first") <= _HOUR
+_COUNTS = text(
+    "SELECT json_group_array(issue_id) AS issues,"
+    " json_group_array((hour - :first) / :step) AS slots,"
+    " json_group_array(event_count) AS counts FROM issue_hours"
+    " WHERE issue_id IN (SELECT value FROM json_each(:issues)) AND hour >= :first"
 )
 
 
@@ -23,9 +28,15 @@ def read_sparklines(
     connection: Connection, issue_ids: Sequence[int], now: datetime
 ) -> dict[int, tuple[int, ...]]:
     """Return the events of each of the last 24 hours, the running one last."""
+    return read_hourly(connection, issue_ids, now, _HOURS)
+
+
+def read_hourly(
+    connection: Connection, issue_ids: Sequence[int], now: datetime, hours: int
+) -> dict[int, tuple[int, ...]]:
+    """Return the events of each of the last hours, the running one last."""
     current = to_milliseconds(now.replace(minute=0, second=0, microsecond=0))
-    first = current - (_HOURS - 1) * _HOUR_MS
-    return _read_lines(connection, issue_ids, first, _HOUR_MS, _HOURS)
+    return _read_lines(connection, issue_ids, current - (hours - 1) * _HOUR_MS, _HOUR_MS, hours)
 
 
 def read_daily_sparklines(
@@ -40,9 +51,11 @@ def _read_lines(
     connection: Connection, issue_ids: Sequence[int], first: int, step: int, length: int
 ) -> dict[int, tuple[int, ...]]:
     lines = {issue_id: [0] * length for issue_id in issue_ids}
-    rows = connection.execute(_SELECT_HOURS, {"ids": list(issue_ids), "first": first})
-    for issue_id, hour, count in rows.all():
-        index = (hour - first) // step
-        if index < length:
-            lines[issue_id][index] += count
+    wanted = {"issues": orjson.dumps(list(issue_ids)).decode(), "first": first, "step": step}
+    row = connection.execute(_COUNTS, wanted).one()
+    # Three lists of numbers: a thousand small lists would set the garbage collector to work.
+    columns: list[list[int]] = [orjson.loads(each) for each in (row.issues, row.slots, row.counts)]
+    for issue_id, slot, count in zip(*columns, strict=True):
+        if slot < length:
+            lines[issue_id][slot] += count
     return {issue_id: tuple(line) for issue_id, line in lines.items()}
