@@ -311,6 +311,12 @@ async def test_whatever_can_be_read_can_be_answered(stack: ErrorStack) -> None:
             assert (await stack.reader.list_issues(asked, _NOW)).total <= 3, query
 
 
+async def test_only_the_asked_project_is_searched(stack: ErrorStack) -> None:
+    for query in ("work", "plan:pro", "is:new", "!plan:pro OR work"):
+        assert await find(stack, query, project_id=1), query
+        assert await find(stack, query, project_id=2) == [], query
+
+
 async def test_who_asks_is_me(stack: ErrorStack, database: Database) -> None:
     await database.write(
         lambda connection: connection.execute(

@@ -146,7 +146,7 @@ def _scope(
     context: SearchContext, projects: Sequence[int], statuses: Sequence[IssueStatus]
 ) -> Condition | None:
     conditions: list[Condition] = []
-    if len(projects) < len(context.slugs) or len(context.slugs) >= _PROJECTS_MAX:
+    if not set(projects) >= set(context.slugs) or len(context.slugs) >= _PROJECTS_MAX:
         conditions.append(ISSUES.c.project_id.in_(projects))
     if len(statuses) < len(IssueStatus):
         conditions.append(ISSUES.c.status.in_([status.value for status in statuses]))
