@@ -27,7 +27,7 @@ _DEADLINE_SECONDS = 60
 
 def test_every_transaction_is_counted_once_whenever_the_monitor_is_killed(tmp_path: Path) -> None:
     with run_monitor(tmp_path, config=CONFIG) as monitor:
-        _send(monitor)
+        _send(monitor, COUNT)
         _wait_for(monitor, _KILLS_AT[0])
         os.kill(monitor.pid, signal.SIGKILL)
     with run_monitor(tmp_path, config=CONFIG) as monitor:
@@ -35,20 +35,21 @@ def test_every_transaction_is_counted_once_whenever_the_monitor_is_killed(tmp_pa
         os.kill(monitor.pid, signal.SIGKILL)
     with run_monitor(tmp_path, config=CONFIG) as monitor:
         _wait_for(monitor, COUNT)
-        # What would be counted twice would be soon.
-        time.sleep(3)
+        # What would be counted twice would be before one that comes now.
+        _send(monitor, 1)
+        _wait_for(monitor, COUNT + 1)
 
-        assert _count(monitor) == COUNT
+        assert _count(monitor) == COUNT + 1
 
 
-def _send(monitor: RunningMonitor) -> None:
+def _send(monitor: RunningMonitor, count: int) -> None:
     client = sentry_sdk.Client(
         dsn=f"http://{KEY}@{monitor.url.removeprefix('http://')}/1",
         traces_sample_rate=1.0,
         default_integrations=False,
     )
     with use_scope(sentry_sdk.Scope(client=client)):
-        for number in range(COUNT):
+        for number in range(count):
             with sentry_sdk.start_transaction(op="task", name=f"task-{number % 7}"):
                 pass
             # The SDK's queue holds a hundred.
