@@ -3,11 +3,10 @@
 Envelopes are read only as far as needed to answer truthfully; the work is the digests'.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import orjson
 
@@ -15,35 +14,30 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.ids import Ids
 from resumatch_monitor.kit.spool import FullReason, SpoolFullError, SpoolWriter
 from resumatch_monitor.sentry.addresses import present_address
-from resumatch_monitor.sentry.categories import (
-    Category,
-    count_quantity,
-    find_category,
-    read_item_count,
-)
+from resumatch_monitor.sentry.categories import Category, find_category
 from resumatch_monitor.sentry.check_ins import render_check_in
 from resumatch_monitor.sentry.envelope import Envelope, EnvelopeError, Item, parse_envelope
 from resumatch_monitor.sentry.files import is_dump
 from resumatch_monitor.sentry.glance import EventGlance
-from resumatch_monitor.sentry.items import ItemKind, encode_record
+from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.limits import SESSIONS_MAX, ItemLimits
-from resumatch_monitor.sentry.measurements import MeasurementSink, read_measurements
+from resumatch_monitor.sentry.measurements import MeasurementSink
 from resumatch_monitor.sentry.metrics import DoorMetrics
+from resumatch_monitor.sentry.other_items import OtherItems
 from resumatch_monitor.sentry.outcomes import Outcome
 from resumatch_monitor.sentry.projects import Project, ProjectKey, Projects, parse_dsn
 from resumatch_monitor.sentry.quotas import Limit
 from resumatch_monitor.sentry.reading import EnvelopeReader, ReadItem, find_kind
 from resumatch_monitor.sentry.refusals import (
-    CategoriesFullError,
     DisabledKeyError,
     IntakeError,
     MalformedError,
     UnknownProjectError,
     WrongKeyError,
 )
-from resumatch_monitor.sentry.reports import read_client_report
 from resumatch_monitor.sentry.screening import Screening, Sender
 from resumatch_monitor.sentry.security import read_reports
+from resumatch_monitor.sentry.sinks import ItemSinks
 
 _ADDRESSES_REMEMBERED = 1_024
 _IN_ORDER = {ItemKind.EVENT: 0, ItemKind.TRANSACTION: 1}
@@ -91,14 +85,20 @@ class Intake:
             measurements: Where metrics go, if they are stored.
         """
         self._projects = projects
-        self._sinks = sinks
+        self._sinks = ItemSinks(sinks, screening=screening, metrics=metrics)
         self._limits = limits
         self._glance = EventGlance()
         self._screening = screening
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
-        self._measurements = measurements
+        self._others = OtherItems(
+            screening=screening,
+            metrics=metrics,
+            clock=clock,
+            limits=limits,
+            measurements=measurements,
+        )
         # Most senders are servers, which send again and again.
         self._present_address = lru_cache(_ADDRESSES_REMEMBERED)(present_address)
 
@@ -292,9 +292,9 @@ class Intake:
                 taken.append(kept)
         if refusal is not None and not taken and not others:
             raise refusal
-        await self._spool_all(sender, taken)
+        await self._sinks.append_all(sender, taken)
         for item in others:
-            await self._take_other(sender, item)
+            await self._others.take(sender, item)
         limits = self._screening.quotas.describe(sender.project, sender.key)
         return Receipt(reader.event_id, tuple(limits))
 
@@ -329,13 +329,13 @@ class Intake:
     ) -> ReadItem | None:
         if kind is ItemKind.EVENT:
             read = reader.read_event(item)
-        elif kind not in self._sinks or not self._is_wanted(sender, kind, item):
+        elif kind not in self._sinks.kinds or not self._is_wanted(sender, kind, item):
             read = None
         elif kind is ItemKind.TRANSACTION:
             read = reader.read_transaction(item)
         else:
             read = reader.read_other(kind, item)
-        if read is None or read.record.kind not in self._sinks:
+        if read is None or read.record.kind not in self._sinks.kinds:
             self._metrics.count_item(read.record.kind if read else item.type, "not_stored")
             category = find_category(read.record.kind if read else kind)
             self._screening.outcomes.count(
@@ -343,97 +343,3 @@ class Intake:
             )
             return None
         return read
-
-    async def _spool_all(self, sender: Sender, items: list[ReadItem]) -> None:
-        appends = [
-            self._sinks[item.record.kind].append(encode_record(item.record)) for item in items
-        ]
-        outcomes = await _wait_for_all(appends)
-        for item, failure in zip(items, outcomes, strict=True):
-            outcome = Outcome.RATE_LIMITED if failure else Outcome.ACCEPTED
-            reason = str(failure.reason) if isinstance(failure, SpoolFullError) else ""
-            quantity = count_quantity(item.category, item.record)
-            self._screening.count(
-                sender, item.record.kind, item.category, outcome, reason, quantity
-            )
-            if failure:
-                self._screening.give_back(
-                    sender, item.category, quantity, admitted_at=item.record.received_at
-                )
-        failures = [outcome for outcome in outcomes if outcome is not None]
-        if failures:
-            if isinstance(failures[0], SpoolFullError):
-                self._metrics.rejected.labels("errors", failures[0].reason).inc()
-                refused = [item for item, each in zip(items, outcomes, strict=True) if each]
-                raise CategoriesFullError(failures[0], self._find_categories(refused))
-            raise failures[0]
-
-    def _find_categories(self, refused: Sequence[ReadItem]) -> tuple[Category, ...]:
-        """Return everything that waits where there is no room; none for everything that there is.
-
-        Traces that wait must not keep SDKs from sending errors.
-        """
-        full = [self._sinks[item.record.kind] for item in refused]
-        found = dict.fromkeys(
-            find_category(kind) for kind, sink in self._sinks.items() if sink in full
-        )
-        return () if Category.ERROR in found else tuple(found)
-
-    async def _take_other(self, sender: Sender, item: Item) -> None:
-        if item.type == "trace_metric" and self._measurements is not None:
-            await self._take_measurements(sender, item, self._measurements)
-            return
-        self._metrics.count_item(item.type, "not_stored")
-        if item.type == "client_report":
-            for discard in read_client_report(item.payload):
-                self._metrics.count_discard(discard.category, discard.reason, discard.quantity)
-                self._screening.outcomes.count(
-                    sender.project.id,
-                    discard.category,
-                    discard.outcome,
-                    discard.reason,
-                    discard.quantity,
-                )
-
-    async def _take_measurements(
-        self, sender: Sender, item: Item, measurements: MeasurementSink
-    ) -> None:
-        category = Category.TRACE_METRIC
-        count = partial(self._screening.count, sender, item.type, category)
-        if len(item.payload) > self._limits.event_max_bytes:
-            count(Outcome.INVALID, "too_large", read_item_count(item.headers.get("item_count")))
-            return
-        found = read_measurements(item.payload)
-        if not found:
-            count(Outcome.INVALID, "malformed")
-            return
-        now = self._clock.now()
-        limit = self._screening.quotas.admit(sender.project, sender.key, category, len(found))
-        if limit is not None:
-            count(Outcome.RATE_LIMITED, limit.reason, len(found))
-            return
-        try:
-            refused = await measurements.take(sender.project.slug, found)
-        except SpoolFullError as error:
-            count(Outcome.RATE_LIMITED, str(error.reason), len(found))
-            self._screening.give_back(sender, category, len(found), admitted_at=now)
-            raise
-        if refused:
-            count(Outcome.INVALID, "malformed", min(refused, len(found)))
-        if refused < len(found):
-            count(Outcome.ACCEPTED, "", len(found) - refused)
-
-
-async def _wait_for_all(
-    appends: Sequence[Coroutine[None, None, None]],
-) -> Sequence[BaseException | None]:
-    """Return how each ended: with what it raised, or None."""
-    if len(appends) > 1:
-        return await asyncio.gather(*appends, return_exceptions=True)
-    # Without a task of its own; nearly every envelope has one item.
-    try:
-        for append in appends:
-            await append
-    except Exception as error:  # noqa: BLE001 - whoever gathers tells the cause
-        return [error]
-    return [None] * len(appends)
