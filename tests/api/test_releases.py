@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import orjson
 import pytest
 
 from resumatch_monitor.api.releases import ReleaseSources, build_router
+from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.metrics.samples import SampleBatch
 from resumatch_monitor.releases.model import Deploy
@@ -19,6 +21,8 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.release_health import SqlHealthReader
 from resumatch_monitor.storage.sql.releases_book import SqlReleaseBook
 from resumatch_monitor.storage.sql.sessions import SqlSessionStore
+from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
+from tests.rules.support import World, make_group, make_rule
 from tests.support.clock import FakeClock
 from tests.support.web import make_guard, serve
 
@@ -155,3 +159,31 @@ async def test_rates_become_series(database: Database, clock: FakeClock) -> None
         "release_sessions org/shop@1.0": 8.0,
         "release_sessions org/shop@2.0": 2.0,
     }
+
+
+@pytest.mark.usefixtures("client")
+async def test_a_release_that_crashes_too_often_fires_an_alert(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    store = TimeSeriesStore(
+        tmp_path / "metrics", clock=clock, telemetry=Telemetry(), retention=timedelta(days=1)
+    )
+    store.open()
+    series = CrashFreeSeries(
+        reader=SqlHealthReader(database),
+        sink=store,
+        metadata=MetadataStore(),
+        slug_of=lambda _: "shop",
+        clock=clock,
+    )
+    await series.write()
+    world = World(clock, store=store)
+    expr = "release_crash_free_sessions_ratio < 0.95 and release_sessions > 5"
+    await world.start(make_group(make_rule("Crashes", expr=expr)))
+    await world.evaluate()
+    await world.stop()
+    store.close()
+
+    (alert,) = world.alerts.firing.values()
+    assert (alert.name, alert.labels["release"]) == ("Crashes", "org/shop@1.0")
+    assert alert.value == pytest.approx(0.875)
