@@ -2,9 +2,17 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from resumatch_monitor.api.performance_lines import (
+    QUANTILES,
+    EndpointLine,
+    mean_apdex,
+    merge_figures,
+    ratio,
+    render_quantiles,
+    to_seconds,
+)
 from resumatch_monitor.kit.clock import isoformat
 from resumatch_monitor.tracing.performance.config import PerformanceConfig
 from resumatch_monitor.tracing.performance.model import DURATION, OTHER, PARTS, VITALS
@@ -16,7 +24,6 @@ from resumatch_monitor.tracing.performance.store import (
     Figures,
     Finding,
     FindingIssue,
-    PerformanceSort,
     StatementDetail,
     StatementLine,
     Step,
@@ -24,54 +31,10 @@ from resumatch_monitor.tracing.performance.store import (
 )
 from resumatch_monitor.tracing.performance.vitals import THRESHOLDS, rate_vital, split_vital
 
-_QUANTILES = {"p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 _SPARK_BARS = 30
 _POINTS_MAX = 144
 _LEAST_COMPARED = 10
 _BARS_PER_DECADE = 8
-
-
-@dataclass(slots=True)
-class EndpointLine:
-    """An endpoint with what was counted of it in a window and in the one before.
-
-    Attributes:
-        change: p95 in comparison with the window before, 1.0 for the same; None without enough
-            requests in either.
-    """
-
-    key: EndpointKey
-    figures: Figures
-    before: Figures
-    distribution: Distribution
-    threshold_us: float
-    apdex: float | None
-    p95_before: float | None
-    change: float | None
-
-    def rank(self, sort: PerformanceSort, *, is_up: bool) -> float:
-        """Return what sorting ascending by puts it into its place; unknown values go last."""
-        value = self._value(sort)
-        if value is None:
-            return math.inf
-        return value if is_up else -value
-
-    def _value(self, sort: PerformanceSort) -> float | None:
-        match sort:
-            case PerformanceSort.COUNT:
-                return self.figures.count
-            case PerformanceSort.P50:
-                return self.distribution.quantile(0.5)
-            case PerformanceSort.P95:
-                return self.distribution.quantile(0.95)
-            case PerformanceSort.FAILURES:
-                return _ratio(self.figures.failed, self.figures.count)
-            case PerformanceSort.APDEX:
-                return self.apdex
-            case PerformanceSort.CHANGE:
-                return self.change
-            case PerformanceSort.TOTAL:
-                return self.figures.total
 
 
 class PerformanceRenderer:
@@ -137,8 +100,8 @@ class PerformanceRenderer:
         now, before = Figures(), Figures()
         for (_, measure), (one, other) in found.items():
             if measure == DURATION:
-                _merge(now, one)
-                _merge(before, other)
+                merge_figures(now, one)
+                merge_figures(before, other)
         return [self.measure(key, now, before)]
 
     def render_line(self, line: EndpointLine) -> dict[str, Any]:
@@ -153,17 +116,17 @@ class PerformanceRenderer:
             "count": figures.count,
             "is_extrapolated": figures.is_extrapolated,
             "per_minute": figures.count / self._minutes,
-            "failure_rate": _ratio(figures.failed, figures.count),
+            "failure_rate": ratio(figures.failed, figures.count),
             "apdex": line.apdex,
             "apdex_threshold_seconds": line.threshold_us / 1e6,
-            **_render_quantiles(line.distribution),
-            "mean_seconds": _ratio(figures.total / 1e6, figures.count),
+            **render_quantiles(line.distribution),
+            "mean_seconds": ratio(figures.total / 1e6, figures.count),
             "total_seconds": figures.total / 1e6,
             "change": line.change,
             "before": {
                 "count": before.count,
-                "failure_rate": _ratio(before.failed, before.count),
-                "p95_seconds": _seconds(line.p95_before),
+                "failure_rate": ratio(before.failed, before.count),
+                "p95_seconds": to_seconds(line.p95_before),
             },
             "spark": self._render_spark(figures),
         }
@@ -172,20 +135,20 @@ class PerformanceRenderer:
         """Return what all endpoints together had."""
         total, before = Figures(), Figures()
         for line in lines:
-            _merge(total, line.figures)
-            _merge(before, line.before)
+            merge_figures(total, line.figures)
+            merge_figures(before, line.before)
         distribution = total.distribution()
         return {
             "count": total.count,
             "is_extrapolated": total.is_extrapolated,
             "per_minute": total.count / self._minutes,
-            "failure_rate": _ratio(total.failed, total.count),
-            "apdex": _mean_apdex(lines),
-            **_render_quantiles(distribution),
+            "failure_rate": ratio(total.failed, total.count),
+            "apdex": mean_apdex(lines),
+            **render_quantiles(distribution),
             "before": {
                 "count": before.count,
-                "failure_rate": _ratio(before.failed, before.count),
-                "p95_seconds": _seconds(before.distribution().quantile(0.95)),
+                "failure_rate": ratio(before.failed, before.count),
+                "p95_seconds": to_seconds(before.distribution().quantile(0.95)),
             },
         }
 
@@ -197,21 +160,21 @@ class PerformanceRenderer:
         point_ms = per_point * window.step_seconds * 1_000
         points: dict[int, Figures] = {}
         for step in steps:
-            _merge(
+            merge_figures(
                 points.setdefault((step.at_ms - window.start_ms) // point_ms, Figures()),
                 step.figures,
             )
         places = range(math.ceil((window.end_ms - window.start_ms) / point_ms))
         columns: dict[str, list[float | None]] = {
-            name: [] for name in ("per_minute", "failure_rate", *_QUANTILES)
+            name: [] for name in ("per_minute", "failure_rate", *QUANTILES)
         }
         for place in places:
             figures = points.get(place) or Figures()
             columns["per_minute"].append(figures.count / (point_ms / 60_000))
-            columns["failure_rate"].append(_ratio(figures.failed, figures.count))
+            columns["failure_rate"].append(ratio(figures.failed, figures.count))
             distribution = figures.distribution()
-            for name, quantile in _QUANTILES.items():
-                columns[name].append(_seconds(distribution.quantile(quantile)))
+            for name, quantile in QUANTILES.items():
+                columns[name].append(to_seconds(distribution.quantile(quantile)))
         return {"t": [window.start_ms + place * point_ms for place in places], "series": columns}
 
     def render_histogram(self, lines: Sequence[EndpointLine]) -> list[dict[str, Any]]:
@@ -238,7 +201,7 @@ class PerformanceRenderer:
                     "part": part,
                     "spans": parts[part].count,
                     "total_seconds": parts[part].total / 1e6,
-                    "share": _ratio(parts[part].total, total),
+                    "share": ratio(parts[part].total, total),
                 }
                 for part in PARTS
                 if part in parts
@@ -302,7 +265,7 @@ class PerformanceRenderer:
         """Return VITAL of docs/http-api.md, by name."""
         merged: dict[str, Figures] = {}
         for (_, vital), (figures, *_) in found.items():
-            _merge(merged.setdefault(vital, Figures()), figures)
+            merge_figures(merged.setdefault(vital, Figures()), figures)
         rendered: dict[str, Any] = {}
         for vital in VITALS:
             distribution = merged[vital].distribution() if vital in merged else Distribution([])
@@ -344,9 +307,9 @@ class PerformanceRenderer:
                     "name": key.name,
                     "op": key.op,
                     "count": figures.count,
-                    "share": _ratio(figures.total, total),
+                    "share": ratio(figures.total, total),
                     "total_seconds": figures.total / 1e6,
-                    **_render_quantiles(figures.distribution()),
+                    **render_quantiles(figures.distribution()),
                 }
                 for key, figures in found.callers[:50]
             ],
@@ -366,11 +329,11 @@ class PerformanceRenderer:
             "tables": list(line.tables),
             "count": figures.count,
             "per_minute": figures.count / self._minutes,
-            "failure_rate": _ratio(figures.failed, figures.count),
-            "mean_seconds": _ratio(figures.total / 1e6, figures.count),
-            **_render_quantiles(figures.distribution()),
+            "failure_rate": ratio(figures.failed, figures.count),
+            "mean_seconds": ratio(figures.total / 1e6, figures.count),
+            **render_quantiles(figures.distribution()),
             "total_seconds": figures.total / 1e6,
-            "share": _ratio(figures.total, total),
+            "share": ratio(figures.total, total),
             "endpoints": line.endpoints,
         }
 
@@ -381,38 +344,6 @@ class PerformanceRenderer:
         for step, amount in figures.by_step.items():
             bars[min(len(bars) - 1, step * len(bars) // count)] += amount
         return [round(bar, 2) for bar in bars]
-
-
-def _merge(into: Figures, other: Figures) -> None:
-    into.seen += other.seen
-    into.count += other.count
-    into.failed += other.failed
-    into.total += other.total
-    into.sketches.extend(other.sketches)
-    for step, count in other.by_step.items():
-        into.by_step[step] = into.by_step.get(step, 0.0) + count
-
-
-def _mean_apdex(lines: Sequence[EndpointLine]) -> float | None:
-    """Return Apdex over endpoints that may have thresholds of their own."""
-    rated = [(line.apdex, line.figures.count) for line in lines if line.apdex is not None]
-    total = sum(count for _, count in rated)
-    return sum(score * count for score, count in rated) / total if total else None
-
-
-def _render_quantiles(distribution: Distribution) -> dict[str, float | None]:
-    return {
-        f"{name}_seconds": _seconds(distribution.quantile(quantile))
-        for name, quantile in _QUANTILES.items()
-    }
-
-
-def _seconds(microseconds: float | None) -> float | None:
-    return None if microseconds is None else microseconds / 1e6
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
 
 
 def _render_issue(issue: FindingIssue) -> dict[str, Any]:

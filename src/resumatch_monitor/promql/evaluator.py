@@ -9,6 +9,7 @@ from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.metrics.samples import FloatArray, SeriesBlock, TimeArray
 from resumatch_monitor.promql import aggregation, ast, binary, grouping
 from resumatch_monitor.promql.context import Context
+from resumatch_monitor.promql.folding import Folder
 from resumatch_monitor.promql.format import format_g
 from resumatch_monitor.promql.functions import FUNCTIONS, RANGE_FUNCTIONS, RangeFunction
 from resumatch_monitor.promql.histogram import warn_of_quantile
@@ -244,7 +245,7 @@ class Evaluator:
                 self.context.annotations.inform(remark, place)
 
     def _aggregation(self, node: ast.Aggregation) -> Value:
-        if node.operator in aggregation.Folder.OPERATORS:
+        if node.operator in Folder.OPERATORS:
             before = self.context.mark()
             folded = self._fold_range_call(node)
             if folded is not None:
@@ -287,9 +288,9 @@ class Evaluator:
         if not ranges.has_one_name and not ranges.is_nameless:
             return None
 
-        def fold(slabs: Sequence[Slab]) -> aggregation.Folder:
+        def fold(slabs: Sequence[Slab]) -> Folder:
             grouper = grouping.Grouper(node.grouping, is_without=node.is_without, is_nameless=True)
-            folder = aggregation.Folder(node.operator, grouper, self.step_count)
+            folder = Folder(node.operator, grouper, self.step_count)
             for piece in compute(slabs):
                 folder.add(piece.labels, piece.values, piece.present)
             return folder

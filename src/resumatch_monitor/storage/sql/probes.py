@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Row,
     and_,
     case,
     delete,
@@ -21,9 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.probes.outage import (
-    Condition,
     EpisodeClosed,
     EpisodeKind,
     EpisodeOpened,
@@ -31,8 +29,9 @@ from resumatch_monitor.probes.outage import (
     ProbeStatus,
 )
 from resumatch_monitor.probes.store import ChartPoint, Episode, RunRecord, Snapshot
-from resumatch_monitor.probes.uptime import Span, StoredResult
+from resumatch_monitor.probes.uptime import Span
 from resumatch_monitor.storage.sql.database import Database
+from resumatch_monitor.storage.sql.probes_rows import decode_result, decode_state, encode_state
 from resumatch_monitor.storage.sql.tables.base import Moment
 from resumatch_monitor.storage.sql.tables.probes import (
     PROBE_EPISODES,
@@ -55,7 +54,7 @@ class SqlProbeStore:
     async def load_states(self) -> Mapping[str, ProbeState]:
         def load(connection: Connection) -> dict[str, ProbeState]:
             rows = connection.execute(select(PROBE_STATES.c.probe_id, PROBE_STATES.c.state))
-            return {row.probe_id: _decode_state(row.state) for row in rows}
+            return {row.probe_id: decode_state(row.state) for row in rows}
 
         return await self._database.read(load)
 
@@ -69,7 +68,7 @@ class SqlProbeStore:
             rows = connection.execute(select(PROBE_STATES.c.probe_id, PROBE_STATES.c.state)).all()
             for row in rows:
                 if row.probe_id not in known:
-                    last_at = _decode_state(row.state).last_at or now
+                    last_at = decode_state(row.state).last_at or now
                     _close_all(connection, row.probe_id, last_at)
 
         await self._database.write(close)
@@ -222,7 +221,7 @@ def _record(connection: Connection, record: RunRecord) -> None:
     connection.execute(
         insert_or(PROBE_STATES)
         .prefix_with("OR REPLACE")
-        .values(probe_id=probe_id, status=record.state.status, state=_encode_state(record.state))
+        .values(probe_id=probe_id, status=record.state.status, state=encode_state(record.state))
     )
 
 
@@ -314,9 +313,9 @@ def _read_snapshot(
         .limit(_MOST_EPISODES_IN_SNAPSHOT)
     )
     return Snapshot(
-        state=_decode_state(state),
-        last_result=_decode_result(last) if last is not None else None,
-        results=[_decode_result(row) for row in reversed(recent)],
+        state=decode_state(state),
+        last_result=decode_result(last) if last is not None else None,
+        results=[decode_result(row) for row in reversed(recent)],
         watched=[Span(row.started_at, row.ended_at) for row in watches],
         outages=_fetch_episodes(connection, outages),
     )
@@ -343,59 +342,3 @@ def _fetch_episodes(connection: Connection, query: Any) -> list[Episode]:
         )
         for row in connection.execute(query)
     ]
-
-
-def _decode_result(row: Row[Any]) -> StoredResult:
-    return StoredResult(
-        at=row.at,
-        status=ProbeStatus(row.status),
-        duration_seconds=row.duration_seconds,
-        message=row.message,
-        status_code=row.status_code,
-    )
-
-
-def _encode_state(state: ProbeState) -> dict[str, Any]:
-    return {
-        "status": state.status,
-        "status_since": _encode_moment(state.status_since),
-        "last_at": _encode_moment(state.last_at),
-        "failing": _encode_condition(state.failing),
-        "slow": _encode_condition(state.slow),
-    }
-
-
-def _decode_state(data: Any) -> ProbeState:
-    return ProbeState(
-        status=ProbeStatus(data["status"]),
-        status_since=_decode_moment(data["status_since"]),
-        last_at=_decode_moment(data["last_at"]),
-        failing=_decode_condition(data["failing"]),
-        slow=_decode_condition(data["slow"]),
-    )
-
-
-def _encode_condition(condition: Condition) -> dict[str, Any]:
-    return {
-        "since": _encode_moment(condition.since),
-        "opened_at": _encode_moment(condition.opened_at),
-        "recovering_since": _encode_moment(condition.recovering_since),
-        "cause": condition.cause,
-    }
-
-
-def _decode_condition(data: Any) -> Condition:
-    return Condition(
-        since=_decode_moment(data["since"]),
-        opened_at=_decode_moment(data["opened_at"]),
-        recovering_since=_decode_moment(data["recovering_since"]),
-        cause=data["cause"],
-    )
-
-
-def _encode_moment(moment: datetime | None) -> int | None:
-    return None if moment is None else to_milliseconds(moment)
-
-
-def _decode_moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else from_milliseconds(milliseconds)
