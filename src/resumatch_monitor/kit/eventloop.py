@@ -3,6 +3,9 @@
 Looking up a name blocks a thread, for half a minute if the name server is dead. On the threads that
 everything shares, a few such look-ups would hold up ingest, sign-in and storage; and a process that
 ends would wait for them.
+
+It is asyncio's own: uvloop saves some 6 us of a request's processor time, but its connections look
+names up on the four threads of libuv and never ask a method that is overridden here.
 """
 
 import asyncio
