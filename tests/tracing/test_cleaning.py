@@ -41,3 +41,14 @@ def test_a_value_is_taken_out_as_its_database_quotes_it(
 
     for text in (draft.name, draft.attributes["db.query.text"]):
         assert text == "SELECT * FROM t WHERE a = ? AND b = ?"
+
+
+def test_a_segment_that_is_a_query_is_named_without_its_values() -> None:
+    statement = "SELECT * FROM t WHERE a = 'Mallory'"
+    draft = Draft(
+        "a" * 32, "b" * 16, op="db", name=statement, segment_name=statement, is_segment=True
+    )
+
+    clean([draft], Scrubber())
+
+    assert draft.name == draft.segment_name == "SELECT * FROM t WHERE a = ?"

@@ -73,15 +73,17 @@ def _clean_some(drafts: Sequence[Draft], scrubber: Scrubber) -> None:
         for name in _MEANINGLESS.intersection(attributes):
             del attributes[name]
         name, system = draft.name[:_NAME_MAX], _system_of(draft)
+        segment_name = draft.segment_name[:_NAME_MAX]
         if draft.op.startswith("db"):
             name = take_out_literals(name, system)
+            segment_name = name if draft.is_segment else segment_name
         statement = attributes.pop(_STATEMENT, "")
         # Statements and names are long and made of words, but nobody's prose.
         texts.append(
             {
                 _NAME: name,
                 _QUERY: take_out_literals(statement, system) if isinstance(statement, str) else "",
-                _SEGMENT: draft.segment_name[:_NAME_MAX],
+                _SEGMENT: segment_name,
                 _STATUS: draft.status_text[:_SHORT_MAX],
             }
         )
