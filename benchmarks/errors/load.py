@@ -1,7 +1,12 @@
-"""Sends envelopes from a process of its own: as fast as answers come, or at a steady rate."""
+"""Sends envelopes from a process of its own: as fast as answers come, or at a steady rate.
 
-import http.client
+It shares the processors with the system that is measured, so it does as little as a client can:
+requests are made before the clock starts, and of an answer only what counts is read.
+"""
+
 import multiprocessing
+import re
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +21,10 @@ from benchmarks.errors.systems import KEY
 _SENDERS = 8
 _TIMEOUT_SECONDS = 60
 _LENGTH_BYTES = 4
+_PIECE_BYTES = 64 * 1024
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
+_CLOSE = re.compile(rb"(?i)\r\nconnection: *close\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ def _run(
     rate: float | None,
 ) -> None:
     bodies = _read_bodies(path)[first : first + count]
+    requests = [_render(body, headers) for body in bodies]
     lock = threading.Lock()
     numbers = iter(range(len(bodies)))
     load = Load(0.0, 0.0, [])
@@ -93,7 +103,7 @@ def _run(
     began = time.monotonic() + 0.05
 
     def work() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+        connection = _Connection(port)
         while True:
             with lock:
                 number = next(numbers, None)
@@ -101,7 +111,7 @@ def _run(
                 break
             due = time.monotonic() if rate is None else began + number / rate
             time.sleep(max(0.0, due - time.monotonic()))
-            event_id = _post(connection, bodies[number], headers)
+            event_id = connection.post(requests[number])
             load.latencies.append(time.monotonic() - due)
             if event_id is None:
                 refused.append(number)
@@ -119,26 +129,69 @@ def _run(
     pipe.send(Load(began, seconds, load.latencies, load.acknowledged, len(refused)))
 
 
-def _post(
-    connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str]
-) -> str | None:
+def _render(body: bytes, headers: Mapping[str, str]) -> bytes:
     sent = {
+        "Host": "127.0.0.1",
         "Content-Type": "application/x-sentry-envelope",
         "Content-Encoding": "gzip",
+        "Content-Length": str(len(body)),
         "X-Sentry-Auth": f"Sentry sentry_key={KEY}, sentry_version=7, sentry_client=benchmark/1",
         **headers,
     }
-    try:
-        connection.request("POST", "/api/1/envelope/", body=body, headers=sent)
-        response = connection.getresponse()
-        content = response.read()
-    except (OSError, http.client.HTTPException):
-        connection.close()
-        return None
-    if response.status != http.client.OK:
-        return None
-    # Overload is answered with 200, a rate limit, and no id.
-    return orjson.loads(content).get("id")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    return f"POST /api/1/envelope/ HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+class _Connection:
+    """Posts one request after the other; opened again where a server closes it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    def post(self, request: bytes) -> str | None:
+        """Return the id of the event that was acknowledged; None if it was refused."""
+        try:
+            if self._socket is None:
+                self._socket = socket.create_connection(("127.0.0.1", self._port), _TIMEOUT_SECONDS)
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.sendall(request)
+            head, content = self._receive(self._socket)
+        except (OSError, ValueError):
+            self.close()
+            return None
+        if _CLOSE.search(head):
+            self.close()
+        status = _STATUS.match(head)
+        if status is None or status[1] != b"200":
+            return None
+        # Overload is answered with 200, a rate limit, and no id.
+        return orjson.loads(content).get("id")
+
+    def _receive(self, connection: socket.socket) -> tuple[bytes, bytes]:
+        data = b""
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            data += _receive_piece(connection)
+        head, content = data[: end + 2], data[end + 4 :]
+        length = _LENGTH.search(head)
+        if length is None:
+            raise ValueError("the answer has no length")
+        while len(content) < int(length[1]):
+            content += _receive_piece(connection)
+        return head, content
+
+    def close(self) -> None:
+        """Close it; the next request opens it again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _receive_piece(connection: socket.socket) -> bytes:
+    piece = connection.recv(_PIECE_BYTES)
+    if not piece:
+        raise OSError("the server closed the connection")
+    return piece
 
 
 def _read_bodies(path: Path) -> list[bytes]:
