@@ -24,7 +24,7 @@ from benchmarks.metrics.systems import OURS
 
 _ROOT = Path(__file__).parents[2]
 _SIZES = (10_000, 50_000)
-_COUNTS = {OURS: (4_000, 1_500), BUGSINK: (160, 50)}
+_COUNTS = {OURS: (8_000, 2_000), BUGSINK: (160, 50)}
 _ROUNDS = 3
 _QUICK_COUNTS = {OURS: (600, 200), BUGSINK: (60, 20)}
 

@@ -19,6 +19,8 @@ from resumatch_monitor.kit.ids import RandomIds
 logger = logging.getLogger(__name__)
 
 _SWITCH_SECONDS = 0.0005
+# A request makes hundreds of objects, and hardly ever a circle of them.
+_OBJECTS_BETWEEN_COLLECTIONS = 5_000
 
 
 async def serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> None:
@@ -57,6 +59,7 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
         await _announce(monitor, address)
         # What a start makes stays for good: no collection need go through it again.
         gc.freeze()
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         await server.serve_until(stop)
     finally:
         logger.info("Stopping")

@@ -107,7 +107,8 @@ class RegexSet:
 
     def find(self, text: bytes) -> list[int]:
         """Return the indices of those that match any part of `text`, in order."""
-        return sorted(self._match(text) or ())
+        found = self._match(text)
+        return sorted(found) if found else []
 
 
 def _clean(text: str) -> str:
