@@ -1,32 +1,20 @@
 """Why events are together, merging, splitting and the rules of a project, in a real browser."""
 
 import re
-import tempfile
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, visit
 from tests.acceptance.conftest import OUTPUT
-from tests.acceptance.envelopes import make_event
-from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
-from tests.acceptance.ports import choose_ports
-from tests.acceptance.waiting import wait_until
+from tests.acceptance.monitor import MonitorProcess
+from tests.acceptance.shop import find_issue, new_event, run_shop, send, sign_in
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
-_PASSWORD = "a-password-of-the-acceptance-tests"
-_CONFIG = f"""
-auth:
-  admin: {{email: admin@localhost, password: {_PASSWORD}}}
-  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
-projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
+_CONFIG = """
 errors:
   fingerprint_rules:
     shop-api: 'error.type:NeverSeen -> never'
@@ -36,29 +24,12 @@ _KINDS = ("PaymentFailed", "PaymentDeclined", "StockMissing", "MailBounced")
 
 @pytest.fixture(scope="module")
 def monitor() -> Iterator[MonitorProcess]:
-    with tempfile.TemporaryDirectory(prefix="resumatch-grouping-") as name:
-        folder = Path(name)
-        (port,) = choose_ports(1)
-        config = folder / "monitor.yaml"
-        config.write_text(_CONFIG)
-        processes = Processes(folder / "logs")
-        monitor = MonitorProcess(
-            name="monitor", config=config, data=folder / "data", port=port, processes=processes
-        )
-        try:
-            monitor.start()
-            for kind in _KINDS:
-                for _ in range(4):
-                    send(monitor, reached(make_event(uuid.uuid4().hex, kind=kind)))
-            wait_until(
-                lambda: len(list(monitor.api.items("/api/monitor/issues"))) == len(_KINDS),
-                "every kind is an issue",
-                timeout_seconds=30,
-            )
-            yield monitor
-        finally:
-            monitor.close()
-            processes.stop_all()
+    def fail(monitor: MonitorProcess, kind: str) -> None:
+        for _ in range(4):
+            send(monitor, reached(new_event(kind)))
+
+    with run_shop("grouping", _KINDS, config=_CONFIG, fail=fail) as monitor:
+        yield monitor
 
 
 def reached(event: dict[str, Any]) -> dict[str, Any]:
@@ -76,11 +47,6 @@ def reached(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def send(monitor: MonitorProcess, event: dict[str, Any]) -> None:
-    url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
-    httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with launch() as browser:
@@ -89,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
-    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+    with sign_in(browser, monitor) as context:
         yield context
 
 
@@ -99,11 +65,6 @@ def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
-
-
-def find_issue(monitor: MonitorProcess, kind: str) -> str:
-    issues = monitor.api.items("/api/monitor/issues", status="all")
-    return next(issue["id"] for issue in issues if issue["type"] == kind)
 
 
 def test_issues_are_merged_from_the_list_explained_and_separated_again(

@@ -1,61 +1,27 @@
 """Resolving, archiving, assigning and commenting, in a real browser."""
 
-import tempfile
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, visit
 from tests.acceptance.conftest import OUTPUT
-from tests.acceptance.envelopes import make_event
-from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
-from tests.acceptance.ports import choose_ports
-from tests.acceptance.waiting import wait_until
+from tests.acceptance.monitor import MonitorProcess
+from tests.acceptance.shop import find_issue, new_event, run_shop, send, sign_in
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
-_PASSWORD = "a-password-of-the-acceptance-tests"
-_CONFIG = f"""
-auth:
-  admin: {{email: admin@localhost, password: {_PASSWORD}}}
-  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
-projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
-"""
 _KINDS = ("PaymentFailed", "StockMissing", "MailBounced")
-_ISSUES = "/api/monitor/issues"
 
 
 @pytest.fixture(scope="module")
 def monitor() -> Iterator[MonitorProcess]:
-    with tempfile.TemporaryDirectory(prefix="resumatch-decisions-") as name:
-        folder = Path(name)
-        (port,) = choose_ports(1)
-        config = folder / "monitor.yaml"
-        config.write_text(_CONFIG)
-        processes = Processes(folder / "logs")
-        monitor = MonitorProcess(
-            name="monitor", config=config, data=folder / "data", port=port, processes=processes
-        )
-        try:
-            monitor.start()
-            for kind in _KINDS:
-                url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
-                event = make_event(uuid.uuid4().hex, kind=kind) | {"release": "shop@1.0.0"}
-                httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
-            wait_until(
-                lambda: len(list(monitor.api.items(_ISSUES))) == len(_KINDS),
-                "every kind is an issue",
-                timeout_seconds=30,
-            )
-            yield monitor
-        finally:
-            monitor.close()
-            processes.stop_all()
+    def fail(monitor: MonitorProcess, kind: str) -> None:
+        send(monitor, new_event(kind) | {"release": "shop@1.0.0"})
+
+    with run_shop("decisions", _KINDS, fail=fail) as monitor:
+        yield monitor
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
-    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+    with sign_in(browser, monitor) as context:
         yield context
 
 
@@ -76,11 +42,6 @@ def desk(context: BrowserContext, monitor: MonitorProcess) -> Iterator[Visit]:
     with visit(context, monitor.url) as visited:
         yield visited
         visited.check()
-
-
-def find_issue(monitor: MonitorProcess, kind: str) -> str:
-    issues = monitor.api.items(_ISSUES, status="all")
-    return next(issue["id"] for issue in issues if issue["type"] == kind)
 
 
 def test_an_issue_is_resolved_in_the_next_release_and_the_message_takes_it_back(

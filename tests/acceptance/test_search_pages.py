@@ -1,67 +1,35 @@
 """Searching issues in a real browser: completion, mistakes, tabs, saved searches, likeness."""
 
 import re
-import tempfile
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from resumatch.demo.processes import Processes
-from tests.acceptance.browser import Visit, check_looks, launch, look_at, signed_in, visit
+from tests.acceptance.browser import Visit, check_looks, launch, look_at, visit
 from tests.acceptance.conftest import OUTPUT
-from tests.acceptance.envelopes import make_event
-from tests.acceptance.monitor import PROJECT_KEY, TOKEN, MonitorProcess
-from tests.acceptance.ports import choose_ports
-from tests.acceptance.waiting import wait_until
+from tests.acceptance.monitor import MonitorProcess
+from tests.acceptance.shop import new_event, run_shop, send, sign_in
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser, pytest.mark.timeout(120)]
 
-_PASSWORD = "a-password-of-the-acceptance-tests"
-_CONFIG = f"""
-auth:
-  admin: {{email: admin@localhost, password: {_PASSWORD}}}
-  tokens: [{{name: tests, token: {TOKEN}, role: editor}}]
-projects: [{{id: 1, slug: shop-api, key: {PROJECT_KEY}}}]
-"""
 _KINDS = ("PaymentFailed", "PaymentDeclined", "StockMissing")
 
 
 @pytest.fixture(scope="module")
 def monitor() -> Iterator[MonitorProcess]:
-    with tempfile.TemporaryDirectory(prefix="resumatch-search-") as name:
-        folder = Path(name)
-        (port,) = choose_ports(1)
-        config = folder / "monitor.yaml"
-        config.write_text(_CONFIG)
-        processes = Processes(folder / "logs")
-        monitor = MonitorProcess(
-            name="monitor", config=config, data=folder / "data", port=port, processes=processes
-        )
-        try:
-            monitor.start()
-            for number, kind in enumerate(_KINDS):
-                for turn in range(6):
-                    tags = {"plan": "pro" if number else "free", "shard": str(turn)}
-                    event = make_event(uuid.uuid4().hex, kind=kind) | {"tags": tags}
-                    exceptions: Any = event["exception"]
-                    frame = exceptions["values"][0]["stacktrace"]["frames"][0]
-                    frame["module"] = f"shop.{kind[:7].lower()}"
-                    url = f"{monitor.url}/api/1/store/?sentry_key={PROJECT_KEY}"
-                    httpx.post(url, json=event, timeout=20, trust_env=False).raise_for_status()
-            wait_until(
-                lambda: len(list(monitor.api.items("/api/monitor/issues"))) == len(_KINDS),
-                "every kind is an issue",
-                timeout_seconds=30,
-            )
-            yield monitor
-        finally:
-            monitor.close()
-            processes.stop_all()
+    def fail(monitor: MonitorProcess, kind: str) -> None:
+        for turn in range(6):
+            plan = "free" if kind == _KINDS[0] else "pro"
+            event = new_event(kind) | {"tags": {"plan": plan, "shard": str(turn)}}
+            exceptions: Any = event["exception"]
+            frame = exceptions["values"][0]["stacktrace"]["frames"][0]
+            frame["module"] = f"shop.{kind[:7].lower()}"
+            send(monitor, event)
+
+    with run_shop("search", _KINDS, fail=fail) as monitor:
+        yield monitor
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def context(browser: Browser, monitor: MonitorProcess) -> Iterator[BrowserContext]:
-    with signed_in(browser, monitor.url, email="admin@localhost", password=_PASSWORD) as context:
+    with sign_in(browser, monitor) as context:
         yield context
 
 
