@@ -343,6 +343,41 @@ async def test_old_uploads_are_not_told_when_the_monitor_comes_back(scenario: Sc
     assert await scenario.fires_within(1800) is None
 
 
+PENDING = "resumatch_monitor_ingest_pending"
+
+
+async def test_a_digest_that_is_behind_for_minutes_is_told(scenario: Scenario) -> None:
+    scenario.feed(lambda t: 1_500.0 if 0 <= t < 600 else 20.0, __name__=PENDING, signal="errors")
+    await scenario.watch("IngestLagging")
+
+    alert = await scenario.fires_within(420)
+
+    assert alert is not None
+    assert scenario.elapsed >= 290
+    assert alert.annotations["summary"] == "The monitor lags behind: errors"
+    assert await scenario.resolves_within(420)
+
+
+async def test_a_digest_that_processes_nothing_is_told_however_little_waits(
+    scenario: Scenario,
+) -> None:
+    scenario.feed(
+        lambda t: 0.0 if t < 0 or t > 900 else 3.0 + t // 60, __name__=PENDING, signal="errors"
+    )
+    # Busy all the time, but getting on; and what nothing reads is no digest.
+    scenario.feed(lambda t: 40.0 + t % 60, __name__=PENDING, signal="traces")
+    scenario.feed(lambda t: 7.0, __name__=PENDING, signal="logs")
+    await scenario.watch("IngestStuck")
+
+    alert = await scenario.fires_within(720)
+
+    assert alert is not None
+    assert scenario.elapsed >= 590
+    assert alert.annotations["summary"] == "The monitor processes no errors"
+    assert alert.annotations["description"].startswith("3 records of errors")
+    assert await scenario.resolves_within(600)
+
+
 async def test_no_rule_fires_without_any_data(scenario: Scenario) -> None:
     groups = load_rule_files(
         RULE_FILES, check_expression=parse_only, default_interval=timedelta(seconds=15)
