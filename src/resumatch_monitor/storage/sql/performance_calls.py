@@ -6,7 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
-from resumatch_monitor.storage.sql.performance_rows import read_example
+from resumatch_monitor.storage.sql.performance_rows import (
+    join_sketches,
+    read_example,
+    read_sketches,
+)
 from resumatch_monitor.storage.sql.statements import AnyRow
 from resumatch_monitor.storage.sql.tables.performance import (
     PERFORMANCE_CALLS,
@@ -48,7 +52,7 @@ def find_statements(
     where = [statement.kind == kind]
     if query:
         where.append(func.instr(func.lower(statement.text), query.lower()) > 0)
-    rows = connection.execute(
+    each = (
         select(_C.statement_id, _C.endpoint_id, _C.count, _C.failed, _C.total, _C.sketch)
         .where(
             *_within(window),
@@ -56,14 +60,23 @@ def find_statements(
             _C.endpoint_id.in_(select(endpoint.id).where(*chosen)),
         )
         .limit(_ROWS_MAX)
+        .subquery()
+        .c
+    )
+    rows = connection.execute(
+        select(
+            *(each.statement_id, func.count(each.endpoint_id.distinct())),
+            *(func.sum(each["count"]), func.sum(each.failed), func.sum(each.total)),
+            join_sketches(each.sketch),
+        ).group_by(each.statement_id)
     )
     figures: dict[int, Figures] = {}
-    callers: dict[int, set[int]] = {}
-    for statement_id, endpoint_id, *sums in rows:
-        _add(figures.setdefault(statement_id, Figures()), sums)
-        callers.setdefault(statement_id, set()).add(endpoint_id)
+    callers: dict[int, int] = {}
+    for statement_id, endpoints, count, failed, total, sketches in rows:
+        figures[statement_id] = Figures(0, count, failed, total, [read_sketches(sketches)])
+        callers[statement_id] = endpoints
     return [
-        _read_line(row, figures[row.id], len(callers[row.id]))
+        _read_line(row, figures[row.id], callers[row.id])
         for row in connection.execute(select(PERFORMANCE_STATEMENTS).where(*where))
         if row.id in figures
     ]

@@ -11,8 +11,12 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.performance_calls import find_statement, find_statements
 from resumatch_monitor.storage.sql.performance_rows import (
     join_findings,
+    join_numbers,
+    join_sketches,
     read_example,
     read_finding,
+    read_numbers,
+    read_sketches,
 )
 from resumatch_monitor.storage.sql.tables.errors import ISSUES
 from resumatch_monitor.storage.sql.tables.performance import (
@@ -137,37 +141,53 @@ def _find_endpoints(
     keys = {row.id: EndpointKey(row.project_id, row.name, row.op) for row in rows}
     found = EndpointFigures()
     for number, window in enumerate(windows):
-        rows = connection.execute(
-            select(_F.endpoint_id, _F.measure, _AT_MS, *_SUMS)
+        each: Any = (
+            select(_F.endpoint_id, _F.measure, _AT_MS.label("at_ms"), *_SUMS)
             .where(*_within(wanted, window), _F.measure.in_(measures))
             .limit(_ROWS_MAX + 1)
+            .subquery()
+            .c
         )
-        for place, (endpoint_id, measure, at_ms, *sums) in enumerate(rows):
-            if place == _ROWS_MAX:
-                found.is_truncated = True
-                break
+        step = (each.at_ms - window.start_ms) // (window.step_seconds * 1_000)
+        groups: Any = connection.execute(
+            select(each.endpoint_id, each.measure, *_sums_of(each))
+            .add_columns(join_numbers(step), join_numbers(each.count))
+            .group_by(each.endpoint_id, each.measure)
+        )
+        read = 0
+        for endpoint_id, measure, *sums, steps, counts in groups:
             key = (keys[endpoint_id], measure)
             if key not in found:
                 found[key] = [Figures() for _ in windows]
             figures = found[key][number]
             _add(figures, sums)
-            step = (at_ms - window.start_ms) // (window.step_seconds * 1_000)
-            figures.by_step[step] = figures.by_step.get(step, 0.0) + sums[1]
+            places = read_numbers(steps)
+            for at, count in zip(places, read_numbers(counts), strict=True):
+                figures.by_step[at] = figures.by_step.get(at, 0.0) + count
+            read += len(places)
+        found.is_truncated |= read > _ROWS_MAX
     return found
 
 
 def _find_steps(
     wanted: EndpointFilter, window: Window, measure: str, connection: Connection
 ) -> list[Step]:
-    rows = connection.execute(
-        select(_AT_MS, *_SUMS)
+    each: Any = (
+        select(_AT_MS.label("at_ms"), *_SUMS)
         .where(*_within(wanted, window), _F.measure == measure)
         .limit(_ROWS_MAX)
+        .subquery()
+        .c
     )
-    steps: dict[int, Figures] = {}
+    rows: Any = connection.execute(
+        select(each.at_ms, *_sums_of(each)).group_by(each.at_ms).order_by(each.at_ms)
+    )
+    steps: list[Step] = []
     for at_ms, *sums in rows:
-        _add(steps.setdefault(at_ms, Figures()), sums)
-    return [Step(at_ms, figures) for at_ms, figures in sorted(steps.items())]
+        figures = Figures()
+        _add(figures, sums)
+        steps.append(Step(at_ms, figures))
+    return steps
 
 
 def _find_parts(
@@ -242,10 +262,16 @@ def _find_facets(connection: Connection) -> dict[str, Sequence[str]]:
     }
 
 
+def _sums_of(each: Any) -> Sequence[ColumnElement[Any]]:
+    """Return what `_add` takes of a group of rows."""
+    sums = [func.sum(column) for column in (each.seen, each.count, each.failed, each.total)]
+    return [*sums, join_sketches(each.sketch)]
+
+
 def _add(figures: Figures, sums: Sequence[Any]) -> None:
-    seen, count, failed, total, sketch = sums
+    seen, count, failed, total, sketches = sums
     figures.seen += seen
     figures.count += count
     figures.failed += failed
     figures.total += total
-    figures.sketches.append(sketch)
+    figures.sketches.append(read_sketches(sketches))

@@ -1,6 +1,9 @@
 """Rows of performance's tables as what they mean."""
 
-from sqlalchemy import select
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, func, select
 
 from resumatch_monitor.errortracking.issues import render_short_id
 from resumatch_monitor.storage.sql.statements import AnyRow, AnySelect
@@ -11,6 +14,31 @@ from resumatch_monitor.storage.sql.tables.performance import (
 )
 from resumatch_monitor.tracing.performance.model import FindingKind
 from resumatch_monitor.tracing.performance.store import Example, Finding, FindingIssue
+
+
+def join_sketches(sketch: ColumnElement[bytes]) -> ColumnElement[str]:
+    """Return the sketches of a group behind one another, for `read_sketches`.
+
+    One row a group comes out of the database, and not one a step: for each row that the driver
+    steps to, it gives the interpreter up and waits to get it back.
+    """
+    # As digits: there is no function that joins bytes.
+    return func.group_concat(func.hex(sketch), "")
+
+
+def read_sketches(joined: str) -> bytes:
+    """Return the sketches that `join_sketches` put together: bins, as of one."""
+    return bytes.fromhex(joined)
+
+
+def join_numbers(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a column's numbers in a group, for `read_numbers`; all such are in one order."""
+    return func.json_group_array(column)
+
+
+def read_numbers(joined: str) -> list[Any]:
+    """Return the numbers that `join_numbers` put together."""
+    return orjson.loads(joined)
 
 
 def join_findings() -> AnySelect:
