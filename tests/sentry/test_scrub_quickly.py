@@ -127,6 +127,16 @@ def test_what_one_project_lets_pass_another_does_not() -> None:
     assert strict.clean(event).event["request"]["data"] == {"pet_name": "[Filtered]"}
 
 
+def test_what_somebody_completes_is_not_what_is_remembered() -> None:
+    scrubber = Scrubber()
+    spans = {"spans": ["a"], "contexts": [{"rows": 1}]}
+
+    # Who reads spans puts the cleaned statements back among their attributes.
+    scrubber.clean(orjson.loads(orjson.dumps(spans))).event["contexts"][0]["statement"] = "SELECT 1"
+
+    assert scrubber.clean(spans).event == spans
+
+
 def test_the_memory_of_parts_is_bounded() -> None:
     memory, part = PartMemory(most_bytes=100), CleanedPart({}, ())
     for number in range(50):

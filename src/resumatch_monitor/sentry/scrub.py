@@ -184,7 +184,7 @@ class _Pass:
         cleaned: dict[str, Any] = {}
         for key, value in _first(event, _KEYS_MAX):
             self._path.append(key)
-            if key in _RECURRING:
+            if key in _RECURRING and isinstance(value, dict):
                 cleaned[key] = self._recall(key, value, partial(self._clean_field, key))
             else:
                 if key not in _EXEMPT and isinstance(value, dict | list | str):
