@@ -42,11 +42,20 @@ _RAW = (
 )  # fmt: skip
 
 
+_REPEATED_BYTES = 256 * 1024
+
+
 def mutate(random: Random, body: bytes) -> bytes:
     """Return an envelope that is `body` with one to four things wrong."""
     for _ in range(random.randint(1, 4)):
         body = random.choice(_CHANGES)(random, body)
     return body
+
+
+def mutate_payload(random: Random, payload: bytes) -> bytes:
+    """Return the payload of an item with one to four things wrong."""
+    body = b'{}\n{"type":"x"}\n' + payload.replace(b"\n", b" ")
+    return mutate(random, body).partition(b"\n")[2].partition(b"\n")[2].removesuffix(b"\n")
 
 
 def make_odd(random: Random, depth: int = 0) -> Any:
@@ -61,7 +70,10 @@ def make_odd(random: Random, depth: int = 0) -> Any:
     if kind == 5:
         return _nest(random.choice((10, 200, 1_100)), make_odd(random, 3))
     if kind == 6:
-        return [make_odd(random, depth + 1) for _ in range(random.choice((1, 3, 300)))]
+        return [
+            make_odd(random, depth + 1)
+            for _ in range(random.choice((1, 3, 300 if depth == 2 else 4)))
+        ]
     return {
         random.choice((*ODD_TEXTS[:8], "value", "values", "type", "id")): make_odd(
             random, depth + 1
@@ -130,7 +142,9 @@ def _shuffle_items(random: Random, body: bytes) -> bytes:
 def _repeat_item(random: Random, body: bytes) -> bytes:
     first, items = split(body)
     if items:
-        items = [*items, *[random.choice(items)] * random.choice((1, 20, 150))]
+        item = random.choice(items)
+        most = max(1, _REPEATED_BYTES // (len(item[1]) + 1))
+        items = [*items, *[item] * min(most, random.choice((1, 20, 150)))]
     return join(first, items)
 
 
