@@ -5,7 +5,6 @@
 
 import sentry_sdk
 from celery import Celery
-from celery.contrib.testing.worker import start_worker
 from client import finish, start
 from sentry_sdk.integrations.celery import CeleryIntegration
 
@@ -30,6 +29,9 @@ def fetch(name: str) -> None:
 
 if __name__ == "__main__":
     start(integrations=[CeleryIntegration(monitor_beat_tasks=True)])
+    # What the worker imports must be patched by then.
+    from celery.contrib.testing.worker import start_worker
+
     with start_worker(app, perform_ping_check=False, pool="solo"):
         results = [
             render.delay(7),

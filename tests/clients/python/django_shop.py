@@ -1,17 +1,17 @@
-"""A shop on Django with its own SQLite, visited through its test client."""
+"""A shop on Django with its own SQLite, visited as a WSGI application."""
 # The framework is installed for recordings only; what pyright knows of it may be another version.
 # pyright: basic, reportMissingImports=false, reportArgumentType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-import django
 import sentry_sdk
 from client import finish, start
 from django.conf import settings
 from django.core.cache import cache
+from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
 from django.urls import path
+from werkzeug.test import Client
 
 start(profiles_sample_rate=1.0)
 
@@ -40,11 +40,10 @@ if __name__ == "__main__":
         ALLOWED_HOSTS=["*"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     )
-    django.setup()
-    visitor = Client(raise_request_exception=False)
+    visitor = Client(get_wsgi_application())
     answers = [
         visitor.get("/orders/7").status_code,
-        visitor.post("/pay", {"amount": "12", "card": "none"}).status_code,
+        visitor.post("/pay", data={"amount": "12", "card": "none"}).status_code,
         visitor.get("/nowhere").status_code,
     ]
     finish({"answers": answers})
