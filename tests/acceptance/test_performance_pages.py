@@ -86,6 +86,29 @@ def test_pages_show_what_the_sdk_sent(context: BrowserContext, monitor: RunningM
         expect(page.get_by_text(re.compile(r"GET /orders/\d+")).first).to_be_visible()
 
 
+def test_a_finding_is_decided_about_like_an_error(
+    context: BrowserContext, monitor: RunningMonitor
+) -> None:
+    with look_at(context, f"{monitor.url}/performance/findings") as visited:
+        page = visited.page
+        page.get_by_role("checkbox", name=re.compile("Select API-")).check()
+        page.get_by_role("button", name="Resolve", exact=True).click()
+        expect(page.get_by_text("Nothing is wrong that the monitor knows of")).to_be_visible()
+        page.get_by_role("link", name="Resolved", exact=True).click()
+        page.get_by_role("link", name=re.compile("API-")).click()
+
+        visited.settle()
+        expect(page.get_by_role("region", name="N+1 query")).to_contain_text("8 times in a row")
+        expect(page.get_by_role("region", name="Examples").get_by_role("link")).not_to_have_count(0)
+        check_looks(visited, OUTPUT / "pages" / "performance-finding.png")
+        page.get_by_role("link", name="Activity", exact=True).click()
+        page.get_by_label("Comment").fill("Joined in 1.5")
+        page.get_by_role("button", name="Comment").click()
+        expect(page.get_by_text("Joined in 1.5")).to_be_visible()
+        page.get_by_role("button", name="Reopen").click()
+        expect(page.get_by_role("button", name="Resolve", exact=True)).to_be_visible()
+
+
 def test_the_list_is_sorted_and_filtered_by_its_address(
     context: BrowserContext, monitor: RunningMonitor
 ) -> None:

@@ -158,7 +158,7 @@ async def test_a_finding_that_was_resolved_is_back_and_told_again(world: World) 
     assert over.source is AlertSource.PERFORMANCE
     assert {each.fingerprint for each in world.alerts} == {first.fingerprint}
     assert (first.source, first.generator_path) == (AlertSource.PERFORMANCE, "/issues/1")
-    assert again.annotations["summary"].startswith("Again: A query took 2,000 ms")
+    assert again.annotations["summary"].startswith("Again: A query took 2.0 s")
 
 
 async def test_a_finding_rests_until_it_is_seen_again_or_for_a_time(world: World) -> None:

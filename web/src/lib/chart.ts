@@ -77,7 +77,9 @@ export function ticks(min: number, max: number, unit: Unit | null, most: number)
   if (!(rough > 0) || !Number.isFinite(rough)) return [min];
   const base = unit === 'bytes' ? 1024 ** Math.floor(Math.log(rough) / Math.log(1024)) : 10 ** Math.floor(Math.log10(rough));
   const choices = unit === 'bytes' ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : least ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10];
-  const step = base * (choices.find((c) => c * base >= rough) ?? choices.at(-1)!);
+  const wanted = base * (choices.find((c) => c * base >= rough) ?? choices.at(-1)!);
+  // A step beyond the highest value would leave the zero alone; then there are more lines than asked for.
+  const step = wanted <= max - min ? wanted : base * (choices.findLast((c) => c * base <= max - min && c * base >= least) ?? wanted / base);
   const out: number[] = [];
   for (let at = Math.ceil(min / step - 1e-9) * step; at <= max + step * 1e-9 && out.length < 20; at += step) out.push(Number(at.toPrecision(12)));
   return out;

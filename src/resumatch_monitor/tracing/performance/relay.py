@@ -99,12 +99,14 @@ class FindingRelay:
 
 def describe(finding: Finding) -> str:
     """Return in a few words what is wrong."""
-    milliseconds = finding.longest_us / 1_000
+    longest = _render_duration(finding.longest_us)
     if finding.kind is FindingKind.SLOW_QUERY:
-        return f"A query took {milliseconds:,.0f} ms"
+        return f"A query took {longest}"
     if finding.kind is FindingKind.N_PLUS_ONE:
-        return f"The same query ran {finding.most_repeats} times in a row ({milliseconds:,.0f} ms)"
-    return (
-        f"{finding.most_repeats} slow requests were made one after the other"
-        f" ({milliseconds:,.0f} ms)"
-    )
+        return f"The same query ran {finding.most_repeats} times in a row ({longest})"
+    return f"{finding.most_repeats} slow requests were made one after the other ({longest})"
+
+
+def _render_duration(microseconds: int) -> str:
+    seconds = microseconds / 1e6
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1_000:.0f} ms"
