@@ -27,12 +27,12 @@ class Desk:
     def read(self, path: str, **params: str | int) -> Any:
         return self.api.get(f"/api/monitor/{path}", params=params).raise_for_status().json()
 
-    def find_issue(self, value: str) -> dict[str, Any]:
-        """Return the issue whose value has the words of `value`, once it is there."""
+    def find_issue(self, value: str, *, events: int = 1) -> dict[str, Any]:
+        """Return the issue whose value has the words of `value`, once it has so many events."""
 
         def find() -> dict[str, Any] | None:
             items = self.read("issues", query=f'"{value}"')["items"]
-            return items[0] if items else None
+            return items[0] if items and items[0]["event_count"] >= events else None
 
         return wait_for(find)
 
@@ -53,17 +53,30 @@ class Desk:
 
         return wait_for(find)
 
-    def count_outcomes(self) -> Mapping[tuple[str, str, str], int]:
+    def read_files(self, value: str) -> dict[str, str]:
+        """Return names and texts of the files that came with the first event of that issue."""
+        issue, event = self.find_issue(value), self.find_event(value)
+        path = f"issues/{issue['id']}/events/{event['event_id']}/attachments"
+        files = self.read(path)["items"]
+        return {f["name"]: self.api.get(f"/api/monitor/{path}/{f['id']}").text for f in files}
+
+    def count_outcomes(self) -> dict[tuple[str, str, str], int]:
         """Return how much of which category had which outcome, and the reason of that."""
         series = self.read("projects/1/outcomes")["series"]
         return {
             (each["category"], each["outcome"], each["reason"]): each["total"] for each in series
         }
 
-    def assert_nothing_is_lost(self) -> None:
-        """Hold that everything was accepted, and that no client reports something as discarded."""
-        lost = {key: count for key, count in self.count_outcomes().items() if key[1] != "accepted"}
-        assert lost == {}
+    def wait_for_accepted(self, wanted: Mapping[str, int]) -> None:
+        """Wait until so much of each category was accepted."""
+
+        def find() -> bool | None:
+            outcomes = self.count_outcomes()
+            return (
+                all(outcomes.get((key, "accepted", "")) == n for key, n in wanted.items()) or None
+            )
+
+        wait_for(find)
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def test_everything_is_sent(told: Told, lifecycle: str) -> None:
 
 
 def test_an_error_of_a_request_is_seen_as_it_was_thrown(told: Told, desk: Desk) -> None:
-    issue = desk.find_issue("no price of coffee")
+    issue = desk.find_issue("no price of coffee", events=2)
     event = desk.find_event("no price of coffee")
 
     assert (issue["type"], issue["value"]) == ("RangeError", "no price of coffee")
@@ -177,12 +177,7 @@ def test_what_users_write_is_kept_with_its_issue(told: Told, desk: Desk) -> None
 
 
 def test_a_file_comes_with_its_event(told: Told, desk: Desk) -> None:
-    issue, event = desk.find_issue("the list has a hole"), desk.find_event("the list has a hole")
-    path = f"issues/{issue['id']}/events/{event['event_id']}/attachments"
-    (file,) = desk.read(path)["items"]
-
-    assert (file["name"], file["content_type"]) == ("prices.csv", "text/csv")
-    assert desk.api.get(f"/api/monitor/{path}/{file['id']}").text == "tea,450\ncoffee,\n"
+    assert desk.read_files("the list has a hole") == {"prices.csv": "tea,450\ncoffee,\n"}
 
 
 def test_sessions_count_for_the_release(told: Told, desk: Desk) -> None:
@@ -207,11 +202,6 @@ def test_metrics_are_series(told: Told, desk: Desk) -> None:
 
 
 def test_nothing_is_lost(told: Told, desk: Desk) -> None:
-    def find() -> bool | None:
-        outcomes = desk.count_outcomes()
-        wanted = {"error": 9, "monitor": 8, "feedback": 2, "log_item": 2}
-        is_there = all(outcomes.get((key, "accepted", "")) == n for key, n in wanted.items())
-        return is_there or None
+    desk.wait_for_accepted({"error": 9, "monitor": 8, "feedback": 2, "log_item": 2})
 
-    wait_for(find)
-    desk.assert_nothing_is_lost()
+    assert {outcome for _, outcome, _ in desk.count_outcomes()} == {"accepted"}
