@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +17,11 @@ from typing_extensions import override
 from tests.support.npm import install_packages, run_node
 
 JAVASCRIPT = Path(__file__).with_name("javascript")
+CHROMIUM = Path("/usr/bin/chromium")
 _SOURCES = JAVASCRIPT / "browser"
 _BUNDLE_SECONDS = 60
 _DEADLINE_MS = 30_000
+_FINISH_SECONDS = 10
 
 
 def bundle_shop(folder: Path) -> None:
@@ -103,14 +106,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @dataclass
 class ShopVisit:
-    """What a browser said about a visit: whatever it complained of, and what the SDK said.
-
-    That a request was aborted is no complaint: the SDK does not read the bodies of answers.
-    """
+    """What a browser said about a visit: whatever it complained of, and what the SDK said."""
 
     complaints: list[str] = field(default_factory=list[str])
     thrown: list[str] = field(default_factory=list[str])
     sent: list[str] = field(default_factory=list[str])
+    finished: int = 0
+    is_leaving: bool = False
     told: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def watch(self, page: Page) -> None:
@@ -118,6 +120,8 @@ class ShopVisit:
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.thrown.append(error.message))
         page.on("request", self._on_request)
+        page.on("requestfinished", self._on_finish)
+        page.on("requestfailed", self._on_failure)
         page.on("response", self._on_response)
 
     def _on_console(self, message: ConsoleMessage) -> None:
@@ -128,29 +132,41 @@ class ShopVisit:
         if request.method != "GET":
             self.sent.append(f"{request.method} {request.url}")
 
+    def _on_finish(self, request: Request) -> None:
+        if request.method != "GET":
+            self.finished += 1
+
+    def _on_failure(self, request: Request) -> None:
+        # What a page sends while it goes away, its browser does not report on.
+        if not self.is_leaving:
+            self.complaints.append(f"{request.url}: {request.failure}")
+
     def _on_response(self, response: Response) -> None:
         if response.status >= 400:
             self.complaints.append(f"{response.status} of {response.url}")
 
 
 def visit_shop(browser: Browser, shop: Shop) -> ShopVisit:
-    """Do everything on the page that can be done there, and leave it."""
+    """Do everything on the page that can be done there, and leave it.
+
+    What a page sends while it goes away is on its way until the browser is closed, not longer.
+    """
     visit = ShopVisit()
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin")
     context.set_default_timeout(_DEADLINE_MS)
     page = context.new_page()
     visit.watch(page)
-    try:
-        page.goto(shop.url)
-        for name in ("Load", "Import", "Pay", "Refund"):
-            page.get_by_role("button", name=name, exact=True).click()
-        page.get_by_text("450").wait_for()
-        _give_feedback(page)
-        visit.told = page.evaluate("window.flush()")
-        # What is sent while a page goes away is sent by `keepalive`.
-        page.goto("about:blank")
-    finally:
-        context.close()
+    page.goto(shop.url)
+    for name in ("Load", "Import", "Pay", "Refund"):
+        page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_text("450").wait_for()
+    _give_feedback(page)
+    visit.told = page.evaluate("window.flush()")
+    deadline = time.monotonic() + _FINISH_SECONDS
+    while visit.finished < len(visit.sent) and time.monotonic() < deadline:
+        page.wait_for_timeout(10)
+    visit.is_leaving = True
+    page.goto("about:blank")
     return visit
 
 

@@ -74,8 +74,8 @@ def test_an_error_is_seen_as_it_was_thrown(visited: Mapping[str, Visited], desk:
         "pay",
         "HTMLButtonElement.pay",
     ]
-    assert cause["frames"][0]["function"] == "findPrice"
-    assert (cause["type"], cause["mechanism"]) == ("TypeError", "chained")
+    assert (cause["type"], cause["frames"][0]["function"]) == ("TypeError", "findPrice")
+    assert cause["value"] == "Cannot read properties of undefined (reading 'cents')"
     assert {frame["filename"] for frame in raised["frames"]} == {script}
     assert all(frame["in_app"] for frame in raised["frames"])
 
@@ -193,7 +193,7 @@ def test_nothing_is_lost(desk: Desk) -> None:
     # Their bytes are kept only where the configuration says so.
     for category in ("replay", "profile_chunk"):
         assert outcomes.pop((category, "filtered", "not-kept")) >= len(_WAYS)
-    assert {outcome for _, outcome, _ in outcomes} == {"accepted"}
+    assert {key: n for key, n in outcomes.items() if key[1] != "accepted"} == {}
 
 
 @pytest.mark.usefixtures("visited")
@@ -239,3 +239,33 @@ def test_a_page_may_read_every_answer_after_a_preflight(
         page.close()
 
     assert answered == [status, True]
+
+
+def test_a_page_may_send_on_without_reading_answers(
+    desk: Desk, browser: Browser, tmp_path: Path
+) -> None:
+    with serve_shop(tmp_path, desk.dsn, {}) as shop:
+        page = browser.new_page()
+        page.goto(f"{shop.url}/options.js")
+        statuses = page.evaluate(
+            # A browser holds 64 KiB of them; one that is over may take a moment to be out of it.
+            """async (url) => {
+              const body = `{}\\n{"type":"nothing","length":20000}\\n${'x'.repeat(20000)}\\n`;
+              const send = async (tries) => {
+                try {
+                  return (await fetch(url, { method: 'POST', body, keepalive: true })).status;
+                } catch (error) {
+                  if (tries === 0) throw error;
+                  await new Promise((resolve) => setTimeout(resolve, 10));
+                  return send(tries - 1);
+                }
+              };
+              const statuses = [];
+              for (let count = 0; count < 8; count += 1) statuses.push(await send(100));
+              return statuses;
+            }""",
+            f"{desk.url}/api/1/envelope/?sentry_key={KEY}",
+        )
+        page.close()
+
+    assert statuses == [200] * 8

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 _RATE_LIMITS = "X-Sentry-Rate-Limits"
 _CORS_HEADERS = {
+    # With `no-store`, Chromium holds a `keepalive` request for unfinished until its answer was
+    # read, which SDKs do not do, and after 64 KiB of them sends no more for the page.
+    "Cache-Control": "no-cache",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": (

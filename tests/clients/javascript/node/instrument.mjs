@@ -7,6 +7,6 @@ Sentry.init({
   environment: 'staging',
   serverName: process.env.SENTRY_SERVER,
   tracesSampleRate: 1,
-  traceLifecycle: process.env.LIFECYCLE,
   enableLogs: true,
+  ...JSON.parse(process.env.SENTRY_OPTIONS ?? '{}'),
 });
