@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.browser import VARIANTS, Visit, launch, open_context, sign_in, visit
+from tests.clients.guides import read_guides
 from tests.support.errors import make_envelope, make_event
 from tests.support.monitor import TOKEN, RunningMonitor, run_monitor
 
@@ -70,6 +71,9 @@ def read_steps(page: Page, guide: str) -> list[str]:
 
 
 def follow_instructions(page: Page, api: httpx.Client, folder: Path) -> None:
+    # Those that are not run here, tests/clients runs.
+    for guide in read_guides(find_project(api)).values():
+        assert read_steps(page, guide.label) == guide.steps
     _, begin, try_it = read_steps(page, "Python")
     run_program(folder, f"{begin}\n{try_it}\nsentry_sdk.flush(10)\n")
     _, begin, boom = read_steps(page, "FastAPI")

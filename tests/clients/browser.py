@@ -24,12 +24,12 @@ _DEADLINE_MS = 30_000
 _FINISH_SECONDS = 10
 
 
-def bundle_shop(folder: Path) -> None:
+def bundle_shop(folder: Path, script: Path = _SOURCES / "app.js") -> None:
     """Make the page and its script in `folder`, from the installed packages."""
     install_packages(JAVASCRIPT)
     bundler = JAVASCRIPT / "node_modules" / ".bin" / "esbuild"
     arguments = ["--bundle", "--charset=utf8", f"--outfile={folder / 'app.js'}"]
-    done = run_node([str(bundler), "app.js", *arguments], _SOURCES, {}, _BUNDLE_SECONDS)
+    done = run_node([str(bundler), script.name, *arguments], script.parent, {}, _BUNDLE_SECONDS)
     assert done.returncode == 0, done.stdout
     (folder / "index.html").write_bytes((_SOURCES / "index.html").read_bytes())
 
