@@ -41,7 +41,7 @@ class Desk:
         return self.read(f"issues/{self.find_issue(value)['id']}/events/oldest")
 
     def find_trace(self, trace_id: str, *, spans: int, errors: int = 0) -> dict[str, Any]:
-        """Return a trace once so many spans and errors of it are there."""
+        """Return a trace once so many spans and errors of it are there, and no parent lacks."""
 
         def find() -> dict[str, Any] | None:
             answer = self.api.get(f"/api/monitor/traces/{trace_id}")
@@ -49,7 +49,7 @@ class Desk:
                 return None
             trace = answer.raise_for_status().json()
             is_there = len(trace["spans"]) >= spans and len(trace["errors"]) >= errors
-            return trace if is_there else None
+            return trace if is_there and not trace["missing_parents"] else None
 
         return wait_for(find)
 
