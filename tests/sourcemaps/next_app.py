@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,18 +28,20 @@ class NextApp:
     environment: dict[str, str]
 
 
-def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> NextApp:
+def build_next_app(folder: Path, environment: dict[str, str], files: Mapping[str, str]) -> NextApp:
     """Install the application's packages and build it, which uploads its maps.
 
     Args:
         folder: Where; it must not be there.
-        environment: What tells the build where to upload.
-        dsn: Where its errors go.
+        environment: With the token that lets the build upload.
+        files: What the set-up instructions say, by the names of the files that it goes to.
     """
     npm = find_program("npm")
     home = folder.parent / "home"
     home.mkdir()
     shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("node_modules", ".next"))
+    for name, text in files.items():
+        (folder / name).write_text(text)
     environment = {
         **environment,
         # The plugin's uploader remembers there where an organisation was, which is somewhere else
@@ -47,8 +49,7 @@ def build_next_app(folder: Path, environment: dict[str, str], *, dsn: str) -> Ne
         "HOME": str(home),
         "npm_config_cache": str(Path.home() / ".npm"),
         "NEXT_TELEMETRY_DISABLED": "1",
-        "NEXT_PUBLIC_SENTRY_DSN": dsn,
-        "NEXT_PUBLIC_SENTRY_RELEASE": RELEASE,
+        "SENTRY_RELEASE": RELEASE,
         "NODE_ENV": "production",
         "CI": "true",
     }

@@ -9,10 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.sourcemaps.conftest import KEY
+from tests.clients.guides import read_guides
 from tests.sourcemaps.next_app import RELEASE, SOURCES, NextApp, build_next_app, serve_next_app
-from tests.support.monitor import RunningMonitor
-from tests.support.sentry_cli import SentryCli
 from tests.support.waiting import wait_for
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,12 +22,19 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def built(
-    monitor: RunningMonitor, upload_token: str, tmp_path_factory: pytest.TempPathFactory
+    admin: httpx.Client, upload_token: str, tmp_path_factory: pytest.TempPathFactory
 ) -> NextApp:
+    """The application as the set-up instructions of the project's page make it, word for word."""
     folder = tmp_path_factory.mktemp("next")
-    environment = SentryCli(monitor.url, upload_token, folder).environment()
-    dsn = f"{monitor.url.replace('://', f'://{KEY}@')}/1"
-    return build_next_app(folder / "app", environment, dsn=dsn)
+    project = admin.get("/api/monitor/projects/1").json()
+    _, client, server, config = read_guides(project)["javascript.nextjs"].steps
+    files = {
+        "instrumentation-client.js": client,
+        "instrumentation.js": server,
+        "next.config.mjs": config,
+    }
+    environment = {"PATH": os.environ["PATH"], "SENTRY_AUTH_TOKEN": upload_token}
+    return build_next_app(folder / "app", environment, files)
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +116,16 @@ def test_what_the_server_throws_is_seen_as_it_was_written(served: str, admin: ht
     assert answer.status_code == 500
     assert event["platform"] == "node"
     assert_is_cart(event)
+
+
+@pytest.mark.usefixtures("served")
+def test_nothing_is_lost(admin: httpx.Client) -> None:
+    def find() -> list[dict[str, Any]] | None:
+        series = admin.get("/api/monitor/projects/1/outcomes").json()["series"]
+        errors = [each["total"] for each in series if each["category"] == "error"]
+        return series if sum(errors) >= 2 else None
+
+    # A tenth of the requests is traced: what is left out for that is not lost.
+    kept_out = ("sample_rate", "no_parent_span")
+    lost = [each for each in wait_for(find) if each["outcome"] != "accepted"]
+    assert [each for each in lost if each["reason"] not in kept_out] == []
