@@ -130,7 +130,7 @@ def test_a_page_load_is_a_trace_with_its_requests_and_errors(
         trace = desk.find_trace(trace_id, spans=12, errors=5)
 
         page = trace["spans"][0]
-        assert (page["op"], page["is_segment"]) == ("pageload", True)
+        assert (page["op"], page["name"], page["is_segment"]) == ("pageload", "/", True)
         request = next(span for span in trace["spans"] if span["span_id"] == span_id)
         assert (request["op"], request["parent_span_id"]) == ("http.client", page["span_id"])
         assert is_sampled == "1"

@@ -6,6 +6,8 @@ from typing import Any
 
 from resumatch_monitor.tracing.model import SpanKind, SpanStatus
 
+# Who named a span, as SDKs write it into `transaction_info.source` or an attribute.
+SOURCES = ("sentry.span.source", "sentry.source", "sentry.segment.name.source")
 # https://develop.sentry.dev/sdk/telemetry/traces/span-operations/
 _KIND_OF_OP = (
     ("http.server", SpanKind.SERVER),
@@ -68,3 +70,13 @@ def status_of_text(text: str, attributes: Mapping[str, Any]) -> SpanStatus:
         code = int(code[:4])
     is_error = isinstance(code, int) and _LOWEST_ERROR <= code <= _HIGHEST_ERROR
     return SpanStatus.ERROR if is_error else SpanStatus.UNSET
+
+
+def name_page(name: str, op: str, attributes: Mapping[str, Any]) -> str:
+    """Return what a root is called: a page without a router, which SDKs name alike, by its path."""
+    if op not in ("pageload", "navigation") or "/" in name:
+        return name
+    source = next((attributes[key] for key in SOURCES if key in attributes), "url")
+    path = attributes.get("url.path")
+    is_path = source == "url" and isinstance(path, str) and path.startswith("/")
+    return str(path) if is_path else name

@@ -8,7 +8,7 @@ from resumatch_monitor.tracing.attributes import read_attributes, take_text, tex
 from resumatch_monitor.tracing.config import SpanLimits
 from resumatch_monitor.tracing.drafts import Draft, DraftItem
 from resumatch_monitor.tracing.model import SpanKind, SpanStatus
-from resumatch_monitor.tracing.naming import kind_of_op, status_of_text
+from resumatch_monitor.tracing.naming import kind_of_op, name_page, status_of_text
 from resumatch_monitor.tracing.times import read_microseconds
 from resumatch_monitor.tracing.transactions import read_links, read_user, read_v1_span
 
@@ -66,6 +66,8 @@ def _read_v2_span(raw: dict[str, Any], limits: SpanLimits) -> Draft | None:
         attributes=attributes,
         links=read_links(raw.get("links"), limits),
     )
+    if draft.is_segment:
+        draft.name = name_page(draft.name, op, attributes)
     _take_circumstances(draft)
     return draft
 

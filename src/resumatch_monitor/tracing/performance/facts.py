@@ -4,12 +4,13 @@ from collections import defaultdict
 from typing import Any
 
 from resumatch_monitor.tracing.model import Segment, Span
+from resumatch_monitor.tracing.naming import name_page
 from resumatch_monitor.tracing.performance.calls import read_calls
 from resumatch_monitor.tracing.performance.config import FindingsConfig
 from resumatch_monitor.tracing.performance.detection import find_problems
 from resumatch_monitor.tracing.performance.model import VITALS, Facts
 from resumatch_monitor.tracing.performance.statements import StatementReader
-from resumatch_monitor.tracing.performance.templating import SOURCES, name_endpoint
+from resumatch_monitor.tracing.performance.templating import name_endpoint
 from resumatch_monitor.tracing.reading import SAMPLE_RATE
 
 _PAGE = "sentry.pageload.span_id"
@@ -50,7 +51,11 @@ def read_facts(
     root = segment.root
     is_vital = is_carrier(root)
     named = page if page is not None and is_vital else root
-    raw_name = _name_carrier(root) if is_vital and page is None else _name_root(named)
+    raw_name = (
+        _name_carrier(root)
+        if is_vital and page is None
+        else name_page(named.name, named.op, named.attributes)
+    )
     facts = Facts(
         key=bytes.fromhex(root.trace_id + root.span_id),
         project_id=root.project_id,
@@ -90,16 +95,6 @@ def _name_carrier(root: Span) -> str:
     said = root.attributes.get("sentry.transaction")
     name = root.segment_name if root.segment_name != root.name else ""
     return name or (said if isinstance(said, str) else "") or root.name
-
-
-def _name_root(root: Span) -> str:
-    """Return a root's name; browsers' SDKs call every page `Pageload` that has no router."""
-    if root.op in ("pageload", "navigation") and "/" not in root.name:
-        source = next((root.attributes[key] for key in SOURCES if key in root.attributes), "url")
-        path = root.attributes.get("url.path")
-        if source == "url" and isinstance(path, str) and path.startswith("/"):
-            return path
-    return root.name
 
 
 def _is_failed(root: Span) -> bool:

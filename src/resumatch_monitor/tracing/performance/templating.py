@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-# Written by SDKs into `transaction_info.source` or an attribute.
-SOURCES = ("sentry.span.source", "sentry.source", "sentry.segment.name.source")
+from resumatch_monitor.tracing.naming import SOURCES
+
 _NAME_MAX = 250
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
 _HEX = re.compile(r"(?=[a-fA-F]*[0-9])[0-9a-fA-F]{16,}\Z")
