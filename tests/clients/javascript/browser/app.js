@@ -39,13 +39,15 @@ function importPrices() {
   });
 }
 
+async function load() {
+  document.querySelector('#price').textContent = await (await fetch('/price')).text();
+}
+
+void load();
 const actions = {
   pay: () => pay('coffee'),
   refund: () => void refund(19),
   import: importPrices,
-  load: async () => {
-    document.querySelector('#price').textContent = await (await fetch('/price')).text();
-  },
 };
 for (const [name, action] of Object.entries(actions)) {
   document.querySelector(`#${name}`).addEventListener('click', action);
