@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 _BATCH_RECORDS = 400
 _BATCH_BYTES = 8 * 1024 * 1024
 _FEW_RECORDS = 100
+# So many in a batch, and whoever answers the SDKs feels that they are prepared beside it.
+_MANY_RECORDS = 150
 _GATHER_SECONDS = 0.2
 _IDLE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
@@ -121,9 +123,9 @@ class Digest:
         if ready is None or not ready.batch.count:
             ready = await self._prepare_next(None)
         batch = ready.batch
-        is_full = batch.count >= _BATCH_RECORDS or _size_of(batch) >= _BATCH_BYTES // 2
-        await self._preparing.note_batch(is_full=is_full)
-        if is_full and self._preparing.is_helped:
+        is_large = batch.count >= _MANY_RECORDS or _size_of(batch) >= _BATCH_BYTES // 2
+        await self._preparing.note_batch(is_full=is_large)
+        if is_large and self._preparing.is_helped:
             # One batch is stored while the next one is prepared.
             self._ahead = asyncio.create_task(self._prepare_next(batch.end))
         try:
