@@ -130,10 +130,12 @@ def _add_event_routes(
         cursor: Cursor = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
-        detail = await finder.issue(issue_id)
         page = await _answering(
-            finder.reader.list_events(detail.issue.id, cursor=cursor, limit=limit)
+            finder.reader.list_events(_parse_id(issue_id), cursor=cursor, limit=limit)
         )
+        if not page.items:
+            # There may be no such issue, or none any more.
+            await finder.issue(issue_id)
         return {
             "items": [_present_summary(each) for each in page.items],
             "next_cursor": page.next_cursor,

@@ -113,7 +113,8 @@ def build_tree(spans: Sequence[Span]) -> Tree:
     by_id = {span.span_id: span for span in spans}
     children: dict[str, list[Span]] = defaultdict(list)
     tops: list[Span] = []
-    for span in sorted(spans, key=order_of):
+    ordered = sorted(spans, key=order_of)
+    for span in ordered:
         if span.parent_span_id in by_id:
             children[span.parent_span_id].append(span)
         else:
@@ -122,7 +123,7 @@ def build_tree(spans: Sequence[Span]) -> Tree:
     placed: set[str] = set()
     for top in tops:
         _walk(top, children, places, placed)
-    for span in sorted(spans, key=order_of):
+    for span in ordered:
         if span.span_id not in placed:
             _walk(span, children, places, placed)
     critical = _find_critical(tops, children)
