@@ -3,6 +3,7 @@
 `python -m benchmarks.errors [--only ingest|lists|crash] [--quick]`; `--quick` is for trying it out
 and writes to `build/`. Makes a virtual environment with Bugsink unless BUGSINK_VENV names one.
 `--prepare` only writes the envelopes that are sent, into `build/`, where a later run finds them.
+`--crowd FILE` leaves the database of the lists there and uses it again.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, choices=_SIZES)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--crowd", type=Path)
     options = parser.parse_args()
     counts = _QUICK_COUNTS if options.quick else _COUNTS
     sizes = _SIZES if options.size is None else (options.size,)
@@ -62,6 +64,7 @@ def main() -> None:
                 issues=issues,
                 events=events,
                 times=20 if options.quick else 200,
+                crowd=options.crowd,
             )
         if options.only in (None, "crash"):
             kills, events = (2, 400) if options.quick else (6, 2_000)
