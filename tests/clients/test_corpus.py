@@ -64,12 +64,13 @@ def test_the_corpus_is_large_small_and_of_many_kinds(corpus: list[Recorded]) -> 
     kinds = Counter(header["type"] for each in corpus for header, _ in _split(each.body))
     encodings = {each.headers.get("content-encoding", "") for each in corpus}
 
-    assert len(corpus) >= 180
+    assert len(corpus) >= 330
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < _BYTES_MAX
     assert encodings >= {"", "gzip", "br"}
     assert set(kinds) >= {
         "event", "transaction", "span", "session", "sessions", "check_in", "log", "trace_metric",
-        "attachment", "profile", "profile_chunk", "client_report",
+        "attachment", "profile", "profile_chunk", "client_report", "feedback", "replay_event",
+        "replay_recording",
     }  # fmt: skip
 
 
