@@ -6,6 +6,7 @@ libFuzzer ends the process for what takes too long, too much memory, or the inte
 
 import asyncio
 import hashlib
+import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.clients.mutation import mutate, mutate_payload
 # It has no types.
 fuzzer = cast("Any", atheris)
 with fuzzer.instrument_imports(include=["resumatch_monitor"]):
+    # The monitor loads these when they are first needed, which would be outside of this block.
+    for lazy in ("metrics.otlp.body", "metrics.otlp.convert", "tracing.otlp"):
+        importlib.import_module(f"resumatch_monitor.{lazy}")
     from benchmarks.fuzz.targets import build
 
 

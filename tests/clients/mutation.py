@@ -225,7 +225,9 @@ def _change_value(random: Random, value: Any) -> Any:
         known = cast("dict[str, Any]", parent)
         known[random.choice(ODD_TEXTS)] = known.pop(key)
     elif way < 0.3 and isinstance(parent, list):
-        cast("list[Any]", parent).extend([here] * random.choice((1, 400)))
+        # Not much of what is large: copies of copies would fill the memory.
+        count = 1 if _keys_of(here) else random.choice((1, 400))
+        cast("list[Any]", parent).extend([here] * count)
     else:
         parent[key] = make_odd(random)
     return value
