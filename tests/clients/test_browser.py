@@ -138,22 +138,6 @@ def test_a_page_load_is_a_trace_with_its_requests_and_errors(
 
 
 @pytest.mark.usefixtures("visited")
-def test_web_vitals_are_measured(desk: Desk) -> None:
-    def find() -> dict[str, Any] | None:
-        pages = desk.read("performance/vitals", project=1)["items"]
-        counts = (
-            {name: vital["count"] for name, vital in pages[0]["vitals"].items()} if pages else {}
-        )
-        wanted = dict.fromkeys(("lcp", "cls", "inp", "fcp", "ttfb"), len(_WAYS))
-        return pages[0] if counts == wanted else None
-
-    page = wait_for(find)
-
-    assert page["name"] == "/"
-    assert 0 < page["vitals"]["lcp"]["p75"] < 60
-
-
-@pytest.mark.usefixtures("visited")
 def test_sessions_count_for_the_release(desk: Desk) -> None:
     def find() -> dict[str, Any] | None:
         items = desk.read("releases")["items"]
@@ -269,3 +253,20 @@ def test_a_page_may_send_on_without_reading_answers(
         page.close()
 
     assert statuses == [200] * 8
+
+
+# The last: figures are counted some seconds after a page was left.
+@pytest.mark.usefixtures("visited")
+def test_web_vitals_are_measured(desk: Desk) -> None:
+    def find() -> dict[str, Any] | None:
+        pages = desk.read("performance/vitals", project=1)["items"]
+        counts = (
+            {name: vital["count"] for name, vital in pages[0]["vitals"].items()} if pages else {}
+        )
+        wanted = dict.fromkeys(("lcp", "cls", "inp", "fcp", "ttfb"), len(_WAYS))
+        return pages[0] if counts == wanted else None
+
+    page = wait_for(find)
+
+    assert page["name"] == "/"
+    assert 0 < page["vitals"]["lcp"]["p75"] < 60
