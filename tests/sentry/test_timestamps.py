@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
 from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
 
 _MOMENT = datetime(2026, 11, 23, 12, 35, 24, tzinfo=UTC)
@@ -23,8 +24,12 @@ def test_reads_every_form(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, "", "soon", -1, 0, float("nan"), float("inf"), 1e30, [], {}, "9" * 70]
-)
+    "value",
+    [
+        None, True, "", "soon", -1, 0, float("nan"), float("inf"), 1e30, [], {}, "9" * 70,
+        "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z",
+    ],
+)  # fmt: skip
 def test_leaves_out_what_is_no_moment(value: object) -> None:
     assert parse_timestamp(value) is None
 
@@ -33,6 +38,7 @@ def test_leaves_out_what_is_no_moment(value: object) -> None:
 def test_never_fails(value: object) -> None:
     moment = parse_timestamp(value)
     assert moment is None or moment.tzinfo is not None
+    assert moment is None or from_milliseconds(to_milliseconds(moment)).tzinfo is not None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Moments in all the forms in which clients write them, and clocks that are wrong."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
 _LARGEST_SECONDS = 1e11
 _LARGEST_MILLISECONDS = 1e14
@@ -10,14 +10,17 @@ _TOLERATED_DRIFT = timedelta(minutes=1)
 
 
 def parse_timestamp(value: object) -> datetime | None:
-    """Read seconds, milli-, micro- or nanoseconds since the epoch, or ISO 8601; None if neither."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return _from_number(value)
+    """Read seconds, milli-, micro- or nanoseconds since the epoch, or ISO 8601; None if neither.
+
+    The first and the last year that a `datetime` has are no answer: what is rounded or moved to
+    another zone would leave them, and zero times are written as the first.
+    """
+    moment = None
     if isinstance(value, str):
-        return _from_text(value.strip())
-    return None
+        moment = _from_text(value.strip())
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        moment = _from_number(value)
+    return moment if moment is not None and MINYEAR < moment.year < MAXYEAR else None
 
 
 def correct_clock(
