@@ -166,7 +166,12 @@ def _lower_all_flags(battered: Battered) -> None:
         battered.target.set_flag(number, is_raised=False)
 
     def is_everything_told() -> bool:
-        firing = list(battered.monitor.api.items("/api/monitor/alerts", status="firing"))
+        # Those about the new issues last as long as the issues go on.
+        firing = [
+            alert
+            for alert in battered.monitor.api.items("/api/monitor/alerts", status="firing")
+            if alert["labels"]["alertname"] == _FLAG_ALERT
+        ]
         deliveries = list(battered.monitor.api.items("/api/monitor/notifications"))
         waiting = [each for each in deliveries if each["status"] in ("queued", "retrying")]
         ended = [each for each in deliveries if each["kind"] == "resolved"]
