@@ -120,7 +120,7 @@ scrape_configs:
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 alerting:
   route:
-    group_by: [alertname, n]
+    group_by: [alertname, n, issue]
     group_wait: 0s
     group_interval: 1s{catcher.receiver_yaml}"""
 

@@ -55,7 +55,9 @@ def build_default_policy(receiver: ReceiverConfig | None, name: str) -> Policy:
     )
     root = RouteConfig(
         receiver=name,
-        group_by=["alertname"],
+        # What is told of one issue must not be repeated with each that comes after it; alerts that
+        # are about no issue have no such label.
+        group_by=["alertname", "issue"],
         group_wait=timedelta(seconds=15),
         group_interval=timedelta(minutes=1),
         repeat_interval=timedelta(hours=4),
