@@ -6,7 +6,7 @@ UNNEEDED = (
     *("alembic", "mako", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql"),
     *("google.protobuf", "opentelemetry.proto"),
     *("asyncpg", "redis", "symbolic", "resumatch_monitor.rules.testing"),
-    *("ddsketch", "sqlglot"),
+    *("ddsketch", "sqlglot", "ua_parser"),
 )
 """Libraries that cost memory and time at every start, for what most monitors do not do."""
 

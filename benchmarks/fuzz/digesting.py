@@ -15,6 +15,7 @@ from resumatch_monitor.errortracking.grouping.project import ProjectGrouping
 from resumatch_monitor.errortracking.issues import StoredEvent
 from resumatch_monitor.errortracking.prepare import prepare
 from resumatch_monitor.errortracking.present import present_event
+from resumatch_monitor.errortracking.user_agents import UserAgents
 from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -69,6 +70,7 @@ class Digester:
         self._taken: list[bytes] = []
         self._projects = Projects([ProjectConfig(id=1, slug="web", key=_KEY)])
         self._scrubbers = Scrubbers(self._projects)
+        self._agents = UserAgents()
         metrics = DoorMetrics(telemetry)
         # Nothing is written: what the ledger counts stays in memory.
         outcomes = OutcomeLedger(SqlOutcomeStore(Database(Path("never-opened"))), clock=clock)
@@ -146,6 +148,7 @@ class Digester:
             projects=self._projects,
             retention=_RETENTION,
             grouping=ProjectGrouping(),
+            agents=self._agents,
         )
         stored = orjson.loads(event.payload)
         shown = StoredEvent(

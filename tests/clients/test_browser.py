@@ -96,6 +96,10 @@ def test_it_is_seen_where_and_to_whom_it_happened(
     assert event["request"]["url"] == f"{shop.url}/"
     assert (event["user"]["id"], event["user"]["username"]) == ("user-17", "ada")
     assert tags["plan"] == "pro"
+    assert (tags["browser.name"] in ("Chrome", "HeadlessChrome"), tags["os.name"]) == (
+        True,
+        "Linux",
+    )
     assert event["breadcrumbs"][-1]["category"] == "ui.click"
     assert trace_header is not None
     assert event["trace_id"] == trace_header.split("-")[0]

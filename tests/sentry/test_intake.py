@@ -321,3 +321,20 @@ async def test_streamed_spans_of_health_checks_are_left_out(clock: FakeClock) ->
         (Category.SPAN, Outcome.FILTERED, "filtered-transaction"): 2,
         (Category.SPAN, Outcome.ACCEPTED, ""): 1,
     }
+
+
+async def test_the_browser_of_a_request_goes_with_an_event_that_names_none(
+    clock: FakeClock,
+) -> None:
+    door = Door(clock, ItemKind.EVENT, ItemKind.TRANSACTION)
+    browser = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+    body = make_envelope(
+        ({"type": "event"}, b'{"platform":"javascript"}'),
+        ({"type": "event"}, b'{"platform":"python"}'),
+        ({"type": "transaction"}, b'{"platform":"javascript","type":"transaction"}'),
+    )
+
+    await door.send(body, browser)
+
+    headers = [record.headers for sink in door.sinks.values() for record in sink.records]
+    assert [each.get("user_agent") for each in headers] == [browser, None, None]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from resumatch_monitor.errortracking.grouping.project import ProjectGroupings
 from resumatch_monitor.errortracking.prepare import prepare
 from resumatch_monitor.errortracking.store import DigestedEvent
+from resumatch_monitor.errortracking.user_agents import UserAgents
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord, decode_record
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrubbers import Scrubbers
@@ -40,6 +41,7 @@ class BatchPreparer:
         self._scrubbers = Scrubbers(projects, settings.scrub_keys)
         self._retention = settings.retention
         self._projects = projects
+        self._agents = UserAgents()
 
     def prepare_all(self, records: Sequence[bytes], groupings: ProjectGroupings) -> Prepared:
         """Return the events and other items in `records`, in order."""
@@ -55,6 +57,7 @@ class BatchPreparer:
                             projects=self._projects,
                             retention=self._retention,
                             grouping=groupings.of(record.project_id),
+                            agents=self._agents,
                         )
                     )
                 else:

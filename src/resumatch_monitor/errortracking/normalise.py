@@ -182,11 +182,23 @@ def _read_tags(
         "server_name": _label(raw.get("server_name")),
         "transaction": _label(raw.get("transaction")),
         "logger": _label(raw.get("logger")),
-        **{name: _describe_context(contexts.get(name)) for name in ("runtime", "browser", "os")},
+        "runtime": _describe_context(contexts.get("runtime")),
+        **_describe_client(contexts),
     }
     for key, value in derived.items():
         tags.setdefault(key, value)
     return tuple(sorted((key, value) for key, value in tags.items() if key and value))
+
+
+def _describe_client(contexts: dict[str, Any]) -> dict[str, str]:
+    described: dict[str, str] = {}
+    for name in ("browser", "os", "client_os"):
+        described[name] = _describe_context(contexts.get(name))
+        described[f"{name}.name"] = _label(as_dict(contexts.get(name)).get("name"))
+    device = as_dict(contexts.get("device"))
+    described["device"] = _label(device.get("model"))
+    described["device.family"] = _label(device.get("family"))
+    return described
 
 
 def _describe_context(value: object) -> str:

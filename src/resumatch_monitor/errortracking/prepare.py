@@ -6,10 +6,12 @@ from typing import Any
 
 import orjson
 
+from resumatch_monitor.errortracking.clients import add_client
 from resumatch_monitor.errortracking.grouping.project import ProjectGrouping, group_event
 from resumatch_monitor.errortracking.model import Event, ExceptionInfo
 from resumatch_monitor.errortracking.normalise import normalise
 from resumatch_monitor.errortracking.store import DigestedEvent
+from resumatch_monitor.errortracking.user_agents import UserAgents
 from resumatch_monitor.sentry.addresses import place_address
 from resumatch_monitor.sentry.items import ItemRecord, RecordError
 from resumatch_monitor.sentry.lenient import parse_json
@@ -17,6 +19,7 @@ from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.timestamps import correct_clock, parse_timestamp
 from resumatch_monitor.sentry.trace_ids import read_span_id, read_trace_id
+from resumatch_monitor.sentry.user_agents import USER_AGENT_HEADER
 from resumatch_monitor.sentry.values import as_dict, as_text
 
 _TITLE_MAX = 200
@@ -31,6 +34,7 @@ def prepare(
     projects: Projects,
     retention: timedelta,
     grouping: ProjectGrouping,
+    agents: UserAgents,
 ) -> DigestedEvent:
     """Read, scrub, normalise and group the event in a record.
 
@@ -42,6 +46,7 @@ def prepare(
     if not raw:
         raise RecordError("the record's event is empty or not an object")
     raw = place_address(raw, record.client_address)
+    raw = add_client(raw, as_text(record.headers.get(USER_AGENT_HEADER)), agents)
     user_hash = hash_user(record.project_id, as_dict(raw.get("user")))
     cleaned = scrubber.clean(raw)
     event = normalise(cleaned.event)

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from resumatch_monitor.kit.regex import Regex
 from resumatch_monitor.sentry.settings import FilterSettings
-from resumatch_monitor.sentry.values import as_dict, as_list, as_text, list_of_pairs, list_of_values
+from resumatch_monitor.sentry.user_agents import find_user_agent, is_of_browser
+from resumatch_monitor.sentry.values import as_dict, as_list, as_text, list_of_values
 
 _TEXT_MAX = 2_000
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - not bound to
@@ -73,7 +74,7 @@ class EventFilter:
         if is_transaction:
             name = as_text(event.get("transaction"))[:_TEXT_MAX]
             return self.find_reason_of_name(name)
-        if settings.web_crawlers and _CRAWLER.search(_find_user_agent(event, user_agent)):
+        if settings.web_crawlers and _CRAWLER.search(_name_agent(event, user_agent)):
             return "web-crawlers"
         if settings.browser_extensions and _is_of_extension(event):
             return "browser-extensions"
@@ -115,13 +116,8 @@ def _is_local(event: dict[str, Any], client_address: str) -> bool:
     return host in _LOCAL_HOSTS or host.endswith(".localhost")
 
 
-def _find_user_agent(event: dict[str, Any], user_agent: str) -> str:
-    headers = list_of_pairs(as_dict(event.get("request")).get("headers"))
-    for name, value in headers[:100]:
-        if name.lower() == "user-agent":
-            return as_text(value)[:_TEXT_MAX]
-    # What a server's SDK calls itself says nothing about whoever asked the server.
-    return user_agent[:_TEXT_MAX] if as_text(event.get("platform")) == "javascript" else ""
+def _name_agent(event: dict[str, Any], user_agent: str) -> str:
+    return find_user_agent(event) or (user_agent[:_TEXT_MAX] if is_of_browser(event) else "")
 
 
 def _is_of_extension(event: dict[str, Any]) -> bool:

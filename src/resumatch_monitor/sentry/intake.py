@@ -275,6 +275,7 @@ class Intake:
             limits=self._limits,
             ids=self._ids,
             glance=self._glance,
+            user_agent=sender.user_agent,
         )
         screening = self._screening.begin(sender)
         taken: list[ReadItem] = []

@@ -51,7 +51,8 @@ class ItemRecord:
         event_id: The envelope's event, 32 hexadecimal digits; empty if it names none.
         sent_at: The client's clock when it sent; None if it did not say.
         client_address: Where it came from, for `{{auto}}`; empty if the project keeps none.
-        headers: The item's own header, and under `trace` the envelope's trace header.
+        headers: The item's own header, under `trace` the envelope's trace header, and under
+            `user_agent` the browser that sent an event which does not say so itself.
         payload: As it came, unread and not yet scrubbed.
     """
 

@@ -16,6 +16,7 @@ from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.limits import ItemLimits
 from resumatch_monitor.sentry.refusals import ItemTooLargeError, MalformedError
 from resumatch_monitor.sentry.timestamps import parse_timestamp
+from resumatch_monitor.sentry.user_agents import USER_AGENT_HEADER, find_senders_browser
 from resumatch_monitor.sentry.values import as_dict, as_text, is_dict
 
 _TRACE_HEADER_MAX_BYTES = 4 * 1024
@@ -69,12 +70,14 @@ class EnvelopeReader:
         limits: ItemLimits,
         ids: Ids,
         glance: EventGlance | None = None,
+        user_agent: str = "",
     ) -> None:
         self._envelope = envelope
         self._glance = glance or EventGlance()
         self._project_id = project_id
         self._received_at = received_at
         self._client_address = client_address
+        self._user_agent = user_agent
         self._limits = limits
         self._ids = ids
         self._sent_at = parse_timestamp(envelope.headers.get("sent_at"))
@@ -130,6 +133,10 @@ class EnvelopeReader:
         # Two projects may be sent the same id, and each has to count what it was sent.
         item_id = event_id if kind is ItemKind.EVENT else self._name_item(kind, event_id)
         record = self._make_record(kind, item, payload, item_id=item_id, event_id=event_id)
+        if kind is ItemKind.EVENT:
+            browser = find_senders_browser(event, self._user_agent)
+            if browser:
+                record.headers[USER_AGENT_HEADER] = browser
         is_report = as_text(event.get("type")) in _REPORTS
         return ReadItem(record, find_category(kind, is_report=is_report), event)
 

@@ -16,6 +16,7 @@ from resumatch_monitor.errortracking.search.fields import FIELDS
 from resumatch_monitor.errortracking.search.parser import parse_event_filter, parse_query
 from resumatch_monitor.errortracking.search.predicate import matches
 from resumatch_monitor.errortracking.store import DigestedEvent, SearchTooSlowError
+from resumatch_monitor.errortracking.user_agents import UserAgents
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
@@ -28,6 +29,7 @@ from tests.support.errors import PROJECT, ErrorStack, build_stack, make_event, m
 pytestmark = pytest.mark.anyio
 
 _NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+_FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
 
 
 def _event(number: int, kind: str, value: str, **more: Any) -> dict[str, Any]:
@@ -69,6 +71,7 @@ EVENTS = [
         level="fatal",
         platform="javascript",
         tags={"shard": "-3.5", "plan": "pro*"},
+        request={"headers": {"User-Agent": _FIREFOX}},
         minutes=-60 * 24 * 10,
     ),
 ]
@@ -149,6 +152,10 @@ async def test_finds_by_everything_that_can_be_searched(stack: ErrorStack) -> No
         "tags[level]:fatal": [3],
         "has:plan": [1, 2, 3],
         "!has:nothing": [1, 2, 3],
+        "browser.name:Firefox": [3],
+        'browser:"Firefox 127*"': [3],
+        "os.name:Linux": [3],
+        "has:device": [],
         "http.status:>499": [1],
         "http.status:404": [2],
         "http.method:POST": [1],
@@ -206,6 +213,7 @@ def _digest(event: dict[str, Any]) -> DigestedEvent:
         projects=Projects([PROJECT]),
         retention=timedelta(days=90),
         grouping=ProjectGrouping(),
+        agents=UserAgents(),
     )
 
 

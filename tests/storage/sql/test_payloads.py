@@ -10,6 +10,7 @@ from sqlalchemy import select
 from resumatch_monitor.errortracking.grouping.project import ProjectGrouping
 from resumatch_monitor.errortracking.prepare import prepare
 from resumatch_monitor.errortracking.store import DigestedEvent
+from resumatch_monitor.errortracking.user_agents import UserAgents
 from resumatch_monitor.sentry.items import ItemKind, ItemRecord
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
@@ -37,6 +38,7 @@ def digest(number: int, *, project: int = 1, **over: Any) -> DigestedEvent:
         projects=Projects([]),
         retention=timedelta(days=90),
         grouping=ProjectGrouping(),
+        agents=UserAgents(),
     )
 
 
