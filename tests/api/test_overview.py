@@ -150,6 +150,7 @@ async def test_shows_an_alert_an_issue_and_an_outage(
         "1 monitor down, 1 target not answering."
     )
     assert shown["counts"] == {
+        "firing_alerts": 2,
         "firing_critical": 1,
         "firing_warning": 1,
         "pending": 1,
@@ -181,6 +182,20 @@ async def test_shows_an_alert_an_issue_and_an_outage(
         "open_critical": 2,
         "probes_down": 1,
     }
+
+
+async def test_tells_how_many_fire_where_it_shows_the_most_urgent(
+    database: Database, clock: FakeClock
+) -> None:
+    severities = ["info"] * 3 + ["warning"] * 8 + ["critical"] * 4
+    alerts = [make_alert(f"A{n}", severity=each) for n, each in enumerate(severities)]
+    await SqlAlerts(database).put(alerts, at=START)
+
+    async with overview(database, clock) as client:
+        shown = await read(client)
+
+    assert shown["counts"]["firing_alerts"] == 15
+    assert [alert["severity"] for alert in shown["firing"]] == ["critical"] * 4 + ["warning"] * 6
 
 
 async def test_what_an_issue_raised_is_told_as_the_issue_and_what_ended_as_ok(

@@ -40,6 +40,7 @@ _SEVERITY_ORDER = {"critical": 0, "warning": 1, "info": 2}
 class Counts:
     """How many of what needs attention."""
 
+    firing_alerts: int
     firing_critical: int
     firing_warning: int
     pending: int
@@ -143,6 +144,7 @@ async def _build_overview(sources: OverviewSources, now: datetime) -> dict[str, 
         sources.probes.find_changes(since, _MOST_CHANGES),
     )
     counts = Counts(
+        firing_alerts=sum(firing_counts.values()),
         firing_critical=firing_counts.get("critical", 0),
         firing_warning=_count_warnings(firing_counts),
         pending=len(sources.pending()),

@@ -86,6 +86,7 @@ export interface Overview {
   has_channel: boolean;
   generated_at: Iso;
   counts: {
+    firing_alerts: number;
     firing_critical: number;
     firing_warning: number;
     pending: number;
