@@ -137,5 +137,6 @@ def test_pages_look_right(context: BrowserContext, monitor: MonitorProcess) -> N
         visited.page.goto(f"{monitor.url}/issues?query=level:loud")
         wrong = visited.page.get_by_role("alert").first
         expect(wrong).to_contain_text("never 'loud'")
+        expect(visited.page.locator("header .fresh")).to_have_text("Not read")
         visited.complaints[:] = [each for each in visited.complaints if "400" not in each]
         check_looks(visited, OUTPUT / "search-wrong.png", sign=wrong)

@@ -149,6 +149,11 @@ export const pageState = {
     // A question that the server cannot make sense of says so itself; nothing is out of date.
     return [...onScreen].find(({ error }) => error && error.status !== 400 && error.status !== 422)?.error ?? null;
   },
+  /** Whether the server could make no sense of whatever the page asks; it is not asked again. */
+  get isRefused(): boolean {
+    const open = [...onScreen].filter((live) => live.isOpen);
+    return open.length > 0 && open.every((live) => live.error !== null && !live.isLoading);
+  },
   get isLoading(): boolean {
     return [...onScreen].some((live) => live.isLoading);
   },
