@@ -33,7 +33,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from resumatch.backend.config import Settings
-from resumatch.backend.logs import configure_logging
+from resumatch.backend.ecs import Service
+from resumatch.backend.logs import RequestLog, configure_logging
 from resumatch.backend.metrics import Metrics
 from resumatch.backend.middleware import RequestContextMiddleware
 from resumatch.backend.sentry import start_sentry
@@ -85,12 +86,13 @@ def build_whole(dsn: str) -> FastAPI:
 
 def _add_context(app: FastAPI, *, log_requests: bool) -> FastAPI:
     # As when a log collector reads the pipe.
-    configure_logging("INFO", stream=open(os.devnull, "w"))  # noqa: SIM115
+    service = Service(environment="bench", version="bench")
+    configure_logging("INFO", service, stream=open(os.devnull, "w"))  # noqa: SIM115
     app.add_middleware(
         RequestContextMiddleware,
         metrics=Metrics(version="bench"),
         synthetic_token="the-token-of-the-monitor",
-        log_requests=log_requests,
+        request_log=RequestLog("resumatch.access", service) if log_requests else None,
     )
     return app
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from structlog.stdlib import get_logger
 
+from resumatch.backend import audit
 from resumatch.backend.auth import Passwords, Person, Sessions
 from resumatch.backend.database import Database
 from resumatch.backend.errors import ApiError
@@ -58,12 +59,13 @@ class Accounts:
             async with self._database.transaction() as db:
                 db.add(user)
         except IntegrityError:
+            audit.record_failure(audit.Action.REGISTRATION, reason="already registered")
             raise ApiError(
                 HTTPStatus.CONFLICT, "already_registered", "There is an account of this address."
             ) from None
         if not is_synthetic:
             self._metrics.user_registrations.inc()
-        logger.info("user_registered", user_id=str(user.id))
+        audit.record_success(audit.Action.REGISTRATION, user_id=user.id)
         return user.id
 
     async def login(self, email: str, password: str) -> uuid.UUID:
@@ -79,11 +81,16 @@ class Accounts:
             # Attempts of the monitoring count as well: whoever stole its token must not be able
             # to guess passwords unseen.
             self._metrics.failed_logins.inc()
-            logger.warning("login_failed")
+            audit.record_failure(
+                audit.Action.LOGIN,
+                reason="wrong password" if row else "unknown account",
+                user_id=row.id if row else None,
+            )
             raise ApiError(
                 HTTPStatus.UNAUTHORIZED, "wrong_credentials", "Wrong address or password."
             )
         assert row is not None
+        audit.record_success(audit.Action.LOGIN, user_id=row.id)
         return row.id
 
     async def delete(self, person: Person) -> None:
@@ -95,16 +102,23 @@ class Accounts:
             await self._redis.forget(str(person.id), keys)
         except RedisUnavailableError as error:
             # They are pseudonyms, and all of them expire within two hours.
-            logger.warning("redis_keys_left_to_expire", error=str(error))
-        logger.info("user_deleted", user_id=str(person.id))
+            logger.warning("redis_keys_left_to_expire", error_message=str(error))
+        audit.record_success(audit.Action.USER_DELETION, user_id=person.id)
 
     async def tidy(self) -> None:
         """Remove expired sessions, and accounts that a broken-off check left behind."""
         await self._sessions.delete_expired()
         oldest = datetime.now(UTC) - _SYNTHETIC_LIFETIME
         async with self._database.transaction() as db:
-            await db.execute(
-                delete(User).where(User.is_synthetic.is_(True), User.created_at < oldest)
+            left = await db.scalars(
+                delete(User)
+                .where(User.is_synthetic.is_(True), User.created_at < oldest)
+                .returning(User.id)
+            )
+            removed = list(left)
+        for user_id in removed:
+            audit.record_success(
+                audit.Action.USER_DELETION, user_id=user_id, reason="left by a broken-off check"
             )
 
 

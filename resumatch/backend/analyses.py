@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from structlog.stdlib import get_logger
 
+from resumatch.backend import audit
 from resumatch.backend.analytics import ConversionTracker
 from resumatch.backend.auth import Person
 from resumatch.backend.database import Database
@@ -20,8 +20,6 @@ from resumatch.backend.matching import match_resume
 from resumatch.backend.metrics import Metrics
 from resumatch.backend.models import Analysis
 from resumatch.backend.resumes import Resumes
-
-logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,12 @@ class Analyses:
         try:
             result = await self._match(resume_text, job_text)
             analysis = await self._keep(person, resume_id, job_text, result)
-        except Exception:
+        except Exception as error:
             if not is_synthetic:
                 self._metrics.job_analyses_failed.inc()
+            audit.record_failure(
+                audit.Action.ANALYSIS, reason=type(error).__name__, user_id=person.id
+            )
             raise
         finally:
             elapsed = time.perf_counter() - started
@@ -75,11 +76,13 @@ class Analyses:
                 self._metrics.analysis_duration.observe(elapsed)
         if not is_synthetic:
             await self._tracker.track_analysis(person.id)
-        logger.info(
-            "job_analyzed",
-            user_id=str(person.id),
+        audit.record_success(
+            audit.Action.ANALYSIS,
+            user_id=person.id,
+            analysis_id=str(analysis.id),
+            resume_id=str(resume_id),
             score=analysis.score,
-            duration_seconds=round(elapsed, 3),
+            duration_seconds=elapsed,
         )
         return analysis
 

@@ -3,9 +3,11 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from resumatch.backend import __version__
+from resumatch.backend.ecs import Service
 
 _PRODUCTION = "production"
 _SHORTEST_SECRET = 32
@@ -31,6 +33,8 @@ class Settings:
     traces_sample_rate: float = 0.1
     log_level: str = "INFO"
     log_requests: bool = True
+    log_file: Path | None = None
+    log_file_max_bytes: int = 16 * 1024 * 1024
     metrics_token: str = field(default="", repr=False)
     synthetic_token: str = field(default="", repr=False)
 
@@ -56,6 +60,10 @@ class Settings:
     def is_production(self) -> bool:
         return self.environment == _PRODUCTION
 
+    @property
+    def service(self) -> Service:
+        return Service(environment=self.environment, version=self.release)
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read `RESUMATCH_…` and `SENTRY_DSN`.
@@ -65,6 +73,7 @@ class Settings:
         """
         reader = _Reader(environ)
         environment = reader.text("ENVIRONMENT", "development")
+        log_file = reader.text("LOG_FILE", "")
         return cls(
             database_url=async_database_url(reader.required("DATABASE_URL")),
             redis_url=reader.required("REDIS_URL"),
@@ -75,6 +84,8 @@ class Settings:
             traces_sample_rate=reader.number("TRACES_SAMPLE_RATE", 0.1, most=1.0),
             log_level=reader.text("LOG_LEVEL", "INFO").upper(),
             log_requests=reader.flag("LOG_REQUESTS", default=True),
+            log_file=Path(log_file) if log_file else None,
+            log_file_max_bytes=int(reader.number("LOG_FILE_MAX_BYTES", 16 * 1024 * 1024)),
             metrics_token=reader.text("METRICS_TOKEN", ""),
             synthetic_token=reader.text("SYNTHETIC_TOKEN", ""),
             allowed_origins=tuple(reader.text("ALLOWED_ORIGINS", "").split()),

@@ -101,7 +101,7 @@ class Database:
             event.listen(pool, name, on_event)
 
         def on_invalidate(_connection: object, _record: object, error: object) -> None:
-            logger.warning("database_connection_invalidated", error=type(error).__name__)
+            logger.warning("database_connection_invalidated", error_type=type(error).__name__)
 
         event.listen(pool, "invalidate", on_invalidate)
 
@@ -132,7 +132,7 @@ class Database:
         self._metrics.slow_queries.inc()
         logger.warning(
             "slow_query",
-            duration_seconds=round(seconds, 3),
+            duration_seconds=seconds,
             statement=statement[:_LONGEST_LOGGED_STATEMENT],
         )
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from structlog.stdlib import get_logger
 
 from resumatch.backend.database import DatabaseUnavailableError
+from resumatch.backend.middleware import REQUEST_ID, route_of
 
 logger = get_logger(__name__)
 
@@ -53,7 +54,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
         sentry_sdk.capture_exception(error)
-        logger.error("database_unavailable", error=type(error.__cause__).__name__)
+        logger.error("database_unavailable", error_type=type(error.__cause__).__name__)
         return _render(
             request,
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -64,7 +65,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_crash(request: Request, error: Exception) -> JSONResponse:
         logger.error(
-            "request_failed", exc_info=error, request_id=request_id_of(request), **_where(request)
+            "request_failed",
+            exc_info=error,
+            request_id=request_id_of(request),
+            method=request.method,
+            path=route_of(request.scope),
         )
         return _render(
             request,
@@ -83,11 +88,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def request_id_of(request: Request) -> str:
-    return str(request.scope.get("resumatch.request_id", ""))
-
-
-def _where(request: Request) -> dict[str, str]:
-    return {"method": request.method, "path": request.url.path}
+    return str(request.scope.get(REQUEST_ID, ""))
 
 
 def _render(

@@ -74,11 +74,13 @@ class HealthChecker:
             task.cancel()
             self._left.add(task)
             task.add_done_callback(self._left.discard)
-            logger.warning("dependency_unhealthy", dependency=name, error="no answer in time")
+            logger.warning(
+                "dependency_unhealthy", dependency=name, error_message="no answer in time"
+            )
             return False
         error = task.exception()
         if error is not None:
-            logger.warning("dependency_unhealthy", dependency=name, error=type(error).__name__)
+            logger.warning("dependency_unhealthy", dependency=name, error_type=type(error).__name__)
         return error is None
 
     @staticmethod

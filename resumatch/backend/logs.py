@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the request they belong to."""
+"""Structured logs: one JSON object a line in ECS names, with the request they belong to."""
 
 import json
 import logging
@@ -6,25 +6,54 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+from typing_extensions import override
 
+from resumatch.backend import audit
+from resumatch.backend.ecs import ACCESS, Service, to_ecs
 from resumatch.backend.privacy import FILTERED, PRIVATE_NAMES, scrub
-from resumatch.backend.tracing import current_trace_id
+from resumatch.backend.tracing import current_trace
 
 _IS_RENDERED = "is_rendered"
+_LINE = "rendered_line"
 _CRASH_OF_THE_SERVER = "Exception in ASGI application"
+_FILES_KEPT = 3
 # Written by this package itself, from values that hold no text of anybody.
 _PLAIN_FIELDS = frozenset(
-    {"duration_seconds", "handler", "level", "logger", "method", "path", "request_id", "status"}
-    | {"synthetic", "timestamp", "trace_id", "user_id"}
+    {"action", "dataset", "duration_seconds", "error_type", "level", "logger", "method", "outcome"}
+    | {"path", "request_id", "span_id", "status", "synthetic", "timestamp", "trace_id", "user_id"}
 )
 
 
-def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Send structlog's and the standard library's records to `stream` as JSON."""
+def configure_logging(
+    level: str,
+    service: Service,
+    *,
+    stream: TextIO | None = None,
+    file: Path | None = None,
+    file_max_bytes: int = 0,
+) -> None:
+    """Send structlog's and the standard library's records as JSON to where they are read.
+
+    Args:
+        level: The least severe level that is written. What is audited is written anyway.
+        service: Who speaks.
+        stream: Standard output, unless it is another.
+        file: Written as well: what tails it loses nothing while it is down.
+        file_max_bytes: From when the file begins anew, beside three older ones; 0 is never.
+    """
+    fields = service.as_fields()
+
+    def rename(
+        _logger: object, _method: str, record: MutableMapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return to_ecs(record, fields)
+
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -34,10 +63,12 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.StackInfoRenderer(),
+            name_exception,
             structlog.processors.format_exc_info,
             structlog.processors.UnicodeDecoder(),
-            add_trace_id,
+            add_trace,
             scrub_record,
+            rename,
             structlog.processors.JSONRenderer(ensure_ascii=False),
             mark_as_rendered,
         ],
@@ -46,12 +77,16 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(stream or sys.stdout)
-    handler.setFormatter(_Formatter())
-    handler.addFilter(_is_not_the_servers_repetition)
+    handlers: list[logging.Handler] = [_StreamHandler(stream or sys.stdout)]
+    if file is not None:
+        handlers.append(_open_file(file, file_max_bytes))
+    for handler in handlers:
+        handler.setFormatter(_Formatter(rename))
+        handler.addFilter(_is_not_the_servers_repetition)
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = handlers
     root.setLevel(level)
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers = []
@@ -76,47 +111,79 @@ class RequestLog:
     request; its fields are known here, and none of them can hold anything private.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, service: Service) -> None:
         self._logger = logging.getLogger(name)
         self._name = name
+        self._fields = service.as_fields()
 
-    def write(self, fields: dict[str, Any]) -> None:
+    def write(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Say how a request ended.
+
+        Args:
+            method: As the client named it.
+            route: The template that took it, not its path: a path can hold anything, and never
+                groups.
+            status: What it was answered with.
+            seconds: How long it took.
+        """
         if not self._logger.isEnabledFor(logging.INFO):
             return
         record: dict[str, Any] = {
-            **structlog.contextvars.get_contextvars(),
-            **fields,
-            "event": "request",
-            "logger": self._name,
-            "level": "info",
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "level": "info",
+            "event": f"{method} {route} {status}",
+            "logger": self._name,
+            "dataset": ACCESS,
+            "method": method,
+            "path": route,
+            "status": status,
+            "duration_seconds": seconds,
+            **structlog.contextvars.get_contextvars(),
         }
-        line = json.dumps(add_trace_id(None, "", record), ensure_ascii=False)
+        add_trace(None, "", record)
+        line = json.dumps(to_ecs(record, self._fields), ensure_ascii=False)
         for handler in logging.getLogger().handlers:
-            if isinstance(handler, _Handler):
+            if isinstance(handler, _StreamHandler | _FileHandler):
                 handler.write_line(line)
 
 
-def add_trace_id(
+def add_trace(
     _logger: object, _method: str, record: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Add the id under which the error tracker knows this request."""
-    trace_id = current_trace_id()
+    """Add the ids under which the error tracker knows this request and its present step."""
+    trace_id, span_id = current_trace()
     if trace_id:
         record["trace_id"] = trace_id
+    if span_id:
+        record["span_id"] = span_id
+    return record
+
+
+def name_exception(
+    _logger: object, _method: str, record: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add an exception's type and message, which its rendered traceback hides in a long text."""
+    error: object = record.get("exc_info")
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = cast("tuple[object, ...]", error)[1]
+    if isinstance(error, BaseException):
+        record["error_type"] = type(error).__name__
+        record["error_message"] = str(error)
     return record
 
 
 def scrub_record(
     _logger: object, _method: str, record: MutableMapping[str, Any]
-) -> Mapping[str, Any]:
+) -> MutableMapping[str, Any]:
     """Replace what is private, by name and by value."""
     for name in record.keys() - _PLAIN_FIELDS:
         record[name] = FILTERED if name in PRIVATE_NAMES else scrub(record[name])
     return record
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _StreamHandler(logging.StreamHandler[TextIO]):
     """A stream handler that also takes lines that are finished."""
 
     def write_line(self, line: str) -> None:
@@ -129,32 +196,57 @@ class _Handler(logging.StreamHandler[TextIO]):
                 return
 
 
+class _FileHandler(RotatingFileHandler):
+    """A file that begins anew when it is large; a full disk ends no request."""
+
+    def write_line(self, line: str) -> None:
+        self.handle(logging.makeLogRecord({"msg": line, _IS_RENDERED: True}))
+
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        # The other handler has the line; a traceback a line would only hide it.
+        return
+
+
 class _Formatter(logging.Formatter):
     """Passes structlog's lines on and renders everybody else's the same way."""
 
-    def __init__(self) -> None:
+    def __init__(self, rename: Processor) -> None:
         super().__init__()
         shared: list[Processor] = [
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
+            name_exception,
             structlog.processors.format_exc_info,
-            add_trace_id,
+            add_trace,
             scrub_record,
         ]
         self._foreign = structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                rename,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         if getattr(record, _IS_RENDERED, False):
             return str(record.msg)
-        return self._foreign.format(record)
+        # Once, whoever asks: the time of a line is when it is rendered.
+        line = getattr(record, _LINE, None)
+        if line is None:
+            line = self._foreign.format(record)
+            setattr(record, _LINE, line)
+        return line
+
+
+def _open_file(path: Path, max_bytes: int) -> _FileHandler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _FileHandler(path, maxBytes=max_bytes, backupCount=_FILES_KEPT, encoding="utf-8")
 
 
 def _is_not_the_servers_repetition(record: logging.LogRecord) -> bool:

@@ -24,7 +24,7 @@ from resumatch.backend.errors import install_error_handlers
 from resumatch.backend.extraction import Extractor
 from resumatch.backend.faults import Faults
 from resumatch.backend.health import HealthChecker
-from resumatch.backend.logs import configure_logging
+from resumatch.backend.logs import RequestLog, configure_logging
 from resumatch.backend.metrics import Metrics
 from resumatch.backend.middleware import RequestContextMiddleware
 from resumatch.backend.migrate import upgrade
@@ -78,7 +78,9 @@ def create_app(settings: Settings) -> FastAPI:
         RequestContextMiddleware,
         metrics=services.metrics,
         synthetic_token=settings.synthetic_token,
-        log_requests=settings.log_requests,
+        request_log=(
+            RequestLog("resumatch.access", settings.service) if settings.log_requests else None
+        ),
     )
     return app
 
@@ -141,7 +143,7 @@ def _build_lifespan(
                 (services.accounts.tidy, _TIDY_INTERVAL_SECONDS),
             )
         ]
-        logger.info("started", release=settings.release, environment=settings.environment)
+        logger.info("started")
         yield
         # Not by cancelling alone: a driver that is cancelled while it connects may report an
         # ordinary error, and the loop would go on.
@@ -207,7 +209,7 @@ async def _repeat(
         try:
             await action()
         except Exception as error:  # noqa: BLE001 - the next turn tries again
-            logger.warning("background_task_failed", error=type(error).__name__)
+            logger.warning("background_task_failed", error_type=type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), interval_seconds)
 
@@ -218,7 +220,15 @@ def main() -> None:
         settings = Settings.from_environment(os.environ)
     except ConfigurationError as error:
         sys.exit(f"ResuMatch cannot start: {error}")
-    configure_logging(settings.log_level)
+    try:
+        configure_logging(
+            settings.log_level,
+            settings.service,
+            file=settings.log_file,
+            file_max_bytes=settings.log_file_max_bytes,
+        )
+    except OSError as error:
+        sys.exit(f"ResuMatch cannot start: RESUMATCH_LOG_FILE: {error}")
     uvicorn.run(
         create_app(settings),
         host=os.environ.get("HOST", "127.0.0.1"),

@@ -13,8 +13,14 @@ from resumatch.backend.metrics import Metrics
 
 SYNTHETIC = "resumatch.synthetic"
 REQUEST_ID = "resumatch.request_id"
+_NO_ROUTE = "none"
 _PRIVATE_HEADERS = frozenset({b"authorization", b"cookie", b"x-monitor-synthetic"})
 _QUIET_PATHS = frozenset({"/health", "/metrics"})
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that took a request."""
+    return getattr(scope.get("route"), "path", _NO_ROUTE)
 
 
 class RequestContextMiddleware:
@@ -24,13 +30,17 @@ class RequestContextMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, synthetic_token: str, log_requests: bool
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        synthetic_token: str,
+        request_log: RequestLog | None,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._synthetic_token = synthetic_token.encode()
-        self._log_requests = log_requests
-        self._request_log = RequestLog(__name__)
+        self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,8 +61,13 @@ class RequestContextMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            if self._log_requests and (status >= 500 or scope["path"] not in _QUIET_PATHS):
-                self._log(scope, status, time.perf_counter() - started)
+            if self._request_log and (status >= 500 or scope["path"] not in _QUIET_PATHS):
+                self._request_log.write(
+                    method=scope["method"],
+                    route=route_of(scope),
+                    status=status,
+                    seconds=time.perf_counter() - started,
+                )
 
     def _enter(self, scope: Scope) -> None:
         privacy.start_request()
@@ -78,15 +93,3 @@ class RequestContextMiddleware:
             sentry_sdk.set_tag("synthetic", "true")
         else:
             bind_contextvars(request_id=scope[REQUEST_ID])
-
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope.get("route")
-        self._request_log.write(
-            {
-                "method": scope["method"],
-                # The template, not the path: a path can hold anything, and never groups.
-                "handler": getattr(route, "path", "none"),
-                "status": status,
-                "duration_seconds": round(seconds, 6),
-            }
-        )

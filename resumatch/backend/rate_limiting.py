@@ -101,7 +101,7 @@ class RateLimiter:
             wait_seconds = int(await self._redis.run_script(_SCRIPT, keys=keys, args=args))
         except RedisUnavailableError as error:
             self._metrics.rate_limit_unchecked.labels(endpoint).inc()
-            logger.warning("rate_limit_unchecked", endpoint=endpoint, error=str(error))
+            logger.warning("rate_limit_unchecked", endpoint=endpoint, error_message=str(error))
             return
         if wait_seconds > 0:
             self._metrics.rate_limit_violations.labels(endpoint).inc()

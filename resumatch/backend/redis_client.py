@@ -115,7 +115,7 @@ class RedisClient:
         if healthy and not self._is_healthy:
             logger.info("redis_recovered")
         elif not healthy and self._is_healthy:
-            logger.error("redis_unavailable", error=error)
+            logger.error("redis_unavailable", error_message=error)
         self._is_healthy = healthy
 
     async def _ask(self, command: str) -> Any:

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from sqlalchemy import delete, func, select
-from structlog.stdlib import get_logger
 
-from resumatch.backend import privacy
+from resumatch.backend import audit, privacy
 from resumatch.backend.analytics import ConversionTracker
 from resumatch.backend.auth import Person
 from resumatch.backend.database import Database
@@ -23,8 +22,6 @@ from resumatch.backend.uploads import (
     UnsupportedFileError,
     inspect,
 )
-
-logger = get_logger(__name__)
 
 _MOST_RESUMES = 50
 
@@ -59,7 +56,7 @@ class Resumes:
         Raises:
             ApiError: 400, 415 or 422, if the file is dangerous, of another kind or broken.
         """
-        kind, text = await self._read(data, filename=filename, content_type=content_type)
+        kind, text = await self._read(person, data, filename=filename, content_type=content_type)
         privacy.remember(text)
         resume = Resume(
             id=uuid.uuid4(),
@@ -77,15 +74,30 @@ class Resumes:
         async with self._database.transaction() as db:
             db.add(resume)
             await db.flush()
-            await db.execute(
-                delete(Resume).where(Resume.user_id == person.id, Resume.id.not_in(kept))
+            dropped = list(
+                await db.scalars(
+                    delete(Resume)
+                    .where(Resume.user_id == person.id, Resume.id.not_in(kept))
+                    .returning(Resume.id)
+                )
             )
         if not is_synthetic:
             self._metrics.resume_uploads.inc()
             await self._tracker.track_upload(person.id)
-        logger.info(
-            "resume_uploaded", user_id=str(person.id), kind=kind.value, characters=len(text)
+        audit.record_success(
+            audit.Action.UPLOAD,
+            user_id=person.id,
+            resume_id=str(resume.id),
+            kind=kind.value,
+            characters=len(text),
         )
+        for resume_id in dropped:
+            audit.record_success(
+                audit.Action.RESUME_DELETION,
+                user_id=person.id,
+                resume_id=str(resume_id),
+                reason="replaced by later ones",
+            )
         return resume
 
     async def text_of(self, person: Person, resume_id: uuid.UUID) -> str:
@@ -108,7 +120,7 @@ class Resumes:
             return await db.scalar(statement) or 0
 
     async def _read(
-        self, data: bytes, *, filename: str, content_type: str
+        self, person: Person, data: bytes, *, filename: str, content_type: str
     ) -> tuple[DocumentKind, str]:
         try:
             # Unpacking tens of megabytes takes time that other requests would wait for.
@@ -118,15 +130,17 @@ class Resumes:
             return kind, await self._extractor.extract(kind, data)
         except SuspiciousFileError as error:
             self._metrics.suspicious_uploads.labels(error.reason).inc()
-            logger.warning("suspicious_upload", reason=error.reason, detail=str(error))
+            audit.record_failure(audit.Action.UPLOAD, reason=error.reason, user_id=person.id)
             raise ApiError(
                 HTTPStatus.BAD_REQUEST,
                 "suspicious_file",
                 "This file was refused: it does not look like a plain résumé.",
             ) from None
         except UnsupportedFileError as error:
+            audit.record_failure(audit.Action.UPLOAD, reason="unsupported", user_id=person.id)
             raise ApiError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_file", str(error)
             ) from None
         except UnreadableFileError as error:
+            audit.record_failure(audit.Action.UPLOAD, reason="unreadable", user_id=person.id)
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_file", str(error)) from None

@@ -30,9 +30,12 @@ def continue_trace(traceparent: bytes) -> None:
     _trace_id.set(match[1].decode() if match else "")
 
 
-def current_trace_id() -> str:
-    """Sentry's trace id while it is on, else the caller's, else one of this request's own."""
+def current_trace() -> tuple[str, str]:
+    """Return the ids of the trace and of the span that is being recorded; empty if there is none.
+
+    Without Sentry it is the caller's trace, in which nothing of this process is recorded.
+    """
     if sentry_sdk.get_client().is_active():
-        traceparent = sentry_sdk.get_traceparent()
-        return (traceparent or "").split("-", 1)[0]
-    return _trace_id.get()
+        trace_id, _, rest = (sentry_sdk.get_traceparent() or "").partition("-")
+        return trace_id, rest.partition("-")[0]
+    return _trace_id.get(), ""

@@ -136,10 +136,13 @@ async def test_an_error_reaches_sentry_with_its_frames_and_without_private_text(
     assert client.http.cookies["resumatch_session"] not in catcher.raw
     assert event["breadcrumbs"]["values"]
     assert not [word for word in PRIVATE if word in catcher.raw]
-    record = next(each for each in process.log_records() if each["event"] == "request_failed")
-    assert record["request_id"] == request_id
-    assert record["trace_id"] == event["contexts"]["trace"]["trace_id"]
-    assert "KeyError" in record["exception"]
+    record = next(each for each in process.log_records() if each["message"] == "request_failed")
+    assert record["http.request.id"] == request_id
+    assert record["trace.id"] == event["contexts"]["trace"]["trace_id"]
+    assert record["url.path"] == "/analyze"
+    assert record["error.type"] == "KeyError"
+    assert record["error.message"]
+    assert "read_first_salary" in record["error.stack_trace"]
 
 
 async def test_requests_are_traced(client: Client, catcher: EnvelopeCatcher) -> None:
@@ -164,15 +167,15 @@ async def test_the_monitors_requests_are_marked_in_events_and_logs(
     event = catcher.wait_for("event", before + 1)[before]
     assert event["tags"]["synthetic"] == "true"
     marked = {
-        each["event"]
+        each["event.dataset"]
         for each in process.log_records()
-        if each.get("request_id") == request_id and each.get("synthetic") is True
+        if each.get("http.request.id") == request_id and each.get("resumatch.synthetic") is True
     }
-    assert "request" in marked
+    assert marked == {"access", "app", "audit"}
     assert not [word for word in PRIVATE if word in catcher.raw]
 
 
-async def test_logs_are_json_and_hold_nothing_private(
+async def test_logs_are_in_ecs_names_and_hold_nothing_private(
     process: ResuMatchProcess, client: Client
 ) -> None:
     await client.http.post(
@@ -188,15 +191,72 @@ async def test_logs_are_json_and_hold_nothing_private(
 
     records = process.log_records()
 
-    requests = [each for each in records if each["event"] == "request"]
+    assert all(
+        {"@timestamp", "log.level", "message", "log.logger", "event.dataset"} <= set(each)
+        and each["service.name"] == "resumatch-api"
+        and each["service.environment"] == "test"
+        and each["service.version"] == "resumatch@1.2.3"
+        for each in records
+    )
+    requests = [each for each in records if each["event.dataset"] == "access"]
     assert requests
     for record in requests:
         assert set(record) >= {
-            "timestamp", "level", "logger", "method", "handler", "status", "duration_seconds",
-            "request_id", "trace_id",
+            "http.request.id", "http.request.method", "url.path", "http.response.status_code",
+            "event.duration", "trace.id", "span.id",
         }  # fmt: skip
-    assert {each["event"] for each in records} >= {"user_registered", "job_analyzed", "started"}
+        # Whoever wrote it has no other fields than these and its own.
+        assert not [
+            name for name in record if "." not in name and name not in {"@timestamp", "message"}
+        ]
+    viewed = [each for each in requests if each["url.path"] == "/analyses/{analysis_id}"]
+    assert viewed
+    assert {each["user.id"] for each in viewed} <= {
+        each["user.id"]
+        for each in records
+        if each.get("event.action") == "user-registration" and each["event.outcome"] == "success"
+    }
+    assert any(each["message"] == "started" for each in records)
     assert not [word for word in PRIVATE if word in process.log_text()]
+
+
+async def test_what_people_do_is_audited(process: ResuMatchProcess, client: Client) -> None:
+    before = len(process.log_records())
+    wrong = {"email": "alice@example.com", "password": "not this one"}
+
+    await client.http.post("/login", json=wrong)
+    await client.register()
+    await client.http.post("/register", json={"email": "alice@example.com", "password": PASSWORD})
+    await client.http.post("/login", json=wrong)
+    await client.http.post("/login", json={"email": "alice@example.com", "password": PASSWORD})
+    await client.upload(b"MZ", "imaginitis.pdf", "application/pdf")
+    walked = await client.walk()
+    await client.http.post("/logout")
+    await client.http.post("/login", json={"email": "alice@example.com", "password": PASSWORD})
+    await client.http.delete("/me")
+
+    audited = [each for each in process.log_records()[before:] if each["event.dataset"] == "audit"]
+    assert [
+        (each["event.action"], each["event.outcome"], each.get("event.reason")) for each in audited
+    ] == [
+        ("user-login", "failure", "unknown account"),
+        ("user-registration", "success", None),
+        ("user-registration", "failure", "already registered"),
+        ("user-login", "failure", "wrong password"),
+        ("user-login", "success", None),
+        ("resume-upload", "failure", "wrong_magic_bytes"),
+        ("resume-upload", "success", None),
+        ("job-analysis", "success", None),
+        ("user-logout", "success", None),
+        ("user-login", "success", None),
+        ("user-deletion", "success", None),
+    ]
+    assert {each.get("user.id") for each in audited} == {None, audited[1]["user.id"]}
+    analysis = audited[7]
+    assert analysis["resumatch.analysis_id"] == walked["analysis_id"]
+    assert analysis["resumatch.resume_id"] == walked["resume_id"]
+    assert analysis["event.duration"] > 0
+    assert all(each["trace.id"] and each["http.request.id"] for each in audited)
 
 
 async def test_simulated_users_stay_few_and_survive_an_outage(

@@ -59,6 +59,7 @@ def build_current_person(
         person = await sessions.find(token)
         if person is None:
             raise _not_signed_in()
+        privacy.remember(person.email)
         bind_contextvars(user_id=str(person.id))
         sentry_sdk.set_user({"id": str(person.id)})
         if is_synthetic(request, person):

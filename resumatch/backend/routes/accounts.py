@@ -2,10 +2,12 @@
 
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
+from structlog.contextvars import bind_contextvars
 
-from resumatch.backend import privacy
+from resumatch.backend import audit, privacy
 from resumatch.backend.accounts import Accounts
 from resumatch.backend.auth import Person, Sessions
 from resumatch.backend.rate_limiting import RateLimiter
@@ -33,47 +35,42 @@ def build_router(
     """Build the routes of an account's life."""
     router = APIRouter()
 
-    async def sign_in(response: Response, account: SignedIn) -> SignedIn:
+    async def sign_in(response: Response, user_id: UUID) -> SignedIn:
+        # The rest of what is logged of this request is of this person.
+        bind_contextvars(user_id=str(user_id))
+        token = await sessions.start(user_id)
         set_session_cookie(
-            response,
-            account.token,
-            lifetime_seconds=account.expires_in_seconds,
-            is_secure=is_secure,
+            response, token, lifetime_seconds=sessions.lifetime_seconds, is_secure=is_secure
         )
-        return account
+        return SignedIn(user_id=user_id, token=token, expires_in_seconds=sessions.lifetime_seconds)
 
     @router.post("/register", status_code=HTTPStatus.CREATED)
     async def register_user(
         request: Request, response: Response, user_data: UserCreate
     ) -> SignedIn:
         privacy.remember(user_data.password)
+        privacy.remember(user_data.email)
         await limiter.check("register", address=address_of(request), account=user_data.email)
         user_id = await accounts.register(
             user_data.email, user_data.password, is_synthetic=is_synthetic(request)
         )
-        token = await sessions.start(user_id)
-        return await sign_in(
-            response,
-            SignedIn(user_id=user_id, token=token, expires_in_seconds=sessions.lifetime_seconds),
-        )
+        return await sign_in(response, user_id)
 
     @router.post("/login")
     async def login(request: Request, response: Response, credentials: Credentials) -> SignedIn:
         privacy.remember(credentials.password)
+        privacy.remember(credentials.email)
         account = credentials.email.strip().lower()
         await limiter.check("login", address=address_of(request), account=account)
         user_id = await accounts.login(account, credentials.password)
-        token = await sessions.start(user_id)
-        return await sign_in(
-            response,
-            SignedIn(user_id=user_id, token=token, expires_in_seconds=sessions.lifetime_seconds),
-        )
+        return await sign_in(response, user_id)
 
     @router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
     async def logout(
         request: Request, response: Response, person: Annotated[Person, Depends(current_person)]
     ) -> None:
         await sessions.end(token_of(request) or "")
+        audit.record_success(audit.Action.LOGOUT, user_id=person.id)
         response.delete_cookie(COOKIE)
 
     @router.get("/me")
