@@ -3,8 +3,9 @@ from typing import Any
 import orjson
 import pytest
 
+from resumatch_monitor.sentry.cutting import is_prose
 from resumatch_monitor.sentry.patterns import is_card_number
-from resumatch_monitor.sentry.scrub import Scrubber, is_prose
+from resumatch_monitor.sentry.scrub import Scrubber
 from tests.support.errors import make_event, make_exception, make_frame
 
 _RESUME = "I led a team of carpenters and built houses in several towns over many years. " * 6

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from resumatch_monitor.errortracking.ahead import Ahead, Ready
 from resumatch_monitor.errortracking.batch import Prepared, PrepareSettings
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.errortracking.grouping.project import GroupingBook
@@ -46,14 +46,6 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _EVENTS_BETWEEN_TRIMS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A batch of the spool and what it holds."""
-
-    batch: SpoolBatch
-    prepared: Prepared
-
-
 class Digest:
     """Takes batches off the spool, stores each in one transaction, and then commits it.
 
@@ -89,7 +81,7 @@ class Digest:
             PrepareSettings(tuple(config.scrub_keys), config.retention), projects, clock=clock
         )
         self._resolver = resolver
-        self._ahead: asyncio.Task[_Ready] | None = None
+        self._ahead: Ahead | None = None
         self._untrimmed = 0
 
     async def run(self) -> None:
@@ -113,21 +105,19 @@ class Digest:
     async def _drop_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
-            ahead.cancel()
-            await asyncio.wait([ahead])
+            await ahead.stop()
 
     async def digest_batch(self) -> int:
         """Digest one batch; return how many records it had."""
-        ahead, self._ahead = self._ahead, None
-        ready = None if ahead is None else await ahead
-        if ready is None or not ready.batch.count:
-            ready = await self._prepare_next(None)
+        ready = await self._take_ahead() or await self._prepare(await self._read(None))
         batch = ready.batch
-        is_large = batch.count >= _MANY_RECORDS or _size_of(batch) >= _BATCH_BYTES // 2
+        is_large = _is_large(batch)
         await self._preparing.note_batch(is_full=is_large)
-        if is_large and self._preparing.is_helped:
-            # One batch is stored while the next one is prepared.
-            self._ahead = asyncio.create_task(self._prepare_next(batch.end))
+        if is_large and self._preparing.is_helped and self._ahead is None:
+            # While one batch is stored, others are read and prepared.
+            self._ahead = Ahead(
+                after=batch.end, read=self._read, prepare=self._prepare, is_large=_is_large
+            )
         try:
             await self._digest(batch, ready.prepared)
         except BaseException:
@@ -147,16 +137,30 @@ class Digest:
             await self._trim()
             await self._spool.wait_for_records()
 
-    async def _prepare_next(self, after: Position | None) -> _Ready:
-        batch = await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES, after=after)
-        if not batch.records:
-            return _Ready(batch, Prepared())
+    async def _take_ahead(self) -> Ready | None:
+        if self._ahead is None:
+            return None
+        try:
+            ready = await self._ahead.next()
+        except BaseException:
+            await self._drop_ahead()
+            raise
+        if ready is None:
+            await self._drop_ahead()
+        return ready
+
+    async def _read(self, after: Position | None) -> SpoolBatch:
+        return await self._spool.read_batch(_BATCH_RECORDS, _BATCH_BYTES, after=after)
+
+    async def _prepare(self, batch: SpoolBatch) -> Ready:
         records = batch.records
+        if not records:
+            return Ready(batch, Prepared())
         if self._resolver is not None:
             # Here and not where they are prepared, which may be another process.
             records = await asyncio.to_thread(resolve_records, records, self._resolver)
         groupings = await self._groupings.current(self._clock.now())
-        return _Ready(batch, await self._preparing.prepare(records, groupings))
+        return Ready(batch, await self._preparing.prepare(records, groupings))
 
     async def _digest(self, batch: SpoolBatch, prepared: Prepared) -> None:
         events = prepared.events
@@ -270,5 +274,6 @@ class Digest:
                 logger.warning("Old events could not be dropped: %s", error)
 
 
-def _size_of(batch: SpoolBatch) -> int:
-    return sum(len(record) for record in batch.records)
+def _is_large(batch: SpoolBatch) -> bool:
+    size = sum(len(record) for record in batch.records)
+    return batch.count >= _MANY_RECORDS or size >= _BATCH_BYTES // 2
