@@ -115,7 +115,7 @@ class World(Surroundings):
         alerting = f"""
 alerting:
   route:
-    group_by: [alertname]
+    group_by: [alertname, issue]
     group_wait: 1s
     group_interval: 2s
     routes:

@@ -51,6 +51,8 @@ _LEVELS = frozenset(
 )
 _PER_SECOND = frozenset({"rate", "irate", "deriv"})
 _BY_RANGE = frozenset({"increase", "delta"})
+_STEADY = frozenset({"changes", "resets"})
+"""Functions that are 0 for what stays as it is."""
 _MOST_COUNTED = 200
 
 
@@ -182,6 +184,8 @@ class Solver:
             return Wish(selector, range_ms, slope=target / (range_ms / 1000))
         if name in _LEVELS:
             return Wish(selector, range_ms, level=target)
+        if name in _STEADY and target == 0:
+            return Wish(selector, range_ms, level=1.0)
         if name in ("count_over_time", "present_over_time", "sum_over_time"):
             return Wish(selector, range_ms, level=max(target, 1.0))
         raise UnsolvableError
