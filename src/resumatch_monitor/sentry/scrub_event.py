@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from resumatch_monitor.sentry.addresses import present_address, present_addresses
+from resumatch_monitor.sentry.addresses import AddressUse, present_address, present_addresses
 from resumatch_monitor.sentry.cutting import KEYS_MAX, LIST_MAX, TEXT_MAX, first_items
 from resumatch_monitor.sentry.patterns import FILTERED
 from resumatch_monitor.sentry.scrub_frames import FrameWalk
@@ -44,7 +44,7 @@ class EventWalk(FrameWalk):
 
     def __init__(self, rules: ScrubRules) -> None:
         super().__init__(rules)
-        self._addresses = rules.addresses
+        self._addresses: AddressUse = rules.addresses
 
     def run(self, event: dict[str, Any]) -> Cleaned:
         """Return the event as it may be stored."""
