@@ -1,0 +1,191 @@
+"""Asks a single record what the index is asked of all: live tails, rules and what no index knows."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import re2
+
+from resumatch_monitor.logs.fields import FIELD_NAMES, Field
+from resumatch_monitor.logs.query.tree import (
+    And,
+    Equals,
+    Everything,
+    Exists,
+    Node,
+    Not,
+    Or,
+    Range,
+    Regex,
+    Wildcard,
+    Words,
+    split_words,
+)
+from resumatch_monitor.logs.record import LogRecord, severity_range
+
+Predicate: TypeAlias = Callable[[LogRecord], bool]
+
+_LARGEST_INTEGER = 2**63
+
+
+def build_predicate(node: Node) -> Predicate:
+    """Return what tells whether a record matches.
+
+    Raises:
+        ValueError: If a regular expression cannot be read.
+    """
+    match node:
+        case Everything():
+            return lambda _record: True
+        case Words():
+            return _build_words(node)
+        case Equals():
+            return _build_equals(node)
+        case Wildcard():
+            return _build_wildcard(node)
+        case Regex():
+            return _build_regex(node)
+        case Range():
+            return lambda record: any(
+                _lies_within(value, node) for value in field_values(record, node.field)
+            )
+        case Exists():
+            return lambda record: bool(field_values(record, node.field))
+        case Not():
+            inner = build_predicate(node.node)
+            return lambda record: not inner(record)
+        case And():
+            parts = [build_predicate(each) for each in node.nodes]
+            return lambda record: all(part(record) for part in parts)
+        case Or():
+            parts = [build_predicate(each) for each in node.nodes]
+            return lambda record: any(part(record) for part in parts)
+
+
+def field_values(record: LogRecord, name: str) -> Sequence[Any]:
+    """Return the values that a record has of a field; of `message`, the body and stack trace."""
+    if name == Field.MESSAGE:
+        texts = (record.body, record.stack_trace)
+        return [text for text in texts if text]
+    if name in FIELD_NAMES:
+        value: Any = getattr(record, name)
+        return [value] if value else []
+    value = record.attributes.get(name)
+    if value is None:
+        return []
+    return [each for each in value if each is not None] if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+
+
+def render_value(value: Any) -> str:
+    """Return a value as people write it in a query."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_INTEGER:
+        return str(int(value))
+    return str(value)
+
+
+def wildcard_to_regex(pattern: str) -> str:
+    """Return the regular expression of a pattern of `*` and `?`, to be matched as a whole."""
+    parts = {"*": ".*", "?": "."}
+    return "".join(parts.get(character) or re2.escape(character) for character in pattern)
+
+
+def _build_words(node: Words) -> Predicate:
+    wanted = list(node.words)
+
+    def has_words(record: LogRecord) -> bool:
+        texts = [_words_of(text) for text in (record.body, record.stack_trace) if text]
+        if node.is_phrase:
+            return any(_has_phrase(words, wanted) for words in texts)
+        present = {word for words in texts for word in words}
+        return present.issuperset(wanted)
+
+    return has_words
+
+
+def _build_equals(node: Equals) -> Predicate:
+    if node.field == Field.SEVERITY:
+        bounds = severity_range(node.value)
+        if bounds is None:
+            return lambda record: str(record.severity) == node.value
+        low, high = bounds
+        return lambda record: low <= record.severity <= high
+    if node.field in (Field.TRACE_ID, Field.SPAN_ID):
+        value = node.value.replace("-", "").lower()
+        return lambda record: getattr(record, node.field) == value
+    number = parse_number(node.value)
+
+    def equals(value: Any) -> bool:
+        if isinstance(value, str | bool):
+            return render_value(value) == node.value
+        return value == number if number is not None else False
+
+    return lambda record: any(equals(value) for value in field_values(record, node.field))
+
+
+def _build_wildcard(node: Wildcard) -> Predicate:
+    if node.field == Field.MESSAGE:
+        fits = _compile(wildcard_to_regex(node.pattern.lower())).fullmatch
+        return lambda record: any(
+            fits(word)
+            for text in (record.body, record.stack_trace)
+            if text
+            for word in _words_of(text)
+        )
+    fits = _compile(wildcard_to_regex(node.pattern)).fullmatch
+    return lambda record: any(
+        fits(render_value(value)) for value in field_values(record, node.field)
+    )
+
+
+def _build_regex(node: Regex) -> Predicate:
+    search = _compile(node.pattern).search
+    return lambda record: any(
+        search(render_value(value)) for value in field_values(record, node.field)
+    )
+
+
+def _lies_within(value: Any, node: Range) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if node.low is not None and (value < node.low or (value == node.low and not node.includes_low)):
+        return False
+    return node.high is None or value < node.high or (value == node.high and node.includes_high)
+
+
+def _has_phrase(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    first, length = wanted[0], len(wanted)
+    return any(
+        word == first and list(words[at : at + length]) == wanted for at, word in enumerate(words)
+    )
+
+
+def parse_number(text: str) -> int | float | None:
+    """Return the number that a text is, None if it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number == number and abs(number) != float("inf") else None  # noqa: PLR0124 - NaN
+
+
+def _words_of(text: str) -> list[str]:
+    return split_words(text)
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> "re2._Regexp[str]":
+    options = re2.Options()
+    options.max_mem = 8 * 1024 * 1024
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise ValueError(f"the regular expression {pattern!r} cannot be read: {error}") from error
+
+

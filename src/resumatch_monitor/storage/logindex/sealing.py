@@ -1,0 +1,88 @@
+"""Ends a partition: its records are packed anew, in blocks of full size with a dictionary of them."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+from resumatch_monitor.storage.logindex.codec import BlockCompressor, train_dictionary
+from resumatch_monitor.storage.logindex.frames import (
+    MAGIC,
+    FrameKind,
+    pack_commit,
+    pack_frame,
+    read_layout,
+)
+from resumatch_monitor.storage.logindex.partition import RECORDS_FILE, sync_folder
+from resumatch_monitor.storage.logindex.records import RecordReader
+from resumatch_monitor.storage.logindex.writer import chunk_lines
+
+_SAMPLES = 4_000
+_FLUSH_BYTES = 4 * 1024 * 1024
+
+
+def repack(folder: Path) -> bytes | None:
+    """Write the records of a partition anew, and put the file in the place of the old one.
+
+    Whoever has the old file open can go on reading it. Blocks that are damaged are kept as they
+    are, for their rows have numbers.
+
+    Returns:
+        The dictionary that was trained, for the next partition; None if there was not enough.
+
+    Raises:
+        OSError: If the disk fails; then nothing has changed.
+    """
+    path = folder / RECORDS_FILE
+    layout = read_layout(path)
+    reader = RecordReader(path, layout)
+    making = folder / f"{RECORDS_FILE}.new"
+    try:
+        if any(reader.read_block(at) is None for at in range(len(layout.blocks))):
+            return layout.dictionary
+        dictionary = train_dictionary(_sample(reader, len(layout.blocks), layout.rows))
+        with making.open("wb") as file:
+            file.write(MAGIC)
+            if dictionary is not None:
+                file.write(pack_frame(FrameKind.DICTIONARY, dictionary))
+            compressor = BlockCompressor(dictionary)
+            first_row = 0
+            for chunk in _chunks(reader, len(layout.blocks)):
+                payload = compressor.pack(chunk)
+                file.write(
+                    pack_frame(FrameKind.BLOCK, payload, rows=len(chunk), first_row=first_row)
+                )
+                first_row += len(chunk)
+            if layout.commits:
+                file.write(pack_commit(layout.commits[-1].rows, layout.commits[-1].until))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        making.unlink(missing_ok=True)
+        raise
+    finally:
+        reader.close()
+    making.rename(path)
+    sync_folder(folder)
+    return dictionary
+
+
+def _sample(reader: RecordReader, blocks: int, rows: int) -> list[bytes]:
+    step = max(1, rows // _SAMPLES)
+    samples: list[bytes] = []
+    for at in range(blocks):
+        samples.extend((reader.read_block(at) or [])[::step])
+    return samples
+
+
+def _chunks(reader: RecordReader, blocks: int) -> Generator[list[bytes]]:
+    """Yield lines in groups as large as a block; the last of a stretch may be smaller."""
+    waiting: list[bytes] = []
+    size = 0
+    for at in range(blocks):
+        lines = reader.read_block(at) or []
+        waiting.extend(lines)
+        size += sum(map(len, lines))
+        if size >= _FLUSH_BYTES:
+            yield from chunk_lines(waiting)
+            waiting, size = [], 0
+    yield from chunk_lines(waiting)
