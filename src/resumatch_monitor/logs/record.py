@@ -34,6 +34,8 @@ class LogRecord:
         service: Who said it; this and what follows is empty where nobody said.
         trace_id: 32 hexadecimal digits in lower case, or nothing.
         span_id: 16 of them, or nothing.
+        record_id: What the sender calls it; a record with an id that is there already is not kept
+            again. Empty where the protocol has none.
         source: The door through which it came: `elastic`, `otlp`, `loki`, `file` and so on.
         attributes: Everything else by its dotted name: texts, numbers, booleans, lists of these.
     """
@@ -51,6 +53,7 @@ class LogRecord:
     trace_id: str = ""
     span_id: str = ""
     source: str = ""
+    record_id: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property

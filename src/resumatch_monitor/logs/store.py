@@ -23,13 +23,16 @@ class LogStore(Protocol):
         """Return up to where of the spool everything is stored; None if nothing ever was."""
         ...
 
-    async def append(self, records: Sequence[LogRecord], *, until: Position) -> None:
+    async def append(self, records: Sequence[LogRecord], *, until: Position) -> int:
         """Keep `records`; durable and visible to searches when it returns.
 
         Args:
             records: In the order of their arrival.
             until: Where the spool's reader goes on after them. A crash in the midst keeps both
                 the records and this place, or neither.
+
+        Returns:
+            How many were kept: a record whose id is there already is not kept again.
 
         Raises:
             LogsUnavailableError: If nothing was kept and trying again may help.

@@ -1,11 +1,10 @@
-"""Asks a single record what the index is asked of all: live tails, rules and what no index knows."""
+"""Asks a single record what the index is asked of all: for live tails, rules, and scans."""
 
+import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-import re2
-
+from resumatch_monitor.kit.regex import Regex as CompiledRegex
 from resumatch_monitor.logs.fields import FIELD_NAMES, Field
 from resumatch_monitor.logs.query.tree import (
     And,
@@ -71,9 +70,9 @@ def field_values(record: LogRecord, name: str) -> Sequence[Any]:
         value: Any = getattr(record, name)
         return [value] if value else []
     value = record.attributes.get(name)
-    if value is None:
-        return []
-    return [each for each in value if each is not None] if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        return [each for each in cast("list[Any]", value) if each is not None]
+    return [] if value is None else [value]
 
 
 def render_value(value: Any) -> str:
@@ -88,7 +87,7 @@ def render_value(value: Any) -> str:
 def wildcard_to_regex(pattern: str) -> str:
     """Return the regular expression of a pattern of `*` and `?`, to be matched as a whole."""
     parts = {"*": ".*", "?": "."}
-    return "".join(parts.get(character) or re2.escape(character) for character in pattern)
+    return "".join(parts.get(character) or re.escape(character) for character in pattern)
 
 
 def _build_words(node: Words) -> Predicate:
@@ -126,21 +125,23 @@ def _build_equals(node: Equals) -> Predicate:
 
 def _build_wildcard(node: Wildcard) -> Predicate:
     if node.field == Field.MESSAGE:
-        fits = _compile(wildcard_to_regex(node.pattern.lower())).fullmatch
+        fits = CompiledRegex(
+            wildcard_to_regex(node.pattern.lower()), dot_matches_newline=True
+        ).matches
         return lambda record: any(
             fits(word)
             for text in (record.body, record.stack_trace)
             if text
             for word in _words_of(text)
         )
-    fits = _compile(wildcard_to_regex(node.pattern)).fullmatch
+    fits = CompiledRegex(wildcard_to_regex(node.pattern), dot_matches_newline=True).matches
     return lambda record: any(
         fits(render_value(value)) for value in field_values(record, node.field)
     )
 
 
 def _build_regex(node: Regex) -> Predicate:
-    search = _compile(node.pattern).search
+    search = CompiledRegex(node.pattern).searches
     return lambda record: any(
         search(render_value(value)) for value in field_values(record, node.field)
     )
@@ -171,21 +172,8 @@ def parse_number(text: str) -> int | float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if number == number and abs(number) != float("inf") else None  # noqa: PLR0124 - NaN
+    return number if number == number and abs(number) != float("inf") else None
 
 
 def _words_of(text: str) -> list[str]:
     return split_words(text)
-
-
-@lru_cache(maxsize=256)
-def _compile(pattern: str) -> "re2._Regexp[str]":
-    options = re2.Options()
-    options.max_mem = 8 * 1024 * 1024
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        raise ValueError(f"the regular expression {pattern!r} cannot be read: {error}") from error
-
-

@@ -34,6 +34,7 @@ def encode_record(record: LogRecord, seq: int) -> bytes:
             record.trace_id,
             record.span_id,
             record.source,
+            record.record_id,
             record.attributes,
         ]
     )

@@ -21,6 +21,7 @@ from resumatch_monitor.logs.query.tree import (
     split_words,
 )
 from resumatch_monitor.logs.record import severity_range
+from resumatch_monitor.storage.logindex.library import all_of, any_of
 from resumatch_monitor.storage.logindex.schema import LONGEST_VALUE, NameBudget, rest_term
 
 _SEVERITIES = range(25)
@@ -88,9 +89,7 @@ class QueryCompiler:
             upper_bound=high,
             include_upper=False,
         )
-        return tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, span), (tantivy.Occur.Must, query)]
-        )
+        return all_of([span, query])
 
     def _combine(self, nodes: tuple[Node, ...], occur: tantivy.Occur) -> Compiled:
         parts = [self.compile(each) for each in nodes]
@@ -146,7 +145,7 @@ class QueryCompiler:
         if self._names.has_others:
             rendered = {render_value(each) for each in _typed_values(cut)}
             queries += [self._term("rest", rest_term(node.field, each)) for each in rendered]
-        return Compiled(_any_of(queries), is_exact)
+        return Compiled(any_of(queries), is_exact)
 
     def _severities(self, bounds: tuple[int, int]) -> tantivy.Query:
         low, high = bounds
@@ -184,17 +183,8 @@ class QueryCompiler:
         if self._names.has_others and node.field not in self._names.names:
             return Compiled(self._having(node.field).query, is_exact=False)
         # A whole bound and a broken one in one range make the library panic.
-        low_only, high_only = replace(node, high=None), replace(node, low=None)
-        return Compiled(
-            tantivy.Query.boolean_query(
-                [
-                    (tantivy.Occur.Must, self._index.parse_query(_render_range(each)))
-                    for each in (low_only, high_only)
-                ]
-            )
-            if _is_mixed(node)
-            else self._index.parse_query(_render_range(node))
-        )
+        parts = [replace(node, high=None), replace(node, low=None)] if _is_mixed(node) else [node]
+        return Compiled(all_of([self._index.parse_query(_render_range(each)) for each in parts]))
 
     def _having(self, field: str) -> Compiled:
         if field == Field.MESSAGE:
@@ -210,19 +200,11 @@ class QueryCompiler:
             queries.append(tantivy.Query.exists_query(_path(field), json_subpaths=False))
         if self._names.has_others:
             queries.append(self._term("rest", field))
-        return Compiled(_any_of(queries))
+        return Compiled(any_of(queries))
 
 
 def _path(name: str) -> str:
     return f"attributes.{name}"
-
-
-def _any_of(queries: list[tantivy.Query]) -> tantivy.Query:
-    if not queries:
-        return tantivy.Query.empty_query()
-    if len(queries) == 1:
-        return queries[0]
-    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
 def _typed_values(text: str) -> list[str | int | float | bool]:
@@ -242,11 +224,13 @@ def _severity_bounds(value: str) -> tuple[int, int]:
     if named is not None:
         return named
     number = parse_number(value)
-    return (int(number), int(number)) if isinstance(number, int) and 0 <= number else (99, 99)
+    return (int(number), int(number)) if isinstance(number, int) and number >= 0 else (99, 99)
 
 
 def _fits(number: int, node: Range) -> bool:
-    if node.low is not None and (number < node.low or (number == node.low and not node.includes_low)):
+    if node.low is not None and (
+        number < node.low or (number == node.low and not node.includes_low)
+    ):
         return False
     return node.high is None or number < node.high or (number == node.high and node.includes_high)
 

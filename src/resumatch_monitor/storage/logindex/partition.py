@@ -15,6 +15,7 @@ import tantivy
 from resumatch_monitor.kit.spool import Position
 from resumatch_monitor.storage.logindex.compiling import QueryCompiler
 from resumatch_monitor.storage.logindex.frames import FrameError, read_layout
+from resumatch_monitor.storage.logindex.library import aggregate
 from resumatch_monitor.storage.logindex.records import RecordReader
 from resumatch_monitor.storage.logindex.schema import NameBudget, register_analyzers
 
@@ -120,7 +121,8 @@ class Partition:
             self._searcher = searcher
             self.rows = searcher.num_docs
             if self.rows:
-                answer = searcher.aggregate(
+                answer = aggregate(
+                    searcher,
                     tantivy.Query.all_query(),
                     {"low": {"min": {"field": "seq"}}, "high": {"max": {"field": "seq"}}},
                 )

@@ -10,7 +10,14 @@ from typing import Any
 import tantivy
 
 from resumatch_monitor.storage.logindex.codec import CodecError, decode_record
-from resumatch_monitor.storage.logindex.frames import MAGIC, FrameKind, Layout, pack_frame, read_layout
+from resumatch_monitor.storage.logindex.frames import (
+    MAGIC,
+    FrameKind,
+    Layout,
+    pack_frame,
+    read_layout,
+)
+from resumatch_monitor.storage.logindex.library import make_document
 from resumatch_monitor.storage.logindex.partition import (
     INDEX_FOLDER,
     NAMES_FILE,
@@ -65,7 +72,7 @@ def recover_sealed(folder: Path, rows: int) -> int:
         OSError: If the disk fails.
     """
     found = read_layout(folder / RECORDS_FILE).rows
-    if count_indexed(folder) != rows and count_indexed(folder) != found:
+    if count_indexed(folder) not in (rows, found):
         rebuild_index(folder)
     if found < rows:
         logger.error("%d of %d log records in %s are lost", rows - found, rows, folder.name)
@@ -93,7 +100,7 @@ def rebuild_index(folder: Path) -> int:
                 if document is None:
                     lost += 1
                     document = {"seq": LOST_SEQ, "row": block.first_row + number}
-                writer.add_document(tantivy.Document.from_dict(document, index.schema))
+                writer.add_document(make_document(document, index.schema))
         writer.commit()
         writer.wait_merging_threads()
     finally:

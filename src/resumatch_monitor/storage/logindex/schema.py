@@ -36,6 +36,7 @@ def build_schema() -> tantivy.Schema:
         builder.add_text_field(name, tokenizer_name="raw", fast=True, index_option="basic")
     builder.add_bytes_field("trace_id", indexed=True)
     builder.add_bytes_field("span_id", indexed=True)
+    builder.add_text_field("record_id", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("body", tokenizer_name="words", index_option="position")
     builder.add_json_field(
         "attributes",
@@ -106,6 +107,36 @@ def build_document(
     record: LogRecord, *, seq: int, row: int, admit: Callable[[str], bool]
 ) -> dict[str, Any]:
     """Return what the index is told of a record."""
+    attributes, rest = _split_attributes(record, admit)
+    document: dict[str, Any] = {
+        "seq": seq,
+        "row": row,
+        "severity": record.severity,
+        "body": [record.body[:_LONGEST_BODY]],
+    }
+    if record.stack_trace:
+        document["body"].append(record.stack_trace[:_LONGEST_BODY])
+    for name in EXACT_FIELDS:
+        value = getattr(record, name)
+        if value:
+            document[name] = value[:LONGEST_VALUE]
+    if record.record_id:
+        document["record_id"] = record.record_id
+    if record.trace_id:
+        document["trace_id"] = bytes.fromhex(record.trace_id)
+    if record.span_id:
+        document["span_id"] = bytes.fromhex(record.span_id)
+    if attributes:
+        document["attributes"] = attributes
+    if rest:
+        document["rest"] = rest
+    return document
+
+
+def _split_attributes(
+    record: LogRecord, admit: Callable[[str], bool]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the attributes that have a column, and terms for the others."""
     attributes: dict[str, Any] = {}
     rest: list[str] = []
     for name, value in record.attributes.items():
@@ -123,27 +154,7 @@ def build_document(
         else:
             rest.append(name)
             rest.extend(rest_term(name, each) for each in values)
-    document: dict[str, Any] = {
-        "seq": seq,
-        "row": row,
-        "severity": record.severity,
-        "body": [record.body[:_LONGEST_BODY]],
-    }
-    if record.stack_trace:
-        document["body"].append(record.stack_trace[:_LONGEST_BODY])
-    for name in EXACT_FIELDS:
-        value = getattr(record, name)
-        if value:
-            document[name] = value[:LONGEST_VALUE]
-    if record.trace_id:
-        document["trace_id"] = bytes.fromhex(record.trace_id)
-    if record.span_id:
-        document["span_id"] = bytes.fromhex(record.span_id)
-    if attributes:
-        document["attributes"] = attributes
-    if rest:
-        document["rest"] = rest
-    return document
+    return attributes, rest
 
 
 def rest_term(name: str, value: Any) -> str:

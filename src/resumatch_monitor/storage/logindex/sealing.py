@@ -1,4 +1,4 @@
-"""Ends a partition: its records are packed anew, in blocks of full size with a dictionary of them."""
+"""Packs the records of a partition anew, in blocks of full size, with a dictionary of them."""
 
 import os
 from collections.abc import Generator

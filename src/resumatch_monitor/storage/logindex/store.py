@@ -23,12 +23,14 @@ from resumatch_monitor.logs.store import (
     StoredRecord,
     TopValues,
 )
+from resumatch_monitor.storage.logindex.counting import LogCounting
+from resumatch_monitor.storage.logindex.duplicates import drop_duplicates
 from resumatch_monitor.storage.logindex.frames import FrameError, read_layout
 from resumatch_monitor.storage.logindex.partition import RECORDS_FILE, Partition, Seal
+from resumatch_monitor.storage.logindex.records import RecordReader
 from resumatch_monitor.storage.logindex.recovery import recover_latest, recover_sealed
 from resumatch_monitor.storage.logindex.sealing import repack
 from resumatch_monitor.storage.logindex.searching import LogSearch
-from resumatch_monitor.storage.logindex.records import RecordReader
 from resumatch_monitor.storage.logindex.writer import PartitionWriter, create_partition
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class TantivyLogStore:
         self._seal_thread = ThreadPoolExecutor(1, thread_name_prefix="logs-seal")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="logs-read")
         self._search = LogSearch(self.partitions, monotonic=clock.monotonic)
+        self._counting = LogCounting(self.partitions, monotonic=clock.monotonic)
 
     def open(self) -> None:
         """Find the partitions, mend the latest, and open it; blocks.
@@ -114,9 +117,9 @@ class TantivyLogStore:
         """See `LogStore`."""
         return self._position
 
-    async def append(self, records: Sequence[LogRecord], *, until: Position) -> None:
+    async def append(self, records: Sequence[LogRecord], *, until: Position) -> int:
         """See `LogStore`."""
-        await asyncio.get_running_loop().run_in_executor(
+        return await asyncio.get_running_loop().run_in_executor(
             self._write_thread, partial(self._append, records, until)
         )
 
@@ -141,21 +144,19 @@ class TantivyLogStore:
 
     async def count(self, query: LogQuery) -> Count:
         """See `LogReader`."""
-        return await self._read(partial(self._search.count, query))
+        return await self._read(partial(self._counting.count, query))
 
     async def histogram(self, query: LogQuery, *, step_us: int) -> Sequence[HistogramBucket]:
         """See `LogReader`."""
-        return await self._read(partial(self._search.histogram, query, step_us=step_us))
+        return await self._read(partial(self._counting.histogram, query, step_us=step_us))
 
     async def top_values(self, query: LogQuery, field_name: str, *, limit: int) -> TopValues:
         """See `LogReader`."""
-        return await self._read(
-            partial(self._search.top_values, query, field_name, limit=limit)
-        )
+        return await self._read(partial(self._counting.top_values, query, field_name, limit=limit))
 
     async def statistics(self, query: LogQuery, field_name: str) -> FieldStatistics:
         """See `LogReader`."""
-        return await self._read(partial(self._search.statistics, query, field_name))
+        return await self._read(partial(self._counting.statistics, query, field_name))
 
     async def find(self, seq: int) -> StoredRecord | None:
         """See `LogReader`."""
@@ -164,7 +165,7 @@ class TantivyLogStore:
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, work)
 
-    def _append(self, records: Sequence[LogRecord], until: Position) -> None:
+    def _append(self, records: Sequence[LogRecord], until: Position) -> int:
         free = self._free_bytes(self._folder)
         if free < self._min_free_bytes:
             raise LogsUnavailableError(
@@ -172,14 +173,18 @@ class TantivyLogStore:
             )
         try:
             writer = self._find_writer()
-            writer.append(records, until=until)
+            fresh = drop_duplicates(records, self.partitions())
+            if fresh:
+                writer.append(fresh, until=until)
         except BaseException as error:
             # After an error the library's writer goes on as if all were well, and keeps nothing.
             self._give_up_writer()
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             raise LogsUnavailableError(f"logs cannot be written: {error}") from error
-        self._position = until
+        if fresh:
+            self._position = until
+        return len(fresh)
 
     def _find_writer(self) -> PartitionWriter:
         """Return what adds to the latest partition, beginning a new one if it is time to."""
@@ -257,7 +262,9 @@ class TantivyLogStore:
                 self._position = self._writer.until or self._position
             self._dictionary = layout.dictionary or self._dictionary
         except (FrameError, OSError) as error:
-            logger.error("Logs in %s cannot be read, and are left where they are: %s", number, error)
+            logger.warning(
+                "Logs in %s cannot be read, and are left where they are: %s", number, error
+            )
             return
         with self._lock:
             self._partitions[number] = opened

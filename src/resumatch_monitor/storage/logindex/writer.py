@@ -19,6 +19,7 @@ from resumatch_monitor.storage.logindex.frames import (
     pack_commit,
     pack_frame,
 )
+from resumatch_monitor.storage.logindex.library import make_document
 from resumatch_monitor.storage.logindex.partition import (
     INDEX_FOLDER,
     RECORDS_FILE,
@@ -95,7 +96,7 @@ class PartitionWriter:
         """Let go of the files; what was not committed is forgotten."""
         try:
             self._index_writer.wait_merging_threads()
-        except BaseException:  # noqa: BLE001 - the library's panics are no Exceptions
+        except BaseException:
             logger.debug("The writer of %s ended with an error", self._folder.name, exc_info=True)
         os.close(self._descriptor)
 
@@ -106,7 +107,7 @@ class PartitionWriter:
         for row, record in enumerate(records, self._rows):
             seq = make_seq(record.timestamp_us, base + row)
             document = build_document(record, seq=seq, row=row, admit=admit)
-            self._index_writer.add_document(tantivy.Document.from_dict(document, self._schema))
+            self._index_writer.add_document(make_document(document, self._schema))
             lines.append(encode_record(record, seq))
         return lines
 

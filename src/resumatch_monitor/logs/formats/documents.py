@@ -1,0 +1,39 @@
+"""JSON objects, one a line: Elasticsearch's documents, NDJSON, files of applications."""
+
+from collections.abc import Generator
+from typing import Any, cast
+
+import orjson
+
+from resumatch_monitor.logs.chunk import LogChunk
+from resumatch_monitor.logs.document import Defaults, read_document
+from resumatch_monitor.logs.record import LogRecord
+
+IDENTIFIED = "identified"
+"""Lines of this format are arrays of an id and an object."""
+PLAIN = "documents"
+"""Lines of this format are objects."""
+
+
+def read_identified(chunk: LogChunk, defaults: Defaults) -> Generator[LogRecord]:
+    """Yield the records of lines `["id", {…}]`, which the door made and checked."""
+    for line in chunk.payload.split(b"\n"):
+        if line:
+            record_id, document = orjson.loads(line)
+            yield read_document(document, defaults, record_id)
+
+
+def read_plain(chunk: LogChunk, defaults: Defaults) -> Generator[LogRecord]:
+    """Yield the records of lines; one that is no object is the text of a record."""
+    for line in chunk.payload.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            document = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            document = None
+        if isinstance(document, dict):
+            yield read_document(cast("dict[str, Any]", document), defaults)
+        else:
+            text = line.decode("utf-8", errors="replace").removesuffix("\r")
+            yield read_document({"message": text}, defaults)

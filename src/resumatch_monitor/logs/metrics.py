@@ -1,0 +1,30 @@
+"""What the monitor tells about its logs."""
+
+from prometheus_client import Counter, Gauge
+
+from resumatch_monitor.kit.telemetry import Telemetry
+
+
+class LogMetrics:
+    """The series of taking in and indexing."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.records = Counter(
+            "resumatch_monitor_logs_records_total",
+            "Log records by what became of them.",
+            ["outcome"],
+            registry=telemetry.registry,
+        )
+        self.rejected = Counter(
+            "resumatch_monitor_logs_rejected_total",
+            "Requests and records of logs that were refused.",
+            ["door", "reason"],
+            registry=telemetry.registry,
+        )
+        self.lag_seconds = Gauge(
+            "resumatch_monitor_logs_lag_seconds",
+            "How long the last record waited between its arrival and being found.",
+            registry=telemetry.registry,
+        )
+        for outcome in ("indexed", "duplicate", "dropped", "unreadable"):
+            self.records.labels(outcome)
