@@ -24,7 +24,7 @@ from resumatch_monitor.logs.record import severity_range
 from resumatch_monitor.storage.logindex.library import all_of, any_of
 from resumatch_monitor.storage.logindex.schema import LONGEST_VALUE, NameBudget, rest_term
 
-_SEVERITIES = range(25)
+_SEVERITIES = range(1, 25)
 _LARGEST_INTEGER = 2**63
 
 
@@ -180,7 +180,8 @@ class QueryCompiler:
             return Compiled(self._severities((fitting[0], fitting[-1])))
         if node.field in FIELD_NAMES:
             return Compiled(tantivy.Query.empty_query())
-        if self._names.has_others and node.field not in self._names.names:
+        is_column = node.field in self._names.names or not self._names.has_others
+        if not is_column or (node.low is None and node.high is None):
             return Compiled(self._having(node.field).query, is_exact=False)
         # A whole bound and a broken one in one range make the library panic.
         parts = [replace(node, high=None), replace(node, low=None)] if _is_mixed(node) else [node]
@@ -238,7 +239,11 @@ def _fits(number: int, node: Range) -> bool:
 def _is_mixed(node: Range) -> bool:
     if node.low is None or node.high is None:
         return False
-    return float(node.low).is_integer() != float(node.high).is_integer()
+    return _is_whole(node.low) != _is_whole(node.high)
+
+
+def _is_whole(bound: float) -> bool:
+    return float(bound).is_integer() and abs(bound) < _LARGEST_INTEGER
 
 
 def _render_range(node: Range) -> str:
@@ -247,8 +252,7 @@ def _render_range(node: Range) -> str:
     def render(bound: float | None) -> str:
         if bound is None:
             return "*"
-        is_whole = float(bound).is_integer() and abs(bound) < _LARGEST_INTEGER
-        return str(int(bound)) if is_whole else repr(float(bound))
+        return str(int(bound)) if _is_whole(bound) else repr(float(bound))
 
     escaped = "".join(
         character if character.isalnum() or character in "_." else f"\\{character}"

@@ -1,0 +1,32 @@
+"""`logs`: how long records are kept, how much of the disk they may take, what a door takes."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from resumatch_monitor.kit.models import ConfigModel, Duration, Size
+
+_MIB = 1024 * 1024
+
+
+class LogsConfig(ConfigModel):
+    """Logs: retention, room, bounds."""
+
+    retention: Duration = timedelta(days=30)
+    """How long records are kept, counted from their arrival."""
+    max_bytes: Size = Field(
+        default=20 * 1024 * _MIB,
+        ge=64 * _MIB,
+        description="How much of the disk logs may take; beyond it the oldest go.",
+    )
+    spool_max_bytes: Size = Field(
+        default=1024 * _MIB,
+        ge=_MIB,
+        description="How much may wait to be indexed; beyond that senders are slowed down.",
+    )
+    body_max_bytes: Size = Field(default=64 * _MIB, gt=0)
+    """A larger request, once it is unpacked, is refused with 413."""
+    scrub_keys: list[str] = Field(
+        default_factory=list[str],
+        description="Attributes scrubbed beside the built-in ones and `errors.scrub_keys`.",
+    )
