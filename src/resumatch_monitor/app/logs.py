@@ -1,0 +1,54 @@
+"""Logs: from whatever door they come through to records that can be found."""
+
+from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.logs.digest import LogDigest
+from resumatch_monitor.logs.metrics import LogMetrics
+from resumatch_monitor.logs.processing import Processor
+from resumatch_monitor.logs.reading import ChunkReader
+from resumatch_monitor.logs.receiver import LogReceiver
+from resumatch_monitor.logs.scrubbing import RecordScrubber
+from resumatch_monitor.sentry.scrub import Scrubber
+from resumatch_monitor.sentry.scrubbers import Scrubbers
+
+
+class LogParts:
+    """Everything about logs."""
+
+    def __init__(self, base: Base) -> None:
+        config, stores = base.config.logs, base.stores
+        scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
+        self.metrics = LogMetrics(base.telemetry)
+        self.reader = stores.logs
+        self.receiver = LogReceiver(
+            spool=stores.logs_spool, metrics=self.metrics, clock=base.clock
+        )
+        self._digest = LogDigest(
+            spool=stores.logs_spool,
+            store=stores.logs,
+            reader=ChunkReader(oldest=config.retention),
+            processor=Processor(scrubber_of=_RecordScrubbers(base, scrub_keys).of),
+            metrics=self.metrics,
+            clock=base.clock,
+        )
+
+    def loops(self) -> Loops:
+        """Return what runs."""
+        return {"logs: digest": self._digest.run}
+
+
+class _RecordScrubbers:
+    """The scrubber of records of each project; those of nobody have the monitor's own rules."""
+
+    def __init__(self, base: Base, scrub_keys: list[str]) -> None:
+        self._scrubbers = Scrubbers(base.projects, scrub_keys)
+        self._default = RecordScrubber(Scrubber(scrub_keys))
+        self._known: dict[int, tuple[Scrubber, RecordScrubber]] = {}
+
+    def of(self, project_id: int) -> RecordScrubber:
+        if not project_id:
+            return self._default
+        scrubber = self._scrubbers.of(project_id)
+        known = self._known.get(project_id)
+        if known is None or known[0] is not scrubber:
+            known = self._known[project_id] = (scrubber, RecordScrubber(scrubber))
+        return known[1]
