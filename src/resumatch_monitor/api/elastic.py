@@ -81,9 +81,7 @@ def build_router(*, receiver: LogReceiver, bodies: BodyReader, guard: Guard) -> 
         action = {"create": {"_index": index, **({"_id": record_id} if record_id else {})}}
         items = parse_bulk(orjson.dumps(action) + b"\n" + line + b"\n")
         if items[0].reason:
-            return _refuse(
-                HTTPStatus.BAD_REQUEST, "document_parsing_exception", items[0].reason
-            )
+            return _refuse(HTTPStatus.BAD_REQUEST, "document_parsing_exception", items[0].reason)
         try:
             await receiver.take(
                 identified_lines(items),

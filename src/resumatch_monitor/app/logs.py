@@ -19,9 +19,7 @@ class LogParts:
         scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
         self.metrics = LogMetrics(base.telemetry)
         self.reader = stores.logs
-        self.receiver = LogReceiver(
-            spool=stores.logs_spool, metrics=self.metrics, clock=base.clock
-        )
+        self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
         self._digest = LogDigest(
             spool=stores.logs_spool,
             store=stores.logs,

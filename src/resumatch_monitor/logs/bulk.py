@@ -100,8 +100,7 @@ def _read_document(action: str, index: str, record_id: str, line: bytes) -> Bulk
         return BulkItem(action, index, record_id, b"", "log records are not changed")
     try:
         _decoder.decode(line)
-        orjson.loads(line) if b"\\u" in line else None
-    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return BulkItem(action, index, record_id, b"", f"the document cannot be read: {error}")
     return BulkItem(action, index, record_id, line)
 

@@ -16,11 +16,16 @@ PLAIN = "documents"
 
 
 def read_identified(chunk: LogChunk, defaults: Defaults) -> Generator[LogRecord]:
-    """Yield the records of lines `["id", {…}]`, which the door made and checked."""
+    """Yield the records of lines `["id", {…}]`, which the door made and looked at."""
     for line in chunk.payload.split(b"\n"):
-        if line:
+        if not line:
+            continue
+        try:
             record_id, document = orjson.loads(line)
-            yield read_document(document, defaults, record_id)
+        except (orjson.JSONDecodeError, ValueError):
+            # The door looks less closely: of half a surrogate pair it does not know.
+            record_id, document = "", _as_message(line)
+        yield read_document(document, defaults, record_id)
 
 
 def read_plain(chunk: LogChunk, defaults: Defaults) -> Generator[LogRecord]:
@@ -32,8 +37,11 @@ def read_plain(chunk: LogChunk, defaults: Defaults) -> Generator[LogRecord]:
             document = orjson.loads(line)
         except orjson.JSONDecodeError:
             document = None
-        if isinstance(document, dict):
-            yield read_document(cast("dict[str, Any]", document), defaults)
-        else:
-            text = line.decode("utf-8", errors="replace").removesuffix("\r")
-            yield read_document({"message": text}, defaults)
+        is_object = isinstance(document, dict)
+        yield read_document(
+            cast("dict[str, Any]", document) if is_object else _as_message(line), defaults
+        )
+
+
+def _as_message(line: bytes) -> dict[str, Any]:
+    return {"message": line.decode("utf-8", errors="replace").removesuffix("\r")}
