@@ -63,36 +63,6 @@ def build_router(*, receiver: LogReceiver, bodies: BodyReader, guard: Guard) -> 
     async def bulk_into(request: Request, index: str) -> Response:
         return await take(request, index)
 
-    @router.api_route("/{index}/_doc", methods=["POST"])
-    async def document(request: Request, index: str) -> Response:
-        return await take_one(request, index, "")
-
-    @router.api_route("/{index}/_doc/{record_id}", methods=["POST", "PUT"])
-    @router.api_route("/{index}/_create/{record_id}", methods=["POST", "PUT"])
-    async def named_document(request: Request, index: str, record_id: str) -> Response:
-        return await take_one(request, index, record_id)
-
-    async def take_one(request: Request, index: str, record_id: str) -> Response:
-        async with bodies.read(request) as body:
-            try:
-                line = orjson.dumps(orjson.loads(body))
-            except orjson.JSONDecodeError as error:
-                return _refuse(HTTPStatus.BAD_REQUEST, "document_parsing_exception", str(error))
-        action = {"create": {"_index": index, **({"_id": record_id} if record_id else {})}}
-        items = parse_bulk(orjson.dumps(action) + b"\n" + line + b"\n")
-        if items[0].reason:
-            return _refuse(HTTPStatus.BAD_REQUEST, "document_parsing_exception", items[0].reason)
-        try:
-            await receiver.take(
-                identified_lines(items),
-                format_name=documents.IDENTIFIED,
-                hints={"source": "elastic", "index": index},
-            )
-        except SpoolFullError as error:
-            message = f"nothing can be taken: {error}"
-            return _refuse(HTTPStatus.TOO_MANY_REQUESTS, "es_rejected_execution_exception", message)
-        return _answer(_render_item(items[0])["create"], HTTPStatus.CREATED)
-
     return router
 
 

@@ -16,7 +16,6 @@ from resumatch_monitor.sentry.project_book import ProjectBook
 from resumatch_monitor.sentry.quotas import Quotas, since_when
 from resumatch_monitor.sentry.screening import Screening
 from resumatch_monitor.sentry.upkeep import Expiring, IntakeUpkeep
-from resumatch_monitor.storage.spool.giving_up import GivingUpSpool
 from resumatch_monitor.storage.sql.digested_items import DigestedItems
 from resumatch_monitor.storage.sql.outcomes import SqlOutcomeStore
 from resumatch_monitor.storage.sql.projects import SqlProjectStore
@@ -37,7 +36,7 @@ class IntakeParts:
 
         Args:
             base: What everything is built on.
-            sinks: Where items of each kind wait for whoever digests them. Logs have a place here.
+            sinks: Where items of each kind wait for whoever digests them.
             metadata: Where it is told what is measured.
             expiring: What else is of use only for a time.
         """
@@ -49,12 +48,7 @@ class IntakeParts:
         self.quotas = Quotas(clock=base.clock)
         self.intake = Intake(
             projects=base.projects,
-            sinks={
-                **sinks,
-                ItemKind.LOG: GivingUpSpool(
-                    base.stores.logs_spool, on_given_up=self.metrics.count_logs_given_up
-                ),
-            },
+            sinks=sinks,
             limits=ItemLimits(
                 event_max_bytes=base.config.errors.event_max_bytes,
                 attachment_max_bytes=base.config.intake.attachment_max_bytes,

@@ -1,12 +1,18 @@
 """Logs: from whatever door they come through to records that can be found."""
 
+from collections.abc import Mapping
+
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.logs.digest import LogDigest
 from resumatch_monitor.logs.metrics import LogMetrics
 from resumatch_monitor.logs.processing import Processor
 from resumatch_monitor.logs.reading import ChunkReader
 from resumatch_monitor.logs.receiver import LogReceiver
+from resumatch_monitor.logs.retention import LogRetention
 from resumatch_monitor.logs.scrubbing import RecordScrubber
+from resumatch_monitor.sentry.items import ItemKind
+from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.scrubbers import Scrubbers
 
@@ -20,18 +26,39 @@ class LogParts:
         self.metrics = LogMetrics(base.telemetry)
         self.reader = stores.logs
         self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
+        self.sinks: Mapping[ItemKind, SpoolWriter] = {ItemKind.LOG: stores.logs_spool}
         self._digest = LogDigest(
             spool=stores.logs_spool,
             store=stores.logs,
-            reader=ChunkReader(oldest=config.retention),
+            reader=ChunkReader(
+                oldest=config.retention, service_of=_ProjectNames(base.projects).slug
+            ),
             processor=Processor(scrubber_of=_RecordScrubbers(base, scrub_keys).of),
+            metrics=self.metrics,
+            clock=base.clock,
+        )
+
+        self._retention = LogRetention(
+            keeper=stores.logs,
+            retention=config.retention,
+            max_bytes=config.max_bytes,
             metrics=self.metrics,
             clock=base.clock,
         )
 
     def loops(self) -> Loops:
         """Return what runs."""
-        return {"logs: digest": self._digest.run}
+        return {"logs: digest": self._digest.run, "logs: retention": self._retention.run}
+
+
+class _ProjectNames:
+    """Names the service of records that do not name one themselves."""
+
+    def __init__(self, projects: Projects) -> None:
+        self._projects = projects
+
+    def slug(self, project_id: int) -> str:
+        return self._projects.slug(project_id) if project_id else ""
 
 
 class _RecordScrubbers:

@@ -14,6 +14,7 @@ from resumatch_monitor.app.diskwatch import DiskWatch
 from resumatch_monitor.app.feedback import FeedbackParts
 from resumatch_monitor.app.files import FileParts
 from resumatch_monitor.app.intake import IntakeParts
+from resumatch_monitor.app.logs import LogParts
 from resumatch_monitor.app.metering import MetricParts
 from resumatch_monitor.app.performance import PerformanceParts
 from resumatch_monitor.app.probing import ProbeParts
@@ -116,6 +117,7 @@ class Monitor:
             **self.intake.loops(),
             **self.traces.loops(),
             **self.performance.loops(),
+            **self.logs.loops(),
             **self.metrics.loops(),
             **self.source_maps.loops(),
             "drills": self.rules.drills.run,
@@ -183,9 +185,10 @@ class Monitor:
             base, alerts=self.alerting.dispatcher, metadata=self.metrics.metadata
         )
         self.traces = TraceParts(base, observers=[self.performance.recorder])
+        self.logs = LogParts(base)
         self.intake = IntakeParts(
             base,
-            sinks={**self.errors.sinks, **self.traces.sinks},
+            sinks={**self.errors.sinks, **self.traces.sinks, **self.logs.sinks},
             metadata=self.metrics.metadata,
             expiring=[
                 self.files.store,

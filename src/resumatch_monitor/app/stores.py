@@ -14,6 +14,7 @@ from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.samples import BatchSink, Queryable, SampleSink
 from resumatch_monitor.storage.exemplars.log import ExemplarLog
+from resumatch_monitor.storage.logindex.store import TantivyLogStore
 from resumatch_monitor.storage.spool.metrics import SpoolTelemetry
 from resumatch_monitor.storage.spool.spool import Spool
 from resumatch_monitor.storage.spool.state import SpoolLimits
@@ -21,9 +22,6 @@ from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.storage.traces.store import SqliteTraceStore
 from resumatch_monitor.storage.tsdb.store import TimeSeriesStore
-
-_LOGS_SEGMENT_BYTES = 16 * 1024 * 1024
-"""How much is given up at once."""
 
 
 class SampleStore(SampleSink, BatchSink, Protocol):
@@ -57,7 +55,8 @@ class Stores:
         embedded: The monitor's own time-series store, None where another server keeps samples.
         external: The way to that server, None where there is none.
         errors_spool: Envelopes that are not digested.
-        logs_spool: The latest of the logs that Sentry's SDKs send.
+        logs_spool: Logs that are not indexed.
+        logs: The records of logs.
         exemplars: The latest exemplars.
         traces_spool: Spans that are not digested.
         traces: The spans.
@@ -70,6 +69,7 @@ class Stores:
     external: ExternalStore | None
     errors_spool: Spool
     logs_spool: Spool
+    logs: TantivyLogStore
     exemplars: ExemplarLog
     traces_spool: Spool
     traces: SqliteTraceStore
@@ -85,6 +85,7 @@ class Stores:
         if self.external is not None:
             self.external.reader.open()
         self.errors_spool.start()
+        self.logs.open()
         self.logs_spool.start()
         self.exemplars.open()
         self.traces.open()
@@ -96,6 +97,7 @@ class Stores:
         self.traces.close()
         self.exemplars.close()
         self.logs_spool.stop()
+        self.logs.close()
         self.errors_spool.stop()
         if self.external is not None:
             self.external.reader.close()
@@ -154,11 +156,13 @@ def build_stores(
         logs_spool=Spool(
             folder / "spool" / "logs",
             limits=SpoolLimits(
-                max_bytes=config.intake.logs_max_bytes,
+                max_bytes=config.logs.spool_max_bytes,
                 min_free_bytes=config.storage.min_free_bytes,
-                segment_bytes=min(_LOGS_SEGMENT_BYTES, config.intake.logs_max_bytes // 4),
             ),
             metrics=spools.for_signal("logs"),
+        ),
+        logs=TantivyLogStore(
+            folder / "logs", clock=clock, min_free_bytes=config.storage.min_free_bytes
         ),
         exemplars=ExemplarLog(
             folder / "exemplars",

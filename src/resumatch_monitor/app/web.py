@@ -46,6 +46,7 @@ from resumatch_monitor.app.diagnosis import build_message_renderer
 from resumatch_monitor.app.handling import DrillBook, find_webhook_secrets
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web_alertmanager import build_alertmanager, build_silences
+from resumatch_monitor.app.web_logs import build_logs
 from resumatch_monitor.app.web_prometheus import build_prometheus
 from resumatch_monitor.app.web_rules import build_rules
 from resumatch_monitor.app.web_sentry import build_sentry_api
@@ -72,6 +73,7 @@ def build_web(monitor: Monitor, *, folder: Path) -> FastAPI:
             sentry.build_router(intake=intake, bodies=bodies, metrics=metrics),
             # Among the first that are asked: what comes most often.
             *_build_push(monitor, guard),
+            *build_logs(monitor, guard),
             accounts.build_router(accounts=monitor.accounts, guard=guard),
             *_build_alerting(monitor, guard),
             *_build_metrics(monitor, guard, folder),

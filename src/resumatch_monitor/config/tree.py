@@ -14,6 +14,7 @@ from resumatch_monitor.crons.config import CronsConfig
 from resumatch_monitor.dispatch.policy.config import AlertingConfig
 from resumatch_monitor.errortracking.config import ErrorsConfig
 from resumatch_monitor.kit.models import ConfigModel, Duration
+from resumatch_monitor.logs.config import LogsConfig
 from resumatch_monitor.metrics.config import GlobalConfig, MetricsConfig, ScrapeConfig
 from resumatch_monitor.metrics.pool import build_pool
 from resumatch_monitor.probes.config import ProbeConfig
@@ -105,6 +106,7 @@ class MonitorConfig(ConfigModel):
     source_maps: SourceMapsConfig = Field(default_factory=SourceMapsConfig)
     tracing: TracingConfig = Field(default_factory=TracingConfig)
     performance: PerformanceConfig = Field(default_factory=PerformanceConfig)
+    logs: LogsConfig = Field(default_factory=LogsConfig)
     crons: CronsConfig = Field(default_factory=CronsConfig)
     global_: GlobalConfig = Field(default_factory=GlobalConfig, alias="global")
     scrape_configs: list[ScrapeConfig] = Field(default_factory=list[ScrapeConfig])

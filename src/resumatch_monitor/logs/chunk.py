@@ -8,8 +8,12 @@ from typing import Any
 import orjson
 
 from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
+from resumatch_monitor.sentry.items import ItemRecord, RecordError, decode_record
 
+SENTRY = "sentry"
+"""The format of the items of Sentry's SDKs."""
 _VERSION = 1
+_HEAD = b'{"log":'
 
 
 class ChunkError(Exception):
@@ -38,7 +42,7 @@ class LogChunk:
 def encode_chunk(chunk: LogChunk) -> bytes:
     """Return a chunk as it lies in the spool."""
     head = {
-        "v": _VERSION,
+        "log": _VERSION,
         "format": chunk.format,
         "received_ms": to_milliseconds(chunk.received_at),
         "project": chunk.project_id,
@@ -48,16 +52,18 @@ def encode_chunk(chunk: LogChunk) -> bytes:
 
 
 def decode_chunk(data: bytes) -> LogChunk:
-    """Read what `encode_chunk` wrote.
+    """Read what `encode_chunk` wrote, or an item of Sentry's SDKs as its door keeps it.
 
     Raises:
-        ChunkError: If it did not.
+        ChunkError: If it is neither.
     """
     head, _, payload = data.partition(b"\n")
     try:
+        if not head.startswith(_HEAD):
+            return _from_item(decode_record(data))
         values = orjson.loads(head)
-        if values["v"] != _VERSION:
-            raise ChunkError(f"version {values['v']} of logs in the spool is not known")
+        if values["log"] != _VERSION:
+            raise ChunkError(f"version {values['log']} of logs in the spool is not known")
         return LogChunk(
             values["format"],
             from_milliseconds(values["received_ms"]),
@@ -65,5 +71,11 @@ def decode_chunk(data: bytes) -> LogChunk:
             values["project"],
             values["hints"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecordError) as error:
         raise ChunkError("what lies in the spool of logs is damaged") from error
+
+
+def _from_item(item: ItemRecord) -> LogChunk:
+    return LogChunk(
+        SENTRY, item.received_at, item.payload, item.project_id, hints={"source": SENTRY}
+    )

@@ -26,5 +26,18 @@ class LogMetrics:
             "How long the last record waited between its arrival and being found.",
             registry=telemetry.registry,
         )
+        self.bytes = Gauge(
+            "resumatch_monitor_logs_bytes",
+            "How much of the disk log records take.",
+            registry=telemetry.registry,
+        )
+        self.dropped = Counter(
+            "resumatch_monitor_logs_dropped_total",
+            "Log records that were given up, by the reason.",
+            ["reason"],
+            registry=telemetry.registry,
+        )
+        for reason in ("expired", "over_budget"):
+            self.dropped.labels(reason)
         for outcome in ("indexed", "duplicate", "dropped", "unreadable"):
             self.records.labels(outcome)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
-from resumatch_monitor.logs.chunk import ChunkError, LogChunk, decode_chunk
+from resumatch_monitor.logs.chunk import SENTRY, ChunkError, LogChunk, decode_chunk
 from resumatch_monitor.logs.document import Defaults
-from resumatch_monitor.logs.formats import documents
+from resumatch_monitor.logs.formats import documents, sentry
 from resumatch_monitor.logs.record import LogRecord
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,7 @@ FormatReader: TypeAlias = Callable[[LogChunk, Defaults], Iterable[LogRecord]]
 FORMATS: Mapping[str, FormatReader] = {
     documents.IDENTIFIED: documents.read_identified,
     documents.PLAIN: documents.read_plain,
+    SENTRY: sentry.read_items,
 }
 """The reader of each format; `LogChunk.format` is a key."""
 
@@ -38,8 +39,15 @@ class ReadRecords:
 class ChunkReader:
     """Reads chunks by their format."""
 
-    def __init__(self, *, oldest: timedelta, formats: Mapping[str, FormatReader] = FORMATS) -> None:
+    def __init__(
+        self,
+        *,
+        oldest: timedelta,
+        service_of: Callable[[int], str] = lambda _project_id: "",
+        formats: Mapping[str, FormatReader] = FORMATS,
+    ) -> None:
         self._oldest = oldest
+        self._service_of = service_of
         self._formats = formats
 
     def read(self, payloads: Sequence[bytes]) -> ReadRecords:
@@ -68,7 +76,7 @@ class ChunkReader:
         return Defaults(
             observed_at=chunk.received_at,
             source=str(hints.get("source", chunk.format)),
-            service=str(hints.get("service", "")),
+            service=str(hints.get("service", "")) or self._service_of(chunk.project_id),
             environment=str(hints.get("environment", "")),
             release=str(hints.get("release", "")),
             host=str(hints.get("host", "")),

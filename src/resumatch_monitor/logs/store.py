@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from resumatch_monitor.kit.errors import StorageUnavailableError
@@ -14,6 +15,22 @@ FOREVER_US = 2**62
 
 class LogsUnavailableError(StorageUnavailableError):
     """The store cannot write at the moment; the same call may succeed later."""
+
+
+class LogKeeper(Protocol):
+    """Gives up old records."""
+
+    async def expire(self, before: datetime) -> int:
+        """Drop what arrived before a moment, a partition at a time; return how many went."""
+        ...
+
+    async def fit(self, max_bytes: int) -> int:
+        """Drop the oldest until no more of the disk is taken; return how many went."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Return how much of the disk records take."""
+        ...
 
 
 class LogStore(Protocol):

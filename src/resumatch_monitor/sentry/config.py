@@ -67,8 +67,3 @@ class IntakeConfig(ConfigModel):
     """Whether profiles are kept; otherwise they are counted only."""
     store_replays: bool = False
     """Whether replays are kept; otherwise they are counted only."""
-    logs_max_bytes: Size = Field(
-        default=256 * 1024 * 1024,
-        gt=0,
-        description="How much the logs that SDKs send may take; the oldest give way.",
-    )

@@ -45,16 +45,6 @@ class DoorMetrics:
             registry=telemetry.registry,
         )
 
-        self._logs_given_up = Counter(
-            "resumatch_monitor_logs_items_given_up_total",
-            "Items of logs that gave way to later ones before anybody read them.",
-            registry=telemetry.registry,
-        )
-
-    def count_logs_given_up(self, count: int) -> None:
-        """Count what was given up."""
-        self._logs_given_up.inc(count)
-
     def count_item(self, kind: str, outcome: str) -> None:
         """Count an item; a type that nobody has heard of counts as `other`."""
         self._items.labels(kind if kind in ITEM_TYPES else "other", outcome).inc()

@@ -14,12 +14,12 @@ def open_store(tmp_path: Path) -> Generator[Callable[..., TantivyLogStore]]:
     """Open a store on the same folder as often as a test likes; close the last one."""
     opened: list[TantivyLogStore] = []
 
-    def open_store(**options: int) -> TantivyLogStore:
+    def open_store(*, partition_rows: int = 1_000_000) -> TantivyLogStore:
         for each in opened:
             each.close()
         opened.clear()
         store = TantivyLogStore(
-            tmp_path / "logs", clock=SystemClock(), min_free_bytes=0, **options
+            tmp_path / "logs", clock=SystemClock(), min_free_bytes=0, partition_rows=partition_rows
         )
         store.open()
         opened.append(store)

@@ -35,16 +35,29 @@ _VALUES: list[Any] = [
     ["x", "y"], [1, 2], "l" * 600,
 ]  # fmt: skip
 
+
+def _build_record(
+    words: list[str],
+    offset: int,
+    severity: int,
+    service: str,
+    trace_id: str,
+    stack: str,
+    attributes: dict[str, Any],
+) -> LogRecord:
+    return make_record(
+        " ".join(words),
+        timestamp_us=START_US + offset * 1_000,
+        severity=severity,
+        service=service,
+        trace_id=trace_id,
+        attributes={**attributes, **({"error.stack_trace": stack} if stack else {})},
+    )
+
+
 _records = st.lists(
     st.builds(
-        lambda words, offset, severity, service, trace, stack, attributes: make_record(
-            " ".join(words),
-            timestamp_us=START_US + offset * 1_000,
-            severity=severity,
-            service=service,
-            trace_id=trace,
-            attributes={**attributes, **({"error.stack_trace": stack} if stack else {})},
-        ),
+        _build_record,
         st.lists(st.sampled_from(_WORDS), max_size=5),
         st.integers(-50, 50),
         st.sampled_from([0, 1, 9, 10, 13, 17, 24]),
@@ -78,10 +91,12 @@ _leaves: st.SearchStrategy[Node] = st.one_of(
         st.sampled_from(["t*", "4?4", "*", "a?i", "/a*", "?"]),
     ),
     st.builds(
-        Regex, st.sampled_from(["message", "user.id", "service"]), st.sampled_from(["^t", "4.4", "u"])
+        Regex,
+        st.sampled_from(["message", "user.id", "service"]),
+        st.sampled_from(["^t", "4.4", "u"]),
     ),
     st.builds(
-        lambda field, low, high, a, b: Range(field, low, high, a, b),
+        Range,
         _fields,
         st.none() | _numbers,
         st.none() | _numbers,

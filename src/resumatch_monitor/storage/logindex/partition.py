@@ -13,6 +13,7 @@ from typing import Any
 import tantivy
 
 from resumatch_monitor.kit.spool import Position
+from resumatch_monitor.storage.logindex.codec import CodecError, decode_record
 from resumatch_monitor.storage.logindex.compiling import QueryCompiler
 from resumatch_monitor.storage.logindex.frames import FrameError, read_layout
 from resumatch_monitor.storage.logindex.library import aggregate
@@ -40,6 +41,8 @@ class Seal:
         low_seq: The lowest place of them; 0 without any.
         high_seq: The highest.
         raw_bytes: How long the records are before they are compressed.
+        first_us: When the first arrived; microseconds since the epoch.
+        last_us: When the last did.
         until: Where the spool's reader went on after the last.
     """
 
@@ -47,6 +50,8 @@ class Seal:
     low_seq: int
     high_seq: int
     raw_bytes: int
+    first_us: int
+    last_us: int
     until: Position
 
     def write(self, folder: Path) -> None:
@@ -87,6 +92,8 @@ class Partition:
         self.low_seq = 0
         self.high_seq = -1
         self.raw_bytes = 0
+        self.first_us = 0
+        self.last_us = 0
         self._lock = threading.Lock()
         self._index: tantivy.Index | None = None
         self._records: RecordReader | None = None
@@ -108,8 +115,19 @@ class Partition:
             self._index = index
             self.names = read_names(self.folder)
             self.refresh()
+            self._find_arrivals()
         except (ValueError, OSError) as error:
             raise FrameError(f"the index of {self.folder.name} cannot be used: {error}") from error
+
+    def _find_arrivals(self) -> None:
+        """Learn from the records themselves when the first and the last arrived."""
+        lines = self.records.read_rows([0, self.rows - 1])
+        try:
+            arrivals = [decode_record(line)[1].observed_us for line in lines.values()]
+        except CodecError:
+            arrivals = []
+        if arrivals:
+            self.first_us, self.last_us = min(arrivals), max(arrivals)
 
     def refresh(self) -> None:
         """See what has been committed."""

@@ -6,11 +6,12 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.spool import Position
 from resumatch_monitor.logs.record import LogRecord
 from resumatch_monitor.logs.store import (
@@ -40,6 +41,8 @@ T = TypeVar("T")
 _READERS = 4
 _PARTITION_ROWS = 1_000_000
 _PARTITION_RAW_BYTES = 768 * 1024 * 1024
+_PARTITION_US = 86_400_000_000
+"""How long a partition takes records in, so that expired ones go in time."""
 
 
 class TantivyLogStore:
@@ -66,6 +69,7 @@ class TantivyLogStore:
             free_bytes: Tells how much of the disk is free.
         """
         self._folder = folder
+        self._clock = clock
         self._min_free_bytes = min_free_bytes
         self._partition_rows = partition_rows
         self._partition_raw_bytes = partition_raw_bytes
@@ -119,9 +123,20 @@ class TantivyLogStore:
 
     async def append(self, records: Sequence[LogRecord], *, until: Position) -> int:
         """See `LogStore`."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._write_thread, partial(self._append, records, until)
-        )
+        return await self._write(partial(self._append, records, until))
+
+    async def expire(self, before: datetime) -> int:
+        """See `LogKeeper`."""
+        before_us = to_milliseconds(before) * 1000
+        return await self._write(partial(self._drop_while, lambda each: each.last_us < before_us))
+
+    async def fit(self, max_bytes: int) -> int:
+        """See `LogKeeper`."""
+        return await self._write(partial(self._fit, max_bytes))
+
+    def size_bytes(self) -> int:
+        """See `LogKeeper`."""
+        return sum(each.size_bytes() for each in self.partitions())
 
     async def search(
         self,
@@ -162,6 +177,9 @@ class TantivyLogStore:
         """See `LogReader`."""
         return await self._read(partial(self._search.find, seq))
 
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
+
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, work)
 
@@ -195,8 +213,10 @@ class TantivyLogStore:
         return self._writer
 
     def _is_full(self, writer: PartitionWriter) -> bool:
-        return (
+        age_us = to_milliseconds(self._clock.now()) * 1000 - writer.partition.first_us
+        return bool(writer.rows) and (
             writer.rows >= self._partition_rows
+            or age_us >= _PARTITION_US
             or writer.partition.raw_bytes >= self._partition_raw_bytes
         )
 
@@ -229,10 +249,42 @@ class TantivyLogStore:
         if writer.until is None:
             return
         sealed.refresh()
-        Seal(sealed.rows, sealed.low_seq, sealed.high_seq, sealed.raw_bytes, writer.until).write(
-            sealed.folder
-        )
+        Seal(
+            sealed.rows,
+            sealed.low_seq,
+            sealed.high_seq,
+            sealed.raw_bytes,
+            sealed.first_us,
+            sealed.last_us,
+            writer.until,
+        ).write(sealed.folder)
         self._seal_thread.submit(self._repack, sealed)
+
+    def _fit(self, max_bytes: int) -> int:
+        excess = self.size_bytes() - max_bytes
+
+        def is_superfluous(partition: Partition) -> bool:
+            nonlocal excess
+            if excess <= 0:
+                return False
+            excess -= partition.size_bytes()
+            return True
+
+        return self._drop_while(is_superfluous)
+
+    def _drop_while(self, is_superfluous: Callable[[Partition], bool]) -> int:
+        """Drop partitions from the oldest on; return how many records went."""
+        dropped = 0
+        for each in self.partitions():
+            if not each.rows or not is_superfluous(each):
+                break
+            if self._writer is not None and self._writer.partition is each:
+                self._seal(self._writer)
+            with self._lock:
+                del self._partitions[each.number]
+            dropped += each.rows
+            each.drop()
+        return dropped
 
     def _repack(self, partition: Partition) -> None:
         try:
@@ -256,6 +308,7 @@ class TantivyLogStore:
             layout = read_layout(folder / RECORDS_FILE)
             if seal is not None:
                 opened.raw_bytes = seal.raw_bytes
+                opened.first_us, opened.last_us = seal.first_us, seal.last_us
                 self._position = seal.until
             elif is_latest:
                 self._writer = PartitionWriter(opened, layout)

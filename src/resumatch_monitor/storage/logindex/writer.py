@@ -89,6 +89,8 @@ class PartitionWriter:
         self._rows += len(records)
         self.until = until
         self.partition.raw_bytes += sum(map(len, lines))
+        self.partition.first_us = self.partition.first_us or records[0].observed_us
+        self.partition.last_us = max(self.partition.last_us, records[-1].observed_us)
         self.partition.records.extend(blocks)
         self.partition.refresh()
 

@@ -1,0 +1,17 @@
+"""The HTTP edge of logs."""
+
+from fastapi import APIRouter
+
+from resumatch_monitor.api import elastic, logs
+from resumatch_monitor.api.bodies import BodyReader
+from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.app.monitor import Monitor
+
+
+def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    """Return the doors of logs, and what searches them."""
+    bodies = BodyReader(max_bytes=monitor.config.logs.body_max_bytes)
+    return [
+        elastic.build_router(receiver=monitor.logs.receiver, bodies=bodies, guard=guard),
+        logs.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
+    ]
