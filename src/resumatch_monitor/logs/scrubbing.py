@@ -7,8 +7,9 @@ from typing import Any, cast
 import orjson
 
 from resumatch_monitor.logs.record import STACK_TRACE, LogRecord
+from resumatch_monitor.sentry.cutting import is_prose
 from resumatch_monitor.sentry.patterns import FILTERED, Pattern
-from resumatch_monitor.sentry.scrub import Scrubber, is_prose
+from resumatch_monitor.sentry.scrub import Scrubber
 
 _SHORT = 4
 
