@@ -31,6 +31,11 @@ class LogMetrics:
             "How much of the disk log records take.",
             registry=telemetry.registry,
         )
+        self.unsearchable = Gauge(
+            "resumatch_monitor_logs_unsearchable_partitions",
+            "Partitions of log records that are damaged, or whose index is being made anew.",
+            registry=telemetry.registry,
+        )
         self.dropped = Counter(
             "resumatch_monitor_logs_dropped_total",
             "Log records that were given up, by the reason.",

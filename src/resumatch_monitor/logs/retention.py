@@ -48,4 +48,5 @@ class LogRetention:
                 "%d log records were given up early: logs take more than logs.max_bytes",
                 crowded_out,
             )
+        self._metrics.unsearchable.set(self._keeper.unsearchable())
         self._metrics.bytes.set(await asyncio.to_thread(self._keeper.size_bytes))

@@ -32,6 +32,10 @@ class LogKeeper(Protocol):
         """Return how much of the disk records take."""
         ...
 
+    def unsearchable(self) -> int:
+        """Return how many partitions no search sees: damaged, or with an index in the making."""
+        ...
+
 
 class LogStore(Protocol):
     """Takes records in."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,17 +11,22 @@ from resumatch_monitor.storage.logindex.store import TantivyLogStore
 
 
 @pytest.fixture
-def open_store(tmp_path: Path) -> Generator[Callable[..., TantivyLogStore]]:
+def folder(tmp_path: Path) -> Path:
+    """Where the store is that `open_store` opens."""
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def open_store(folder: Path) -> Generator[Callable[..., TantivyLogStore]]:
     """Open a store on the same folder as often as a test likes; close the last one."""
     opened: list[TantivyLogStore] = []
 
-    def open_store(*, partition_rows: int = 1_000_000) -> TantivyLogStore:
+    def open_store(**options: Any) -> TantivyLogStore:
         for each in opened:
             each.close()
         opened.clear()
-        store = TantivyLogStore(
-            tmp_path / "logs", clock=SystemClock(), min_free_bytes=0, partition_rows=partition_rows
-        )
+        values: dict[str, Any] = {"clock": SystemClock(), "min_free_bytes": 0}
+        store = TantivyLogStore(folder, **{**values, **options})
         store.open()
         opened.append(store)
         return store

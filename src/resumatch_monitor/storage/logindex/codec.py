@@ -8,8 +8,13 @@ import zstandard
 from resumatch_monitor.logs.record import LogRecord
 
 _LEVEL = 3
+THOROUGH_LEVEL = 9
+"""For what is packed once, in the background, and kept."""
 _LARGEST_BYTES = 256 * 1024 * 1024
-_DICTIONARY_BYTES = 64 * 1024
+_LARGEST_DICTIONARY = 64 * 1024
+_SMALLEST_DICTIONARY = 2 * 1024
+_DICTIONARY_SHARE = 16
+"""Of what is packed; a larger part takes more room than it saves."""
 
 
 class CodecError(Exception):
@@ -56,9 +61,9 @@ def decode_record(line: bytes) -> tuple[int, LogRecord]:
 class BlockCompressor:
     """Packs lines, with a dictionary or with none; for one thread."""
 
-    def __init__(self, dictionary: bytes | None) -> None:
+    def __init__(self, dictionary: bytes | None, *, level: int = _LEVEL) -> None:
         self._compressor = zstandard.ZstdCompressor(
-            level=_LEVEL, dict_data=_load(dictionary), write_content_size=True, write_dict_id=False
+            level=level, dict_data=_load(dictionary), write_content_size=True, write_dict_id=False
         )
 
     def pack(self, lines: Sequence[bytes]) -> bytes:
@@ -72,22 +77,29 @@ class BlockDecompressor:
     def __init__(self, dictionary: bytes | None) -> None:
         self._decompressor = zstandard.ZstdDecompressor(dict_data=_load(dictionary))
 
-    def unpack(self, data: bytes) -> list[bytes]:
-        """Return the lines of a block.
+    def unpack(self, data: bytes) -> bytes:
+        """Return the lines of a block, parted by line breaks.
 
         Raises:
             CodecError: If it is damaged.
         """
         try:
-            return self._decompressor.decompress(data, max_output_size=_LARGEST_BYTES).split(b"\n")
+            return self._decompressor.decompress(data, max_output_size=_LARGEST_BYTES)
         except zstandard.ZstdError as error:
             raise CodecError("a block of records is damaged") from error
 
 
-def train_dictionary(samples: Sequence[bytes]) -> bytes | None:
-    """Return a dictionary for lines like `samples`; None if there is not enough of them."""
+def train_dictionary(samples: Sequence[bytes], packed_bytes: int) -> bytes | None:
+    """Return a dictionary for lines like `samples`, of so many bytes when packed without one.
+
+    Returns:
+        None if it would not pay.
+    """
+    size = min(_LARGEST_DICTIONARY, packed_bytes // _DICTIONARY_SHARE)
+    if size < _SMALLEST_DICTIONARY:
+        return None
     try:
-        return zstandard.train_dictionary(_DICTIONARY_BYTES, list(samples)).as_bytes()
+        return zstandard.train_dictionary(size, list(samples)).as_bytes()
     except zstandard.ZstdError:
         return None
 

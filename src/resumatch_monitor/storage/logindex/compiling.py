@@ -22,7 +22,12 @@ from resumatch_monitor.logs.query.tree import (
 )
 from resumatch_monitor.logs.record import severity_range
 from resumatch_monitor.storage.logindex.library import all_of, any_of
-from resumatch_monitor.storage.logindex.schema import LONGEST_VALUE, NameBudget, rest_term
+from resumatch_monitor.storage.logindex.schema import (
+    LONGEST_VALUE,
+    NameBudget,
+    rest_name,
+    rest_term,
+)
 
 _SEVERITIES = range(1, 25)
 _LARGEST_INTEGER = 2**63
@@ -141,7 +146,9 @@ class QueryCompiler:
         is_exact = len(node.value) < LONGEST_VALUE
         if node.field in EXACT_FIELDS:
             return Compiled(self._term(node.field, cut), is_exact)
-        queries = [self._term(_path(node.field), each) for each in _typed_values(cut)]
+        queries: list[tantivy.Query] = []
+        if node.field in self._names.names:
+            queries += [self._term(_path(node.field), each) for each in _typed_values(cut)]
         if self._names.has_others:
             rendered = {render_value(each) for each in _typed_values(cut)}
             queries += [self._term("rest", rest_term(node.field, each)) for each in rendered]
@@ -180,8 +187,7 @@ class QueryCompiler:
             return Compiled(self._severities((fitting[0], fitting[-1])))
         if node.field in FIELD_NAMES:
             return Compiled(tantivy.Query.empty_query())
-        is_column = node.field in self._names.names or not self._names.has_others
-        if not is_column or (node.low is None and node.high is None):
+        if node.field not in self._names.names or (node.low is None and node.high is None):
             return Compiled(self._having(node.field).query, is_exact=False)
         # A whole bound and a broken one in one range make the library panic.
         parts = [replace(node, high=None), replace(node, low=None)] if _is_mixed(node) else [node]
@@ -200,7 +206,7 @@ class QueryCompiler:
         if field in self._names.names:
             queries.append(tantivy.Query.exists_query(_path(field), json_subpaths=False))
         if self._names.has_others:
-            queries.append(self._term("rest", field))
+            queries.append(self._term("rest", rest_name(field)))
         return Compiled(any_of(queries))
 
 

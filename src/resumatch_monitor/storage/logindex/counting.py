@@ -72,9 +72,9 @@ class LogCounting:
             if question.predicate is not None:
                 total += sum(1 for _ in records)
             elif question.is_everything:
-                total += question.partition.rows
+                total += question.searcher.num_docs
             else:
-                total += count(question.partition.searcher, question.query)
+                total += count(question.searcher, question.query)
         return Count(total, scan.is_complete)
 
     def histogram(self, query: LogQuery, *, step_us: int) -> list[HistogramBucket]:
@@ -171,7 +171,7 @@ class LogCounting:
 
 def _add_histogram(question: Question, step: int, buckets: dict[int, Counter[str]]) -> None:
     answer = aggregate(
-        question.partition.searcher,
+        question.searcher,
         question.query,
         {
             "at": {
@@ -189,7 +189,7 @@ def _add_histogram(question: Question, step: int, buckets: dict[int, Counter[str
 def _add_terms(question: Question, column: str, counts: Counter[str]) -> int:
     """Add a partition's values; return how many records have one that is not among them."""
     answer = aggregate(
-        question.partition.searcher,
+        question.searcher,
         question.query,
         {"of": {"terms": {"field": column, "size": _TERMS_A_PARTITION}}},
     )["of"]
@@ -199,9 +199,9 @@ def _add_terms(question: Question, column: str, counts: Counter[str]) -> int:
 
 
 def _add_statistics(question: Question, column: str, numbers: _Numbers) -> None:
-    answer = aggregate(
-        question.partition.searcher, question.query, {"of": {"stats": {"field": column}}}
-    )["of"]
+    answer = aggregate(question.searcher, question.query, {"of": {"stats": {"field": column}}})[
+        "of"
+    ]
     if answer["count"]:
         numbers.add([answer["min"], answer["max"]])
         numbers.count += int(answer["count"]) - 2

@@ -42,8 +42,8 @@ def _find_known(ids: set[str], partitions: Sequence[Partition]) -> set[str]:
         searcher = partition.searcher
         query = tantivy.Query.term_set_query(partition.index.schema, "record_id", sorted(ids))
         places = find_places(searcher, query, limit=len(ids))
-        lines = partition.records.read_rows([row for _, row in places])
-        for line in lines.values():
+        found = partition.read_rows([row for _, row in places])
+        for line in found.lines.values():
             try:
                 known.add(decode_record(line)[1].record_id)
             except CodecError:

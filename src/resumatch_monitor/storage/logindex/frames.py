@@ -5,6 +5,7 @@ spool has been read, so that rows and place become durable together, with one fd
 """
 
 import os
+import re
 import struct
 import zlib
 from bisect import bisect_right
@@ -17,10 +18,13 @@ from resumatch_monitor.kit.spool import Position
 
 MAGIC = b"RMLOG\x00\x00\x01"
 _HEADER = struct.Struct("<BxxxIIIQ")
-"""Kind, length and checksum of the payload, rows, number of the first row."""
+"""Kind, length of the payload, checksum of that and what is summed, rows, first row."""
+_SUMMED = struct.Struct("<BIQ")
 _COMMIT = struct.Struct("<QQQ")
 """Rows, segment and offset of the spool."""
 _LARGEST_FRAME = 256 * 1024 * 1024
+_FRAME_START = re.compile(rb"[\x02\x03]\x00\x00\x00")
+_STRETCH = 1024 * 1024
 
 
 class FrameKind(IntEnum):
@@ -69,7 +73,8 @@ class Commit:
 
 def pack_frame(kind: FrameKind, payload: bytes, *, rows: int = 0, first_row: int = 0) -> bytes:
     """Return a frame as it is written."""
-    return _HEADER.pack(kind, len(payload), zlib.crc32(payload), rows, first_row) + payload
+    checksum = _sum_up(kind, payload, rows, first_row)
+    return _HEADER.pack(kind, len(payload), checksum, rows, first_row) + payload
 
 
 def pack_commit(rows: int, until: Position) -> bytes:
@@ -106,7 +111,7 @@ class Layout:
 
 
 def read_layout(path: Path) -> Layout:
-    """Find the frames of a file; those after the first that is not whole are left out.
+    """Find the frames of a file; what lies between them and is none is left out.
 
     Checksums of blocks are not looked at here (that would read everything), but when a block is.
 
@@ -126,9 +131,9 @@ def read_layout(path: Path) -> Layout:
             if frame.kind is FrameKind.BLOCK:
                 blocks.append(frame)
             else:
-                payload = os.pread(file.fileno(), frame.length, frame.offset)
-                if zlib.crc32(payload) != frame.checksum:
-                    break
+                payload = read_payload(file.fileno(), frame)
+                if payload is None:
+                    continue
                 if frame.kind is FrameKind.DICTIONARY:
                     dictionary = payload
                 else:
@@ -141,22 +146,58 @@ def read_layout(path: Path) -> Layout:
 def read_payload(descriptor: int, frame: Frame) -> bytes | None:
     """Return what a frame holds; None if it is damaged."""
     payload = os.pread(descriptor, frame.length, frame.offset)
-    return payload if zlib.crc32(payload) == frame.checksum else None
+    found = _sum_up(frame.kind, payload, frame.rows, frame.first_row)
+    return payload if found == frame.checksum else None
+
+
+def _sum_up(kind: FrameKind, payload: bytes, rows: int, first_row: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(_SUMMED.pack(kind, rows, first_row)))
 
 
 def _walk(descriptor: int, offset: int, size: int) -> Generator[Frame]:
-    rows_so_far = 0
+    """Yield the frames that hang together, going on beyond what is damaged."""
+    rows = 0
+    before: Frame | None = None
     while offset + _HEADER.size <= size:
-        header = os.pread(descriptor, _HEADER.size, offset)
-        kind, length, checksum, rows, first_row = _HEADER.unpack(header)
-        start = offset + _HEADER.size
-        is_known = kind in (FrameKind.DICTIONARY, FrameKind.BLOCK, FrameKind.COMMIT)
-        # What a crash left half written may look like anything.
-        if not is_known or length > _LARGEST_FRAME or start + length > size:
-            return
-        if kind == FrameKind.BLOCK:
-            if first_row != rows_so_far:
-                return
-            rows_so_far += rows
-        yield Frame(FrameKind(kind), start, length, checksum, rows, first_row)
-        offset = start + length
+        frame = _read_header(descriptor, offset, size)
+        if frame is None or (frame.kind is not FrameKind.DICTIONARY and frame.first_row != rows):
+            if before is not None and read_payload(descriptor, before) is None:
+                # It is the head of the frame before that is damaged, its length or its rows.
+                rows, offset, before = before.first_row, before.offset, None
+            frame = _find_next(descriptor, offset, size, rows)
+            if frame is None:
+                break
+        if before is not None:
+            yield before
+        before = frame
+        rows, offset = frame.first_row + frame.rows, frame.end
+    if before is not None:
+        yield before
+
+
+def _read_header(descriptor: int, offset: int, size: int) -> Frame | None:
+    """Return the frame that begins at `offset`; None if none does."""
+    header = os.pread(descriptor, _HEADER.size, offset)
+    if len(header) < _HEADER.size:
+        return None
+    kind, length, checksum, rows, first_row = _HEADER.unpack(header)
+    start = offset + _HEADER.size
+    is_known = kind in (FrameKind.DICTIONARY, FrameKind.BLOCK, FrameKind.COMMIT)
+    # What a crash left half written may look like anything.
+    if not is_known or length > _LARGEST_FRAME or start + length > size:
+        return None
+    return Frame(FrameKind(kind), start, length, checksum, rows, first_row)
+
+
+def _find_next(descriptor: int, offset: int, size: int, rows: int) -> Frame | None:
+    """Return the next frame from `offset` on that is whole beyond doubt; None if there is none."""
+    while offset < size:
+        stretch = os.pread(descriptor, _STRETCH + _HEADER.size, offset)
+        for match in _FRAME_START.finditer(stretch, 0, min(len(stretch), _STRETCH + 3)):
+            frame = _read_header(descriptor, offset + match.start(), size)
+            if frame is None or frame.first_row < rows:
+                continue
+            if read_payload(descriptor, frame) is not None:
+                return frame
+        offset += _STRETCH
+    return None

@@ -5,7 +5,8 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ from resumatch_monitor.storage.logindex.codec import CodecError, decode_record
 from resumatch_monitor.storage.logindex.compiling import QueryCompiler
 from resumatch_monitor.storage.logindex.frames import FrameError, read_layout
 from resumatch_monitor.storage.logindex.library import aggregate
-from resumatch_monitor.storage.logindex.records import RecordReader
+from resumatch_monitor.storage.logindex.records import (
+    PartitionGoneError,
+    RecordReader,
+    RecordsClosedError,
+    Rows,
+)
 from resumatch_monitor.storage.logindex.schema import NameBudget, register_analyzers
 
 logger = logging.getLogger(__name__)
@@ -26,10 +32,6 @@ INDEX_FOLDER = "index"
 RECORDS_FILE = "records"
 SEAL_FILE = "sealed.json"
 NAMES_FILE = "names"
-
-
-class PartitionGoneError(Exception):
-    """The partition was dropped while somebody looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,10 @@ class Seal:
             return cls(until=until, **values)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
-            raise FrameError(f"{folder.name}/{SEAL_FILE} cannot be read") from error
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # It says nothing that cannot be found out by looking at everything.
+            logger.warning("%s of the logs in %s cannot be read", SEAL_FILE, folder.name)
+            return None
 
 
 class Partition:
@@ -121,13 +125,20 @@ class Partition:
 
     def _find_arrivals(self) -> None:
         """Learn from the records themselves when the first and the last arrived."""
-        lines = self.records.read_rows([0, self.rows - 1])
+        if not self.rows:
+            return
+        lines = self.read_rows([0, self.rows - 1]).lines
         try:
             arrivals = [decode_record(line)[1].observed_us for line in lines.values()]
         except CodecError:
             arrivals = []
-        if arrivals:
-            self.first_us, self.last_us = min(arrivals), max(arrivals)
+        if len(arrivals) < min(self.rows, 2):
+            # These are damaged; no record came later than the file was written.
+            arrivals.append((self.folder / RECORDS_FILE).stat().st_mtime_ns // 1000)
+        self.first_us, self.last_us = min(arrivals), max(arrivals)
+        # As if all were as long as those in the first block.
+        block = self.records.read_block(0) or []
+        self.raw_bytes = sum(map(len, block)) * self.rows // max(1, len(block))
 
     def refresh(self) -> None:
         """See what has been committed."""
@@ -153,8 +164,9 @@ class Partition:
         with self._lock:
             self._searcher = None
             self._index = None
-        if self._records is not None:
-            self._records.close()
+            records, self._records = self._records, None
+        if records is not None:
+            records.close()
 
     def drop(self) -> None:
         """Close it and delete it from the disk."""
@@ -167,22 +179,41 @@ class Partition:
     @property
     def index(self) -> tantivy.Index:
         """The index, as the writer needs it."""
-        if self._index is None:
+        index = self._index
+        if index is None:
             raise PartitionGoneError(self.folder.name)
-        return self._index
+        return index
 
     @property
     def records(self) -> RecordReader:
         """The records by row."""
-        if self._records is None:
+        records = self._records
+        if records is None:
             raise PartitionGoneError(self.folder.name)
-        return self._records
+        return records
+
+    def read_rows(
+        self, rows: Sequence[int], may_match: Callable[[bytes], bool] | None = None
+    ) -> Rows:
+        """Return the lines of rows: see `RecordReader`.
+
+        Raises:
+            PartitionGoneError: If it was dropped.
+        """
+        try:
+            return self.records.read_rows(rows, may_match)
+        except RecordsClosedError:
+            # Another file has taken its place, or none has.
+            return self.records.read_rows(rows, may_match)
 
     def replace_records(self, records: RecordReader) -> None:
         """Read from another file from now on."""
-        old, self._records = self._records, records
-        if old is not None:
-            old.close()
+        with self._lock:
+            old, new = self._records, None if self._index is None else records
+            self._records = new
+        for closing in (old, records if new is None else None):
+            if closing is not None:
+                closing.close()
 
     @property
     def searcher(self) -> tantivy.Searcher:
@@ -212,13 +243,17 @@ class Partition:
 
 
 def read_names(folder: Path) -> NameBudget:
-    """Return which names of attributes a partition knows."""
+    """Return which names of attributes a partition knows.
+
+    Raises:
+        FrameError: If the file is damaged.
+    """
     try:
-        lines = (folder / NAMES_FILE).read_text(encoding="utf-8").split("\n")
+        lines = (folder / NAMES_FILE).read_bytes().split(b"\n")
     except FileNotFoundError:
         return NameBudget()
-    # A line break ends a name; what a crash cut off has none.
-    names = set(lines[:-1])
+    # A line break ends a name; what a crash cut off has none, and was not committed.
+    names = {_read_name(line) for line in lines[:-1]}
     has_others = "" in names
     names.discard("")
     return NameBudget(names, has_others)
@@ -226,10 +261,26 @@ def read_names(folder: Path) -> NameBudget:
 
 def append_names(folder: Path, names: Sequence[str], *, has_others: bool) -> None:
     """Add names, durably."""
-    with (folder / NAMES_FILE).open("a", encoding="utf-8") as file:
-        file.write("".join(f"{name}\n" for name in ([*names, ""] if has_others else names)))
+    path = folder / NAMES_FILE
+    with path.open("r+b" if path.exists() else "w+b") as file:
+        # Half a line that a crash left would spoil the first that follows.
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write(b"".join(_pack_name(name) for name in ([*names, ""] if has_others else names)))
         file.flush()
         os.fdatasync(file.fileno())
+
+
+def _pack_name(name: str) -> bytes:
+    text = name.encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _read_name(line: bytes) -> str:
+    checksum, _, text = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        raise FrameError("the names of attributes are damaged")
+    return text.decode()
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,26 +3,32 @@
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tantivy
 
+from resumatch_monitor.kit.spool import Position
 from resumatch_monitor.storage.logindex.codec import CodecError, decode_record
 from resumatch_monitor.storage.logindex.frames import (
     MAGIC,
+    Frame,
+    FrameError,
     FrameKind,
     Layout,
+    pack_commit,
     pack_frame,
     read_layout,
+    read_payload,
 )
-from resumatch_monitor.storage.logindex.library import make_document
+from resumatch_monitor.storage.logindex.library import count, make_document
 from resumatch_monitor.storage.logindex.partition import (
     INDEX_FOLDER,
     NAMES_FILE,
     RECORDS_FILE,
     append_names,
+    read_names,
     sync_folder,
 )
 from resumatch_monitor.storage.logindex.records import RecordReader
@@ -40,47 +46,65 @@ LOST_SEQ = -1
 """The place in the index of a record that cannot be read any more; no search asks for it."""
 
 
-def recover_latest(folder: Path) -> None:
-    """Make file and index of the partition that is being written to agree again.
+class StoppedError(Exception):
+    """There was no time to finish; nothing has changed."""
+
+
+def recover_unsealed(folder: Path) -> bool:
+    """Make the file of a partition that may be written to and its index agree again.
 
     The file was written first: what it has more than the index is cut off, for the spool has it
-    still. An index that is torn, or has what the file has not, is made anew out of the file.
+    still. If the index is torn, or has what the file has not, the file alone counts.
+
+    Returns:
+        Whether the index can be used; if not, it is to be made anew out of the file.
 
     Raises:
         FrameError: If the file is none that this version can read.
         OSError: If the disk fails.
     """
-    layout = read_layout(folder / RECORDS_FILE)
+    path = folder / RECORDS_FILE
+    layout = read_layout(path)
     rows = count_indexed(folder)
     if rows == 0:
-        _truncate(folder / RECORDS_FILE, _head_end(layout))
-        return
+        _truncate(path, _head_end(layout))
+        return True
     commit = None if rows is None else layout.commit_at(rows)
     if commit is not None:
-        _truncate(folder / RECORDS_FILE, commit.end)
-        return
-    end = layout.commits[-1].end if layout.commits else _head_end(layout)
-    _truncate(folder / RECORDS_FILE, end)
-    rebuild_index(folder)
+        _truncate(path, commit.end)
+        return True
+    last = _last_block(layout, rows) if rows is not None else None
+    if last is not None:
+        # What said where the spool's reader goes on is damaged: the spool itself knows, too.
+        until = layout.commits[-1].until if layout.commits else Position(0, 0)
+        _truncate(path, last.end)
+        _append(path, pack_commit(last.first_row + last.rows, until))
+        return True
+    _truncate(path, _trusted_end(path, layout))
+    return False
 
 
-def recover_sealed(folder: Path, rows: int) -> int:
-    """Make the index of a sealed partition anew if it is of no use; return how many rows are lost.
+def is_index_whole(folder: Path, rows: int) -> bool:
+    """Return whether the index of a sealed partition of so many rows can be used.
 
     Raises:
         FrameError: If the file of records is none that this version can read.
         OSError: If the disk fails.
     """
     found = read_layout(folder / RECORDS_FILE).rows
-    if count_indexed(folder) not in (rows, found):
-        rebuild_index(folder)
     if found < rows:
         logger.error("%d of %d log records in %s are lost", rows - found, rows, folder.name)
-    return max(0, rows - found)
+    return count_indexed(folder) in (rows, found)
 
 
-def rebuild_index(folder: Path) -> int:
-    """Make a partition's index anew out of its records; return how many could not be read."""
+def rebuild_index(folder: Path, *, is_stopped: Callable[[], bool] = lambda: False) -> int:
+    """Make a partition's index anew out of its records; return how many could not be read.
+
+    Raises:
+        StoppedError: If there was no time for it.
+        OSError: If the disk fails.
+        ValueError: If the library does.
+    """
     logger.warning("The index of the logs in %s is made anew", folder.name)
     making = folder / f"{INDEX_FOLDER}.new"
     shutil.rmtree(making, ignore_errors=True)
@@ -90,21 +114,14 @@ def rebuild_index(folder: Path) -> int:
     register_analyzers(index)
     writer = index.writer(heap_size=HEAP_BYTES, num_threads=1)
     names = NameBudget()
-    reader = RecordReader(folder / RECORDS_FILE, layout)
     lost = 0
     try:
-        for at, block in enumerate(layout.blocks):
-            lines = reader.read_block(at) or []
-            for number in range(block.rows):
-                document = _build(lines, number, block.first_row + number, names)
-                if document is None:
-                    lost += 1
-                    document = {"seq": LOST_SEQ, "row": block.first_row + number}
-                writer.add_document(make_document(document, index.schema))
+        for document in _documents(folder, layout, names, is_stopped):
+            lost += document["seq"] == LOST_SEQ
+            writer.add_document(make_document(document, index.schema))
         writer.commit()
-        writer.wait_merging_threads()
     finally:
-        reader.close()
+        writer.wait_merging_threads()
     # The file of names may be what is damaged, so it is written anew as well.
     (folder / NAMES_FILE).unlink(missing_ok=True)
     append_names(folder, sorted(names.names), has_others=names.has_others)
@@ -117,18 +134,73 @@ def rebuild_index(folder: Path) -> int:
 
 
 def count_indexed(folder: Path) -> int | None:
-    """Return how many records the index has; None if it is of no use."""
+    """Return how many records the index has; None if it, or the names with it, are of no use."""
     try:
-        index = tantivy.Index.open(str(folder / INDEX_FOLDER))
-        index.config_reader(reload_policy="manual")
-        index.reload()
-        return index.searcher().num_docs
+        return _count_whole(folder)
     except BaseException as error:
         # The library's panics are no Exceptions.
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         logger.warning("The index of the logs in %s is damaged: %s", folder.name, error)
         return None
+
+
+def _count_whole(folder: Path) -> int:
+    index = tantivy.Index.open(str(folder / INDEX_FOLDER))
+    index.config_reader(reload_policy="manual")
+    index.reload()
+    searcher = index.searcher()
+    has_attributes = tantivy.Query.exists_query("attributes", json_subpaths=True)
+    if not read_names(folder).names and count(searcher, has_attributes):
+        raise FrameError("the names of attributes are gone")
+    return searcher.num_docs
+
+
+def _documents(
+    folder: Path, layout: Layout, names: NameBudget, is_stopped: Callable[[], bool]
+) -> Generator[dict[str, Any]]:
+    """Yield what the index is told of each row, as little as that may be."""
+    reader = RecordReader(folder / RECORDS_FILE, layout)
+    row = 0
+    try:
+        for at, block in enumerate(layout.blocks):
+            if is_stopped():
+                raise StoppedError
+            # A stretch of the file that is no block any more had these.
+            for lost in range(row, block.first_row):
+                yield {"seq": LOST_SEQ, "row": lost}
+            lines = reader.read_block(at) or []
+            row = block.first_row + block.rows
+            for number in range(block.rows):
+                document = _build(lines, number, block.first_row + number, names)
+                yield document or {"seq": LOST_SEQ, "row": block.first_row + number}
+    finally:
+        reader.close()
+
+
+def _last_block(layout: Layout, rows: int) -> Frame | None:
+    """Return the block that ends with a row; None if none does."""
+    return next((each for each in layout.blocks if each.first_row + each.rows == rows), None)
+
+
+def _trusted_end(path: Path, layout: Layout) -> int:
+    """Return where the last commit ends of which everything has reached the disk.
+
+    Where the index is of no use, it does not tell whether the last batch was ever finished.
+    """
+    if not layout.commits:
+        return _head_end(layout)
+    last = layout.commits[-1]
+    before = layout.commits[-2] if len(layout.commits) > 1 else None
+    rows = before.rows if before else 0
+    blocks = [each for each in layout.blocks if rows <= each.first_row < last.rows]
+    with path.open("rb") as file:
+        is_whole = sum(each.rows for each in blocks) == last.rows - rows and all(
+            read_payload(file.fileno(), each) is not None for each in blocks
+        )
+    if is_whole or len(layout.commits) == 1:
+        return last.end
+    return before.end if before else _head_end(layout)
 
 
 def _build(
@@ -152,5 +224,12 @@ def _head_end(layout: Layout) -> int:
 def _truncate(path: Path, size: int) -> None:
     with path.open("r+b") as file:
         file.truncate(size)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())

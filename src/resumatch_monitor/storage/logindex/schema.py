@@ -62,7 +62,8 @@ def register_analyzers(index: tantivy.Index) -> None:
 
 def make_seq(timestamp_us: int, counter: int) -> int:
     """Return a record's unique place in the order of time."""
-    return (_clamp_ms(timestamp_us) << _SEQ_BITS) | (counter & _COUNTER_MASK)
+    # Beyond the last there is a place still, so that a search for all has an end to name.
+    return (min(_clamp_ms(timestamp_us), _LARGEST_MS - 1) << _SEQ_BITS) | (counter & _COUNTER_MASK)
 
 
 def first_seq(timestamp_us: int) -> int:
@@ -96,7 +97,7 @@ class NameBudget:
         """Return whether `name` has a column, giving it one if there is room."""
         if name in self.names:
             return True
-        if len(self.names) < MAX_NAMES:
+        if len(self.names) < MAX_NAMES and _is_path(name):
             self.names.add(name)
             return True
         self.has_others = True
@@ -152,14 +153,25 @@ def _split_attributes(
         if admit(name):
             attributes[name] = values if len(values) > 1 else values[0]
         else:
-            rest.append(name)
+            rest.append(rest_name(name))
             rest.extend(rest_term(name, each) for each in values)
     return attributes, rest
 
 
 def rest_term(name: str, value: Any) -> str:
     """Return the term that stands for a value of an attribute without a column."""
-    return f"{name}\x00{render_value(value)}"
+    return f"{rest_name(name)}\x00{render_value(value)}"
+
+
+def rest_name(name: str) -> str:
+    """Return the term that says that there is an attribute without a column."""
+    # What parts name and value must not be in the name.
+    return name.replace("\x01", "\x01\x01").replace("\x00", "\x01\x02")
+
+
+def _is_path(name: str) -> bool:
+    """Return whether the library takes a name in a JSON field, and in a query, as it is."""
+    return "\\" not in name and name.isprintable() and all(name.split("."))
 
 
 def render_value(value: Any) -> str:

@@ -1,13 +1,18 @@
 """Packs the records of a partition anew, in blocks of full size, with a dictionary of them."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
-from resumatch_monitor.storage.logindex.codec import BlockCompressor, train_dictionary
+from resumatch_monitor.storage.logindex.codec import (
+    THOROUGH_LEVEL,
+    BlockCompressor,
+    train_dictionary,
+)
 from resumatch_monitor.storage.logindex.frames import (
     MAGIC,
     FrameKind,
+    Layout,
     pack_commit,
     pack_frame,
     read_layout,
@@ -17,17 +22,24 @@ from resumatch_monitor.storage.logindex.records import RecordReader
 from resumatch_monitor.storage.logindex.writer import chunk_lines
 
 _SAMPLES = 4_000
+_LONGEST_SAMPLE = 4_096
 _FLUSH_BYTES = 4 * 1024 * 1024
 
 
-def repack(folder: Path) -> bytes | None:
+def is_repacked(layout: Layout) -> bool:
+    """Return whether a file has been packed anew already: as one stretch, with one commit."""
+    return len(layout.commits) <= 1
+
+
+def repack(folder: Path, *, is_stopped: Callable[[], bool] = lambda: False) -> bytes | None:
     """Write the records of a partition anew, and put the file in the place of the old one.
 
     Whoever has the old file open can go on reading it. Blocks that are damaged are kept as they
     are, for their rows have numbers.
 
     Returns:
-        The dictionary that was trained, for the next partition; None if there was not enough.
+        The dictionary that was trained, for the next partition; None if there was not enough, or
+        nothing was done, because there was no time or a block is damaged.
 
     Raises:
         OSError: If the disk fails; then nothing has changed.
@@ -37,16 +49,20 @@ def repack(folder: Path) -> bytes | None:
     reader = RecordReader(path, layout)
     making = folder / f"{RECORDS_FILE}.new"
     try:
-        if any(reader.read_block(at) is None for at in range(len(layout.blocks))):
-            return layout.dictionary
-        dictionary = train_dictionary(_sample(reader, len(layout.blocks), layout.rows))
+        if not _is_whole(reader, layout):
+            return None
+        samples = _sample(reader, len(layout.blocks), layout.rows)
+        dictionary = train_dictionary(samples, sum(block.length for block in layout.blocks))
         with making.open("wb") as file:
             file.write(MAGIC)
             if dictionary is not None:
                 file.write(pack_frame(FrameKind.DICTIONARY, dictionary))
-            compressor = BlockCompressor(dictionary)
+            compressor = BlockCompressor(dictionary, level=THOROUGH_LEVEL)
             first_row = 0
             for chunk in _chunks(reader, len(layout.blocks)):
+                if is_stopped():
+                    making.unlink()
+                    return None
                 payload = compressor.pack(chunk)
                 file.write(
                     pack_frame(FrameKind.BLOCK, payload, rows=len(chunk), first_row=first_row)
@@ -66,11 +82,18 @@ def repack(folder: Path) -> bytes | None:
     return dictionary
 
 
+def _is_whole(reader: RecordReader, layout: Layout) -> bool:
+    """Return whether all rows can be read."""
+    return sum(block.rows for block in layout.blocks) == layout.rows and all(
+        len(reader.read_block(at) or ()) == block.rows for at, block in enumerate(layout.blocks)
+    )
+
+
 def _sample(reader: RecordReader, blocks: int, rows: int) -> list[bytes]:
     step = max(1, rows // _SAMPLES)
     samples: list[bytes] = []
     for at in range(blocks):
-        samples.extend((reader.read_block(at) or [])[::step])
+        samples.extend(line[:_LONGEST_SAMPLE] for line in (reader.read_block(at) or [])[::step])
     return samples
 
 

@@ -14,7 +14,8 @@ from resumatch_monitor.storage.logindex.asking import (
     read_places,
 )
 from resumatch_monitor.storage.logindex.library import find_places
-from resumatch_monitor.storage.logindex.partition import Partition, PartitionGoneError
+from resumatch_monitor.storage.logindex.partition import Partition
+from resumatch_monitor.storage.logindex.records import PartitionGoneError
 from resumatch_monitor.storage.logindex.schema import seq_to_us
 
 SCAN_SECONDS = 5.0

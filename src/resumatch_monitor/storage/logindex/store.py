@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import shutil
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -24,14 +23,14 @@ from resumatch_monitor.logs.store import (
     StoredRecord,
     TopValues,
 )
+from resumatch_monitor.storage.logindex.cleaning import clean_records
 from resumatch_monitor.storage.logindex.counting import LogCounting
 from resumatch_monitor.storage.logindex.duplicates import drop_duplicates
 from resumatch_monitor.storage.logindex.frames import FrameError, read_layout
 from resumatch_monitor.storage.logindex.partition import RECORDS_FILE, Partition, Seal
-from resumatch_monitor.storage.logindex.records import RecordReader
-from resumatch_monitor.storage.logindex.recovery import recover_latest, recover_sealed
-from resumatch_monitor.storage.logindex.sealing import repack
+from resumatch_monitor.storage.logindex.recovery import recover_unsealed
 from resumatch_monitor.storage.logindex.searching import LogSearch
+from resumatch_monitor.storage.logindex.shelf import REBUILT_AT_ONCE, Shelf, position_of, seal_of
 from resumatch_monitor.storage.logindex.writer import PartitionWriter, create_partition
 
 logger = logging.getLogger(__name__)
@@ -56,6 +55,7 @@ class TantivyLogStore:
         min_free_bytes: int,
         partition_rows: int = _PARTITION_ROWS,
         partition_raw_bytes: int = _PARTITION_RAW_BYTES,
+        rebuilt_at_once: int = REBUILT_AT_ONCE,
         free_bytes: Callable[[Path], int] | None = None,
     ) -> None:
         """Build it.
@@ -66,6 +66,8 @@ class TantivyLogStore:
             min_free_bytes: Nothing is stored when less of the disk is free.
             partition_rows: How many records a partition has at most.
             partition_raw_bytes: How long they are together at most, before they are compressed.
+            rebuilt_at_once: Records of a partition for whose index `open` waits, should it be
+                damaged; that of a larger one is made anew in the background.
             free_bytes: Tells how much of the disk is free.
         """
         self._folder = folder
@@ -74,16 +76,15 @@ class TantivyLogStore:
         self._partition_rows = partition_rows
         self._partition_raw_bytes = partition_raw_bytes
         self._free_bytes = free_bytes or _free_bytes
-        self._lock = threading.Lock()
-        self._partitions: dict[int, Partition] = {}
+        self._shelf = Shelf(folder, rebuilt_at_once=rebuilt_at_once)
         self._writer: PartitionWriter | None = None
         self._position: Position | None = None
-        self._dictionary: bytes | None = None
+        self._must_reopen = False
+        self._failed_until: Position | None = None
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="logs-write")
-        self._seal_thread = ThreadPoolExecutor(1, thread_name_prefix="logs-seal")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="logs-read")
-        self._search = LogSearch(self.partitions, monotonic=clock.monotonic)
-        self._counting = LogCounting(self.partitions, monotonic=clock.monotonic)
+        self._search = LogSearch(self._shelf.partitions, monotonic=clock.monotonic)
+        self._counting = LogCounting(self._shelf.partitions, monotonic=clock.monotonic)
 
     def open(self) -> None:
         """Find the partitions, mend the latest, and open it; blocks.
@@ -91,31 +92,28 @@ class TantivyLogStore:
         Raises:
             OSError: If the folder cannot be used.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        numbers: list[int] = []
-        for path in sorted(self._folder.iterdir()):
-            if path.name.endswith((".new", ".dropped")):
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name.isdigit():
-                numbers.append(int(path.name))
-        for number in sorted(numbers):
-            self._open_partition(number, is_latest=number == max(numbers))
+        found = self._shelf.open()
+        self._position = found.until
+        try:
+            self._writer = None if found.unsealed is None else _write_to(found.unsealed)
+        except (OSError, ValueError) as error:
+            # A full disk is no reason not to start, and to search.
+            logger.warning("Logs cannot be written: %s", error)
+            self._must_reopen = True
 
     def close(self) -> None:
         """Finish what is queued and close; blocks."""
         self._write_thread.shutdown()
-        self._seal_thread.shutdown()
+        self._shelf.stop()
         self._read_threads.shutdown()
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        for each in self.partitions():
-            each.close()
+        self._shelf.close()
 
     def partitions(self) -> list[Partition]:
-        """Return all partitions, the oldest first."""
-        with self._lock:
-            return [self._partitions[number] for number in sorted(self._partitions)]
+        """Return all that can be searched, the oldest first."""
+        return self._shelf.partitions()
 
     def position(self) -> Position | None:
         """See `LogStore`."""
@@ -134,9 +132,13 @@ class TantivyLogStore:
         """See `LogKeeper`."""
         return await self._write(partial(self._fit, max_bytes))
 
+    def unsearchable(self) -> int:
+        """See `LogKeeper`."""
+        return self._shelf.out()
+
     def size_bytes(self) -> int:
         """See `LogKeeper`."""
-        return sum(each.size_bytes() for each in self.partitions())
+        return sum(each.size_bytes() for each in self._shelf.partitions())
 
     async def search(
         self,
@@ -190,24 +192,40 @@ class TantivyLogStore:
                 f"only {free} bytes of disk are free, fewer than storage.min_free_bytes"
             )
         try:
-            writer = self._find_writer()
-            fresh = drop_duplicates(records, self.partitions())
-            if fresh:
-                writer.append(fresh, until=until)
+            return self._try_append(records, until)
+        except (TypeError, UnicodeError, OverflowError, ValueError) as error:
+            logger.debug("Log records are made storable: %s", type(error).__name__)
+            self._give_up_writer(until)
         except BaseException as error:
-            # After an error the library's writer goes on as if all were well, and keeps nothing.
-            self._give_up_writer()
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise LogsUnavailableError(f"logs cannot be written: {error}") from error
+            self._give_up_writer(until)
+            raise _unavailable(error) from error
+        try:
+            return self._try_append(clean_records(records), until)
+        except BaseException as error:
+            self._give_up_writer(until)
+            raise _unavailable(error) from error
+
+    def _try_append(self, records: Sequence[LogRecord], until: Position) -> int:
+        writer = self._find_writer()
+        if self._failed_until == until == self._position:
+            # What failed was kept after all: the error came after both were durable.
+            self._failed_until = None
+            return len(records)
+        fresh = drop_duplicates(records, self._shelf.partitions())
         if fresh:
+            writer.append(fresh, until=until)
             self._position = until
+        self._failed_until = None
         return len(fresh)
 
     def _find_writer(self) -> PartitionWriter:
         """Return what adds to the latest partition, beginning a new one if it is time to."""
         if self._writer is not None and self._is_full(self._writer):
             self._seal(self._writer)
+        if self._writer is None and self._must_reopen:
+            # Nothing says yet where file and index agree.
+            self._reopen()
+            self._must_reopen = False
         if self._writer is None:
             self._writer = self._begin_partition()
         return self._writer
@@ -220,23 +238,43 @@ class TantivyLogStore:
             or writer.partition.raw_bytes >= self._partition_raw_bytes
         )
 
+    def _reopen(self) -> None:
+        """Open the latest partition anew, after an error.
+
+        Raises:
+            OSError: If the disk still fails.
+            ValueError: If the index does.
+        """
+        number = self._shelf.latest
+        folder = self._shelf.folder_of(number)
+        if not folder.exists() or Seal.read(folder) is not None:
+            return
+        try:
+            if not recover_unsealed(folder):
+                self._position = position_of(None, read_layout(folder / RECORDS_FILE))
+                self._shelf.rebuild(number)
+                return
+            opened = Partition(folder)
+            opened.open()
+        except FrameError as error:
+            self._shelf.leave(number, error)
+            return
+        self._shelf.put(opened)
+        self._writer = _write_to(opened)
+        self._position = self._writer.until or self._position
+
     def _begin_partition(self) -> PartitionWriter:
-        latest = max(self._partitions, default=0)
-        if latest and Seal.read(self._partitions[latest].folder) is None:
-            # It was given up after an error: nothing says yet where file and index agree.
-            self._partitions.pop(latest).close()
-            self._open_partition(latest, is_latest=True)
-            if self._writer is not None:
-                return self._writer
-        folder = self._folder / f"{latest + 1:08d}"
-        create_partition(folder, self._dictionary)
+        folder = self._shelf.folder_of(self._shelf.latest + 1)
+        create_partition(folder, self._shelf.dictionary)
+        self._shelf.latest += 1
         opened = Partition(folder)
         opened.open()
-        with self._lock:
-            self._partitions[opened.number] = opened
-        return PartitionWriter(opened, read_layout(folder / RECORDS_FILE))
+        self._shelf.put(opened)
+        return _write_to(opened)
 
-    def _give_up_writer(self) -> None:
+    def _give_up_writer(self, until: Position) -> None:
+        """Let go of the writer: after an error it goes on as if it kept what it is given."""
+        self._must_reopen, self._failed_until = True, until
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -249,16 +287,8 @@ class TantivyLogStore:
         if writer.until is None:
             return
         sealed.refresh()
-        Seal(
-            sealed.rows,
-            sealed.low_seq,
-            sealed.high_seq,
-            sealed.raw_bytes,
-            sealed.first_us,
-            sealed.last_us,
-            writer.until,
-        ).write(sealed.folder)
-        self._seal_thread.submit(self._repack, sealed)
+        seal_of(sealed, writer.until).write(sealed.folder)
+        self._shelf.repack(sealed)
 
     def _fit(self, max_bytes: int) -> int:
         excess = self.size_bytes() - max_bytes
@@ -275,52 +305,25 @@ class TantivyLogStore:
     def _drop_while(self, is_superfluous: Callable[[Partition], bool]) -> int:
         """Drop partitions from the oldest on; return how many records went."""
         dropped = 0
-        for each in self.partitions():
-            if not each.rows or not is_superfluous(each):
+        for each in self._shelf.partitions():
+            is_new = not each.rows and each.number == self._shelf.latest
+            if is_new or not is_superfluous(each):
                 break
             if self._writer is not None and self._writer.partition is each:
                 self._seal(self._writer)
-            with self._lock:
-                del self._partitions[each.number]
             dropped += each.rows
-            each.drop()
+            self._shelf.drop(each)
         return dropped
 
-    def _repack(self, partition: Partition) -> None:
-        try:
-            dictionary = repack(partition.folder)
-            path = partition.folder / RECORDS_FILE
-            partition.replace_records(RecordReader(path, read_layout(path)))
-            self._dictionary = dictionary or self._dictionary
-        except (OSError, FrameError) as error:
-            logger.warning("Logs in %s stay as large as they are: %s", partition.folder.name, error)
 
-    def _open_partition(self, number: int, *, is_latest: bool) -> None:
-        folder = self._folder / f"{number:08d}"
-        try:
-            seal = Seal.read(folder)
-            if seal is None:
-                recover_latest(folder)
-            else:
-                recover_sealed(folder, seal.rows)
-            opened = Partition(folder)
-            opened.open()
-            layout = read_layout(folder / RECORDS_FILE)
-            if seal is not None:
-                opened.raw_bytes = seal.raw_bytes
-                opened.first_us, opened.last_us = seal.first_us, seal.last_us
-                self._position = seal.until
-            elif is_latest:
-                self._writer = PartitionWriter(opened, layout)
-                self._position = self._writer.until or self._position
-            self._dictionary = layout.dictionary or self._dictionary
-        except (FrameError, OSError) as error:
-            logger.warning(
-                "Logs in %s cannot be read, and are left where they are: %s", number, error
-            )
-            return
-        with self._lock:
-            self._partitions[number] = opened
+def _write_to(partition: Partition) -> PartitionWriter:
+    return PartitionWriter(partition, read_layout(partition.folder / RECORDS_FILE))
+
+
+def _unavailable(error: BaseException) -> BaseException:
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return error
+    return LogsUnavailableError(f"logs cannot be written: {error}")
 
 
 def _free_bytes(folder: Path) -> int:

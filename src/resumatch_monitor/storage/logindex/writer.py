@@ -89,8 +89,9 @@ class PartitionWriter:
         self._rows += len(records)
         self.until = until
         self.partition.raw_bytes += sum(map(len, lines))
-        self.partition.first_us = self.partition.first_us or records[0].observed_us
-        self.partition.last_us = max(self.partition.last_us, records[-1].observed_us)
+        arrivals = [record.observed_us for record in records]
+        self.partition.first_us = self.partition.first_us or min(arrivals)
+        self.partition.last_us = max(self.partition.last_us, *arrivals)
         self.partition.records.extend(blocks)
         self.partition.refresh()
 
