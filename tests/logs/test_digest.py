@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -208,7 +209,7 @@ async def test_waits_for_a_store_that_is_not_available(tmp_path: Path) -> None:
         running.cancel()
         await asyncio.wait([running])
 
-        pauses = [later - before for before, later in zip(store.attempts, store.attempts[1:4])]
+        pauses = [later - before for before, later in pairwise(store.attempts[:4])]
         assert pauses[0] >= 0.5
         assert pauses[1] >= 1.0
         assert pauses[2] >= 2.0
