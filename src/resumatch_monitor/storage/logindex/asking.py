@@ -8,7 +8,7 @@ import tantivy
 from resumatch_monitor.logs.query.matching import Predicate, build_predicate
 from resumatch_monitor.logs.query.tree import Everything
 from resumatch_monitor.logs.store import LogQuery, StoredRecord
-from resumatch_monitor.storage.logindex.codec import CodecError, decode_record
+from resumatch_monitor.storage.logindex.codec import CodecError, decode_record, peek_record
 from resumatch_monitor.storage.logindex.compiling import QueryCompiler
 from resumatch_monitor.storage.logindex.library import find_places
 from resumatch_monitor.storage.logindex.partition import Partition
@@ -109,9 +109,8 @@ class Question:
                 if row in found.damaged:
                     yield Found(seq, None)
                 continue
-            each = Found(seq, _decode(seq, line))
-            if predicate is None or each.stored is None or predicate(each.stored.record):
-                yield each
+            if predicate is None or _may_be(line, predicate):
+                yield Found(seq, _decode(seq, line))
 
 
 def ask(partition: Partition, query: LogQuery, low: int, high: int) -> Question | None:
@@ -146,6 +145,14 @@ def read_places(partition: Partition, places: Sequence[tuple[int, int]]) -> list
     """Return the records at places and rows, in their order."""
     lines = partition.read_rows([row for _, row in places]).lines
     return [Found(seq, _decode(seq, lines.get(row, b""))) for seq, row in places]
+
+
+def _may_be(line: bytes, predicate: Predicate) -> bool:
+    """Return whether a line is of a record that matches, or is damaged."""
+    try:
+        return predicate(peek_record(line))
+    except CodecError:
+        return True
 
 
 def _decode(seq: int, line: bytes) -> StoredRecord | None:
