@@ -1,64 +1,32 @@
 """Searching logs: records, when they came, with which values."""
 
-from http import HTTPStatus
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
 
-from resumatch_monitor.api.errors import ApiError, BadRequestError, NotFoundError
+from resumatch_monitor.api.errors import NotFoundError
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.logs_query import LARGEST_SEQ, Search
 from resumatch_monitor.api.logs_render import render_page, render_record
-from resumatch_monitor.api.timerange import choose_step, parse_time
+from resumatch_monitor.api.timerange import choose_step
 from resumatch_monitor.kit.clock import Clock, from_milliseconds, isoformat
 from resumatch_monitor.logs.fields import resolve_field
-from resumatch_monitor.logs.query.lexer import MAX_QUERY_CHARACTERS, QueryError
-from resumatch_monitor.logs.query.parser import parse_query
 from resumatch_monitor.logs.query.tree import Everything
 from resumatch_monitor.logs.store import LogPage, LogQuery, LogReader
+from resumatch_monitor.logs.survey import survey_fields
 
 _LIMIT = 100
 _LIMIT_MAX = 1_000
 _BUCKETS = 60
 _CONTEXT_MAX = 200
 _VALUES_MAX = 100
-_LARGEST_SEQ = 2**62
+_SURVEYED = 500
+_SURVEYED_MAX = 1_000
+_FIELDS_MAX = 1_000
 
 
-class LogSearch(BaseModel):
-    """What is searched for, and in which stretch of time."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    query: str = Field(default="", max_length=MAX_QUERY_CHARACTERS)
-    from_: str = Field(default="now-1h", alias="from", max_length=64)
-    to: str = Field(default="now", max_length=64)
-
-    def to_query(self, clock: Clock) -> LogQuery:
-        """Return what is meant.
-
-        Raises:
-            ApiError: If the query or a time cannot be read.
-        """
-        from_ms = parse_time(self.from_ or "now-1h", clock=clock, name="from")
-        # What is of this very moment belongs to it.
-        to_ms = parse_time(self.to or "now", clock=clock, name="to") + 1
-        if from_ms >= to_ms:
-            raise BadRequestError("from is after to")
-        try:
-            node = parse_query(self.query)
-        except QueryError as error:
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                "invalid_query",
-                f"The query cannot be read at character {error.position + 1}: {error}.",
-                details={"position": error.position},
-            ) from error
-        return LogQuery(node, start_us=from_ms * 1_000, end_us=to_ms * 1_000)
-
-
-_Search = Annotated[LogSearch, Query()]
-_Seq = Annotated[int, Path(ge=0, lt=_LARGEST_SEQ)]
+_Seq = Annotated[int, Path(ge=0, lt=LARGEST_SEQ)]
 
 
 def build_router(*, logs: LogReader, guard: Guard, clock: Clock) -> APIRouter:
@@ -67,9 +35,9 @@ def build_router(*, logs: LogReader, guard: Guard, clock: Clock) -> APIRouter:
 
     @router.get("")
     async def search(
-        parameters: _Search,
+        parameters: Search,
         limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = _LIMIT,
-        cursor: Annotated[int | None, Query(ge=0, lt=_LARGEST_SEQ)] = None,
+        cursor: Annotated[int | None, Query(ge=0, lt=LARGEST_SEQ)] = None,
         order: Annotated[str, Query(pattern="^(newest|oldest)$")] = "newest",
     ) -> dict[str, Any]:
         page = await logs.search(
@@ -80,9 +48,31 @@ def build_router(*, logs: LogReader, guard: Guard, clock: Clock) -> APIRouter:
         )
         return render_page(page)
 
+    @router.get("/count")
+    async def count(parameters: Search) -> dict[str, Any]:
+        found = await logs.count(parameters.to_query(clock))
+        return {"count": found.total, "is_complete": found.is_complete}
+
+    @router.get("/fields")
+    async def fields(
+        parameters: Search,
+        sample: Annotated[int, Query(ge=1, le=_SURVEYED_MAX)] = _SURVEYED,
+    ) -> dict[str, Any]:
+        page = await logs.search(parameters.to_query(clock), limit=sample)
+        records = [item.record for item in page.items]
+        uses = await asyncio.to_thread(survey_fields, records)
+        return {
+            "sampled": len(records),
+            "fields": [
+                {"name": use.name, "records": use.records, "is_attribute": use.is_attribute}
+                for use in uses[:_FIELDS_MAX]
+            ],
+            "others": max(0, len(uses) - _FIELDS_MAX),
+        }
+
     @router.get("/histogram")
     async def histogram(
-        parameters: _Search,
+        parameters: Search,
         buckets: Annotated[int, Query(ge=2, le=500)] = _BUCKETS,
     ) -> dict[str, Any]:
         query = parameters.to_query(clock)
@@ -102,7 +92,7 @@ def build_router(*, logs: LogReader, guard: Guard, clock: Clock) -> APIRouter:
 
     @router.get("/values")
     async def values(
-        parameters: _Search,
+        parameters: Search,
         field: Annotated[str, Query(min_length=1, max_length=200)],
         limit: Annotated[int, Query(ge=1, le=_VALUES_MAX)] = 10,
     ) -> dict[str, Any]:

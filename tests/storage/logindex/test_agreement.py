@@ -69,7 +69,7 @@ _records = st.lists(
     max_size=25,
 )
 _fields = st.sampled_from([*_NAMES, "service", "severity", "nothing"])
-_numbers = st.sampled_from([-2, 0, 1, 404, 404.0, 404.5, 2**62, 1e300, 9, 13])
+_numbers = st.sampled_from([-1e20, -1e-7, -2, 0, 1, 404, 404.0, 404.5, 2**62, 1e300, 9, 13])
 _leaves: st.SearchStrategy[Node] = st.one_of(
     st.just(Everything()),
     st.builds(

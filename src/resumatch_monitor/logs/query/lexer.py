@@ -53,12 +53,15 @@ def tokenize(text: str) -> list[Token]:
     """Return the tokens of a query, ended by one of kind `END`.
 
     Raises:
-        QueryError: If it is too long, or a quotation is not closed.
+        QueryError: If it is too long, a quotation is not closed, or it is not Unicode.
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise QueryError(
             f"a query has at most {MAX_QUERY_CHARACTERS} characters", MAX_QUERY_CHARACTERS
         )
+    for at, character in enumerate(text):
+        if "\ud800" <= character <= "\udfff":
+            raise QueryError("this is half of a character", at)
     return [*_Scanner(text).scan(), Token(TokenKind.END, "", len(text))]
 
 

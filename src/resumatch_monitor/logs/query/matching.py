@@ -1,5 +1,6 @@
 """Asks a single record what the index is asked of all: for live tails, rules, and scans."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
@@ -25,6 +26,10 @@ from resumatch_monitor.logs.record import LogRecord, severity_range
 Predicate: TypeAlias = Callable[[LogRecord], bool]
 
 _LARGEST_INTEGER = 2**63
+_INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?"
+)
 
 
 def build_predicate(node: Node) -> Predicate:
@@ -163,16 +168,13 @@ def _has_phrase(words: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def parse_number(text: str) -> int | float | None:
-    """Return the number that a text is, None if it is none."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
+    """Return the number that a text is, None if it is none or beyond what a float can be."""
+    if not _NUMBER.fullmatch(text):
         return None
-    return number if number == number and abs(number) != float("inf") else None
+    number = float(text)
+    if not math.isfinite(number):
+        return None
+    return int(text) if _INTEGER.fullmatch(text) else number
 
 
 def _words_of(text: str) -> list[str]:

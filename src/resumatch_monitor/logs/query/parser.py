@@ -1,5 +1,6 @@
 """Reads a query in the manner of Lucene: words, fields, ranges, `AND`, `OR`, `NOT`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +27,11 @@ from resumatch_monitor.logs.record import parse_severity, severity_range
 
 MAX_DEPTH = 30
 MAX_NODES = 200
+MAX_WILDCARDS = 10
+MAX_PATTERN_CHARACTERS = 200
 
+_HIGHEST_SEVERITY = 24
+_STARS = re.compile(r"\*+")
 _WILDCARDS = frozenset("*?")
 _TIME_FIELDS = frozenset({"@timestamp", "timestamp", "time"})
 _EXISTS = "_exists_"
@@ -192,7 +197,7 @@ def _read_word(token: Token, field: str) -> Node:
         if token.text == "*":
             return Exists(field)
         if has_wildcard:
-            return Wildcard(field, unescape(token.text))
+            return _wildcard(token, field, unescape(token.text))
         return _equals(token, field, unescape(token.text))
     if token.text == "*":
         return Everything()
@@ -225,12 +230,29 @@ _VALUES: dict[TokenKind, Callable[[Token, str], Node]] = {
 
 
 def _equals(token: Token, field: str, value: str) -> Node:
-    is_level = parse_severity(value) or parse_number(value) is not None
-    if field == Field.SEVERITY and not is_level:
+    if field != Field.SEVERITY or parse_severity(value):
+        return Equals(field, value)
+    number = parse_number(value)
+    if not isinstance(number, int) or not 0 <= number <= _HIGHEST_SEVERITY:
         raise QueryError(
-            f"{value!r} is no level: trace, debug, info, warning, error, fatal", token.position
+            f"{value!r} is no level: trace, debug, info, warning, error, fatal,"
+            f" or a number up to {_HIGHEST_SEVERITY}",
+            token.position,
         )
-    return Equals(field, value)
+    return Equals(field, str(number))
+
+
+def _wildcard(token: Token, field: str, pattern: str) -> Wildcard:
+    """Return a pattern that an automaton of bounded size can find."""
+    shorter = _STARS.sub("*", pattern)
+    wildcards = sum(character in _WILDCARDS for character in shorter)
+    if wildcards > MAX_WILDCARDS or len(shorter) > MAX_PATTERN_CHARACTERS:
+        raise QueryError(
+            f"a pattern has at most {MAX_WILDCARDS} wildcards and {MAX_PATTERN_CHARACTERS}"
+            " characters",
+            token.position,
+        )
+    return Wildcard(field, shorter)
 
 
 def _words(token: Token, text: str) -> Node:
@@ -252,7 +274,7 @@ def _read_pattern(token: Token) -> Node:
             if not _WILDCARDS.intersection(piece):
                 parts.append(Words((piece,)))
             elif set(piece) != {"*"}:
-                parts.append(Wildcard(Field.MESSAGE, piece))
+                parts.append(_wildcard(token, Field.MESSAGE, piece))
     if not parts:
         raise QueryError(f"{token.text!r} has no word to look for", token.position)
     return parts[0] if len(parts) == 1 else And(tuple(parts))

@@ -1,6 +1,7 @@
 """Makes a query of the index of a tree; what no index knows is left to be looked at in records."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import tantivy
 
@@ -258,7 +259,10 @@ def _render_range(node: Range) -> str:
     def render(bound: float | None) -> str:
         if bound is None:
             return "*"
-        return str(int(bound)) if _is_whole(bound) else repr(float(bound))
+        if _is_whole(bound):
+            return str(int(bound))
+        # The library does not read an exponent after a minus.
+        return format(Decimal(repr(float(bound))), "f")
 
     escaped = "".join(
         character if character.isalnum() or character in "_." else f"\\{character}"
