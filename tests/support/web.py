@@ -1,5 +1,6 @@
 """An application around routers, and a client that talks to it in the process."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter
 from resumatch_monitor.accounts.model import Principal, Role
 from resumatch_monitor.api.edge import build_app
 from resumatch_monitor.api.guard import Guard
+from resumatch_monitor.api.server import build_server
 from resumatch_monitor.kit.ids import RandomIds
 from resumatch_monitor.kit.telemetry import Telemetry
 
@@ -52,3 +54,22 @@ async def serve(
         headers=headers,
     ) as client:
         yield client
+
+
+@asynccontextmanager
+async def listen(*routers: APIRouter, token: str = ALICE) -> AsyncGenerator[httpx.AsyncClient]:
+    """Yield a client of an application on a real port: answers come piece by piece."""
+    app = build_app(routers=routers, ids=RandomIds(), telemetry=Telemetry())
+    server = build_server(app, host="127.0.0.1", port=0)
+    stop = asyncio.Event()
+    await server.listen()
+    serving = asyncio.create_task(server.serve_until(stop))
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{server.port}",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as client:
+            yield client
+    finally:
+        stop.set()
+        await serving

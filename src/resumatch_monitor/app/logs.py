@@ -11,6 +11,7 @@ from resumatch_monitor.logs.reading import ChunkReader
 from resumatch_monitor.logs.receiver import LogReceiver
 from resumatch_monitor.logs.retention import LogRetention
 from resumatch_monitor.logs.scrubbing import RecordScrubber
+from resumatch_monitor.logs.tail import LogTail
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
@@ -27,6 +28,7 @@ class LogParts:
         self.reader = stores.logs
         self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
         self.sinks: Mapping[ItemKind, SpoolWriter] = {ItemKind.LOG: stores.logs_spool}
+        self.tail = LogTail()
         self._digest = LogDigest(
             spool=stores.logs_spool,
             store=stores.logs,
@@ -36,6 +38,7 @@ class LogParts:
             processor=Processor(scrubber_of=_RecordScrubbers(base, scrub_keys).of),
             metrics=self.metrics,
             clock=base.clock,
+            observe=self.tail.publish,
         )
 
         self._retention = LogRetention(
@@ -48,7 +51,11 @@ class LogParts:
 
     def loops(self) -> Loops:
         """Return what runs."""
-        return {"logs: digest": self._digest.run, "logs: retention": self._retention.run}
+        return {
+            "logs: digest": self._digest.run,
+            "logs: retention": self._retention.run,
+            "logs: tail": self.tail.run,
+        }
 
 
 class _ProjectNames:

@@ -54,6 +54,7 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
     )
     # The address first: if it is taken, nothing has been touched.
     await server.listen()
+    leaving = asyncio.create_task(_end_streams(stop, monitor))
     try:
         await monitor.start()
         await _announce(monitor, address)
@@ -62,9 +63,16 @@ async def _serve(config: MonitorConfig, *, data: Path, host: str, port: int) -> 
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         await server.serve_until(stop)
     finally:
+        leaving.cancel()
         logger.info("Stopping")
         server.close()
         await monitor.stop()
+
+
+async def _end_streams(stop: asyncio.Event, monitor: Monitor) -> None:
+    """End the answers that have no end of their own, or the server would wait for them."""
+    await stop.wait()
+    monitor.logs.tail.close()
 
 
 async def _announce(monitor: Monitor, address: str) -> None:

@@ -89,7 +89,20 @@ class LogDigest:
         processor: Processor,
         metrics: LogMetrics,
         clock: Clock,
+        observe: Callable[[Sequence[LogRecord]], None] | None = None,
     ) -> None:
+        """Take the parts.
+
+        Args:
+            spool: Where chunks come from.
+            store: Where records go.
+            reader: Makes records of chunks.
+            processor: Changes records before they are stored.
+            metrics: What is counted.
+            clock: What paces it.
+            observe: Is shown all records that have just been stored; must return at once.
+        """
+        self._observe = observe
         self._spool = spool
         self._store = store
         self._reader = reader
@@ -170,6 +183,8 @@ class LogDigest:
         stored = await self._store.append(prepared.records, until=prepared.batch.end)
         self._metrics.records.labels("indexed").inc(stored)
         self._metrics.records.labels("duplicate").inc(len(prepared.records) - stored)
+        if self._observe is not None:
+            self._observe(prepared.records)
         observed_us = prepared.records[-1].observed_us
         lag = to_milliseconds(self._clock.now()) / 1000 - observed_us / 1e6
         self._metrics.lag_seconds.set(max(0.0, lag))
