@@ -16,6 +16,7 @@ from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.scrubbers import Scrubbers
+from resumatch_monitor.storage.sql.log_searches import SqlLogSearches
 
 
 class LogParts:
@@ -26,6 +27,7 @@ class LogParts:
         scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
         self.metrics = LogMetrics(base.telemetry)
         self.reader = stores.logs
+        self.searches = SqlLogSearches(stores.database)
         self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
         self.sinks: Mapping[ItemKind, SpoolWriter] = {ItemKind.LOG: stores.logs_spool}
         self.tail = LogTail()

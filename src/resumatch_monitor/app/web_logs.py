@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import elastic, logs, logs_export, logs_tail
+from resumatch_monitor.api import elastic, logs, logs_export, logs_searches, logs_tail
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
@@ -15,6 +15,9 @@ def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         elastic.build_router(receiver=monitor.logs.receiver, bodies=bodies, guard=guard),
         logs_tail.build_router(tail=monitor.logs.tail, guard=guard, clock=monitor.clock),
         logs_export.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
+        logs_searches.build_router(
+            searches=monitor.logs.searches, guard=guard, clock=monitor.clock
+        ),
         # Last: a record's path may be anything.
         logs.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
     ]
