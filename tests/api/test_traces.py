@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from resumatch_monitor.api.traces import TraceSources, build_router
+from resumatch_monitor.storage.logindex.store import TantivyLogStore
+from resumatch_monitor.storage.logindex.trace_logs import TraceLogs
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.trace_errors import SqlTraceErrors
 from resumatch_monitor.tracing.model import SpanStatus
@@ -20,6 +22,7 @@ from tests.support.errors import (
     make_event,
     make_exception,
 )
+from tests.support.logs import make_record, place
 from tests.support.spans import START_US, make_item, make_span, span_id_of, trace_id_of
 from tests.support.tracing import TraceStack, open_trace_stack
 from tests.support.web import ALICE, make_guard, serve
@@ -175,6 +178,38 @@ async def test_durations_are_a_histogram(client: httpx.AsyncClient) -> None:
     assert bucket["from_seconds"] <= 0.009 < bucket["to_seconds"]
     nothing = (await client.get(f"{_TRACES}/durations", params={"name": "nothing"})).json()
     assert (nothing["buckets"], nothing["p99_seconds"]) == ([], None)
+
+
+async def test_what_was_logged_stands_beside_the_spans(
+    stack: TraceStack, database: Database, clock: FakeClock, tmp_path: Path
+) -> None:
+    logs = TantivyLogStore(tmp_path / "logs", clock=clock, min_free_bytes=0)
+    logs.open()
+    late = make_record(
+        "x" * 5_000,
+        trace_id=trace_id_of(1),
+        timestamp_us=START_US + 3_000,
+        attributes={"long": "y" * 900, "n": 1, "many": [1, 2]},
+    )
+    early = make_record(
+        "connecting", trace_id=trace_id_of(1), span_id=span_id_of(3), timestamp_us=START_US + 1_500
+    )
+    elsewhere = make_record("other", trace_id=trace_id_of(2), timestamp_us=START_US)
+    await logs.append([late, early, elsewhere], until=place(1))
+    sources = TraceSources(
+        reader=stack.store, errors=SqlTraceErrors(database), logs=TraceLogs(logs)
+    )
+    async with serve(build_router(sources=sources, clock=clock, guard=make_guard())) as client:
+        found = (await client.get(TRACE)).json()["logs"]
+    logs.close()
+
+    assert [(log["span_id"], log["offset_seconds"]) for log in found] == [
+        (span_id_of(3), 0.0015),
+        (None, 0.003),
+    ]
+    assert (found[0]["message"], found[0]["severity"]) == ("connecting", "info")
+    assert len(found[1]["message"]) == 2_000
+    assert found[1]["attributes"] == {"long": "y" * 500, "n": 1}
 
 
 async def test_facets_are_listed(client: httpx.AsyncClient) -> None:

@@ -54,6 +54,7 @@ from resumatch_monitor.config.defaults import DASHBOARD_FILES
 from resumatch_monitor.dispatch.handling.link_actions import LinkActions
 from resumatch_monitor.dispatch.handling.pagerduty_hook import PagerDutyHook
 from resumatch_monitor.dispatch.practice.trial import ChannelTester
+from resumatch_monitor.storage.logindex.trace_logs import TraceLogs
 from resumatch_monitor.ui import action_pages, pages
 from resumatch_monitor.ui.bundle import Bundle
 
@@ -258,7 +259,11 @@ def _build_watching(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         *_build_grouping(monitor, guard),
         event_files.build_router(files=monitor.files.store, guard=guard),
         traces.build_router(
-            sources=traces.TraceSources(reader=monitor.traces.reader, errors=monitor.traces.errors),
+            sources=traces.TraceSources(
+                reader=monitor.traces.reader,
+                errors=monitor.traces.errors,
+                logs=TraceLogs(monitor.logs.reader),
+            ),
             clock=monitor.clock,
             guard=guard,
         ),
