@@ -1,8 +1,9 @@
 """Logs: from whatever door they come through to records that can be found."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.app.log_pipelines import PipelineParts
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.logs.digest import LogDigest
 from resumatch_monitor.logs.metrics import LogMetrics
@@ -12,6 +13,8 @@ from resumatch_monitor.logs.receiver import LogReceiver
 from resumatch_monitor.logs.retention import LogRetention
 from resumatch_monitor.logs.scrubbing import RecordScrubber
 from resumatch_monitor.logs.tail import LogTail
+from resumatch_monitor.metrics.metadata import MetadataStore
+from resumatch_monitor.sentry.intake import Intake
 from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
@@ -22,7 +25,16 @@ from resumatch_monitor.storage.sql.log_searches import SqlLogSearches
 class LogParts:
     """Everything about logs."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(
+        self, base: Base, *, metadata: MetadataStore, find_intake: Callable[[], Intake]
+    ) -> None:
+        """Build the parts.
+
+        Args:
+            base: What everything is built on.
+            metadata: Gets what is counted of records.
+            find_intake: Returns the door of events, once there is one.
+        """
         config, stores = base.config.logs, base.stores
         scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
         self.metrics = LogMetrics(base.telemetry)
@@ -31,16 +43,21 @@ class LogParts:
         self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
         self.sinks: Mapping[ItemKind, SpoolWriter] = {ItemKind.LOG: stores.logs_spool}
         self.tail = LogTail()
+        scrubbers = _RecordScrubbers(base, scrub_keys)
+        self.pipelines = PipelineParts(
+            base, scrubber=scrubbers.of(0), metadata=metadata, find_intake=find_intake
+        )
         self._digest = LogDigest(
             spool=stores.logs_spool,
             store=stores.logs,
             reader=ChunkReader(
                 oldest=config.retention, service_of=_ProjectNames(base.projects).slug
             ),
-            processor=Processor(scrubber_of=_RecordScrubbers(base, scrub_keys).of),
+            processor=Processor(scrubber_of=scrubbers.of, processors=[self.pipelines.processor]),
             metrics=self.metrics,
             clock=base.clock,
             observe=self.tail.publish,
+            before_storing=self.pipelines.orders.carry_out,
         )
 
         self._retention = LogRetention(
@@ -57,6 +74,7 @@ class LogParts:
             "logs: digest": self._digest.run,
             "logs: retention": self._retention.run,
             "logs: tail": self.tail.run,
+            **self.pipelines.loops(),
         }
 
 

@@ -185,7 +185,11 @@ class Monitor:
             base, alerts=self.alerting.dispatcher, metadata=self.metrics.metadata
         )
         self.traces = TraceParts(base, observers=[self.performance.recorder])
-        self.logs = LogParts(base)
+        self.logs = LogParts(
+            base,
+            metadata=self.metrics.metadata,
+            find_intake=lambda: self.intake.intake,
+        )
         self.intake = IntakeParts(
             base,
             sinks={**self.errors.sinks, **self.traces.sinks, **self.logs.sinks},

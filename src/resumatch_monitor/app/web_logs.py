@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter
 
-from resumatch_monitor.api import elastic, logs, logs_export, logs_searches, logs_tail
+from resumatch_monitor.api import (
+    elastic,
+    log_pipelines,
+    logs,
+    logs_export,
+    logs_searches,
+    logs_tail,
+)
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
@@ -13,6 +20,15 @@ def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     bodies = BodyReader(max_bytes=monitor.config.logs.body_max_bytes)
     return [
         elastic.build_router(receiver=monitor.logs.receiver, bodies=bodies, guard=guard),
+        log_pipelines.build_router(
+            sources=log_pipelines.TrialSources(
+                logs=monitor.logs.reader,
+                surroundings=monitor.logs.pipelines.surroundings,
+                scrubber=monitor.logs.pipelines.scrubber,
+                clock=monitor.clock,
+            ),
+            guard=guard,
+        ),
         logs_tail.build_router(tail=monitor.logs.tail, guard=guard, clock=monitor.clock),
         logs_export.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
         logs_searches.build_router(

@@ -71,6 +71,15 @@ class Regex:
         """Return the match of all of `text`, if it matches."""
         return cast("RegexMatch | None", self._compiled.fullmatch(_clean(text)))
 
+    def search(self, text: str) -> RegexMatch | None:
+        """Return the first match within `text`, if there is one."""
+        return cast("RegexMatch | None", self._compiled.search(_clean(text)))
+
+    @property
+    def group_names(self) -> list[str]:
+        """The names of the groups that have one, in order."""
+        return list(self._compiled.groupindex)
+
     def replace(self, text: str, fill: Callable[[RegexMatch], str]) -> str:
         """Return `text` with each match replaced by what `fill` makes of it."""
         text = _clean(text)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel, Duration, Size
+from resumatch_monitor.logs.pipeline.config import PipelineConfig
 
 _MIB = 1024 * 1024
 
@@ -29,4 +30,9 @@ class LogsConfig(ConfigModel):
     scrub_keys: list[str] = Field(
         default_factory=list[str],
         description="Attributes scrubbed beside the built-in ones and `errors.scrub_keys`.",
+    )
+    pipelines: list[PipelineConfig] = Field(
+        default_factory=list[PipelineConfig],
+        max_length=100,
+        description="What is done with records before they are stored, in order.",
     )

@@ -90,6 +90,7 @@ class LogDigest:
         metrics: LogMetrics,
         clock: Clock,
         observe: Callable[[Sequence[LogRecord]], None] | None = None,
+        before_storing: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -101,8 +102,11 @@ class LogDigest:
             metrics: What is counted.
             clock: What paces it.
             observe: Is shown all records that have just been stored; must return at once.
+            before_storing: Carries out what else was ordered while a batch was processed. After a
+                crash in between, it is ordered again.
         """
         self._observe = observe
+        self._before_storing = before_storing
         self._spool = spool
         self._store = store
         self._reader = reader
@@ -172,6 +176,8 @@ class LogDigest:
         return _Prepared(batch, records, read.unreadable, len(read.records) - len(records))
 
     async def _store_batch(self, prepared: _Prepared) -> None:
+        if self._before_storing is not None:
+            await self._before_storing()
         if prepared.records:
             await self._patiently(self._append, prepared)
         if prepared.batch.count:

@@ -1,0 +1,1 @@
+"""What is done with records before they are stored, as the configuration says."""
