@@ -106,7 +106,7 @@ def test_a_request_that_is_too_large_is_refused(admin: httpx.Client) -> None:
 
 def test_a_bundle_that_is_none_fails_with_the_reason(admin: httpx.Client) -> None:
     bundle = make_zip({"a.js": b"1"}, None)
-    send(admin, bundle)
+    assert send(admin, bundle).status_code == 200
     answer = assemble(admin, bundle).json()
 
     assert (answer["state"], answer["detail"]) == (
