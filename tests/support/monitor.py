@@ -30,15 +30,18 @@ class RunningMonitor:
 
 
 @contextlib.contextmanager
-def run_monitor(folder: Path, *, config: str = "") -> Generator[RunningMonitor]:
+def run_monitor(
+    folder: Path, *, config: str = "", port: int | None = None
+) -> Generator[RunningMonitor]:
     """Run a monitor with `folder` for its data, and stop it at the end.
 
     Args:
         folder: Made if it is not there.
         config: What stands in its configuration beside the token; not `auth`.
+        port: Where it listens; by default wherever it can.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = find_free_port()
+    port = port or find_free_port()
     path, log = folder / "monitor.yaml", folder / "monitor.log"
     token = f"auth: {{tokens: [{{name: tests, token: {TOKEN}, role: admin}}]}}\n"
     path.write_text(token + config)

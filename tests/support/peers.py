@@ -22,8 +22,9 @@ PROMETHEUS = "prometheus"
 VICTORIA_METRICS = "victoria-metrics"
 ALERTMANAGER = "prometheus-alertmanager"
 AMTOOL = "amtool"
+RSYSLOG = "rsyslogd"
 
-_PACKAGES = {AMTOOL: ALERTMANAGER}
+_PACKAGES = {AMTOOL: ALERTMANAGER, RSYSLOG: "rsyslog"}
 
 _START_SECONDS = 60
 _STOP_SECONDS = 60

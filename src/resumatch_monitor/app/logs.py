@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from resumatch_monitor.app.base import Base, Loops
+from resumatch_monitor.app.log_listeners import LogListeners
 from resumatch_monitor.app.log_pipelines import PipelineParts
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.logs.digest import LogDigest
@@ -59,7 +60,7 @@ class LogParts:
             observe=self.tail.publish,
             before_storing=self.pipelines.orders.carry_out,
         )
-
+        self._listeners = LogListeners(base, receiver=self.receiver, metrics=self.metrics)
         self._retention = LogRetention(
             keeper=stores.logs,
             retention=config.retention,
@@ -75,6 +76,7 @@ class LogParts:
             "logs: retention": self._retention.run,
             "logs: tail": self.tail.run,
             **self.pipelines.loops(),
+            **self._listeners.loops(),
         }
 
 

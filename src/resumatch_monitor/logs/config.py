@@ -5,7 +5,9 @@ from datetime import timedelta
 from pydantic import Field
 
 from resumatch_monitor.kit.models import ConfigModel, Duration, Size
+from resumatch_monitor.logs.files.config import LogFileConfig
 from resumatch_monitor.logs.pipeline.config import PipelineConfig
+from resumatch_monitor.logs.syslog.config import SyslogConfig
 
 _MIB = 1024 * 1024
 
@@ -35,4 +37,14 @@ class LogsConfig(ConfigModel):
         default_factory=list[PipelineConfig],
         max_length=100,
         description="What is done with records before they are stored, in order.",
+    )
+    files: list[LogFileConfig] = Field(
+        default_factory=list[LogFileConfig],
+        max_length=100,
+        description="Files that are followed; each belongs to the first pattern that it matches.",
+    )
+    syslog: list[SyslogConfig] = Field(
+        default_factory=list[SyslogConfig],
+        max_length=10,
+        description="Where syslog is taken: with TLS from elsewhere, say, and in clear from here.",
     )

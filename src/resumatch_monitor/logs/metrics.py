@@ -42,6 +42,11 @@ class LogMetrics:
             ["reason"],
             registry=telemetry.registry,
         )
+        self.syslog_connections = Gauge(
+            "resumatch_monitor_logs_syslog_connections",
+            "Connections of senders of syslog.",
+            registry=telemetry.registry,
+        )
         for reason in ("expired", "over_budget"):
             self.dropped.labels(reason)
         for outcome in ("indexed", "duplicate", "dropped", "unreadable"):

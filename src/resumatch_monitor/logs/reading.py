@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from resumatch_monitor.logs.chunk import SENTRY, ChunkError, LogChunk, decode_chunk
 from resumatch_monitor.logs.document import Defaults
-from resumatch_monitor.logs.formats import documents, sentry
+from resumatch_monitor.logs.formats import documents, lines, sentry, syslog
 from resumatch_monitor.logs.record import LogRecord
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,9 @@ FormatReader: TypeAlias = Callable[[LogChunk, Defaults], Iterable[LogRecord]]
 FORMATS: Mapping[str, FormatReader] = {
     documents.IDENTIFIED: documents.read_identified,
     documents.PLAIN: documents.read_plain,
+    lines.LINES: lines.read_lines,
     SENTRY: sentry.read_items,
+    syslog.SYSLOG: syslog.read_messages,
 }
 """The reader of each format; `LogChunk.format` is a key."""
 

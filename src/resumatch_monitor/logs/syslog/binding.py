@@ -1,0 +1,80 @@
+"""Whose a connection is: the first message tells by a token anywhere in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from resumatch_monitor.logs.syslog.config import SyslogConfig, SyslogTokenConfig
+
+_SHOWN = b"***"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What is known of a connection's records.
+
+    Attributes:
+        token: As bytes; none for connections that need none.
+        project_id: 0 for nobody's.
+    """
+
+    token: bytes = b""
+    project_id: int = 0
+    service: str = ""
+    environment: str = ""
+
+
+class UnknownSenderError(Exception):
+    """The message holds no token, and the connection needs one."""
+
+
+class Owners:
+    """All tokens of the configuration."""
+
+    def __init__(self, config: SyslogConfig, find_project: Callable[[str], int | None]) -> None:
+        """Read the configuration.
+
+        Args:
+            config: The tokens, and whether one is needed.
+            find_project: Returns the number of the project with a slug; None if there is none.
+        """
+        self._tokens: Sequence[SyslogTokenConfig] = config.tokens
+        self._find_project = find_project
+        self._is_needed = config.needs_token
+        self._nobody = Owner(environment=config.environment)
+
+    def find(self, messages: Sequence[bytes], known: Owner | None) -> Owner:
+        """Return the owner of a connection.
+
+        Args:
+            messages: Those that came just now, at least one.
+            known: Its owner so far; None if these are the first.
+
+        Raises:
+            UnknownSenderError: If the first message holds no token, and one is needed.
+        """
+        if known is not None and (known.token or not self._tokens):
+            return known
+        for message in messages:
+            found = self._look_into(message)
+            if found is not None:
+                return found
+            if self._is_needed:
+                raise UnknownSenderError
+        return self._nobody
+
+    def _look_into(self, message: bytes) -> Owner | None:
+        for each in self._tokens:
+            token = each.token.get_secret_value().encode()
+            if token in message:
+                return Owner(
+                    token,
+                    (self._find_project(each.project) if each.project else None) or 0,
+                    each.service or each.project,
+                    each.environment or self._nobody.environment,
+                )
+        return None
+
+
+def conceal(message: bytes, owner: Owner) -> bytes:
+    """Return a message without the secret that it may hold."""
+    return message.replace(owner.token, _SHOWN) if owner.token else message
