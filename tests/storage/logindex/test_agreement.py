@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -127,7 +128,7 @@ async def test_finds_what_a_look_at_each_record_finds(
 ) -> None:
     # One partition after the other holds all records of the examples before, so each query is
     # compared among the records of this example alone, by their service's environment.
-    marker = f"example-{id(records)}-{len(records)}"
+    marker = uuid4().hex
     records = [_mark(record, marker) for record in records]
     store = open_store(partition_rows=60)
     half = len(records) // 2

@@ -28,10 +28,12 @@ from resumatch_monitor.storage.logindex.schema import (
     NameBudget,
     rest_name,
     rest_term,
+    shorten_id,
 )
 
 _SEVERITIES = range(1, 25)
 _LARGEST_INTEGER = 2**63
+_ID_BYTES = {Field.TRACE_ID: 16, Field.SPAN_ID: 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ class QueryCompiler:
                 value = bytes.fromhex(node.value.replace("-", ""))
             except ValueError:
                 return Compiled(tantivy.Query.empty_query())
-            return Compiled(self._term(node.field, value))
+            if len(value) != _ID_BYTES[node.field]:
+                return Compiled(tantivy.Query.empty_query())
+            return Compiled(self._term(node.field, shorten_id(value)), is_exact=False)
         cut = node.value[:LONGEST_VALUE]
         # A longer value is in the index by its beginning alone.
         is_exact = len(node.value) < LONGEST_VALUE

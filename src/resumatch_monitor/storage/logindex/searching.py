@@ -66,7 +66,7 @@ class LogSearch:
             if not partition.overlaps(seq, seq + 1):
                 continue
             try:
-                query = tantivy.Query.term_query(partition.index.schema, "seq", seq, "basic")
+                query = partition.compiler().within(tantivy.Query.all_query(), seq, seq + 1)
                 places = find_places(partition.searcher, query, limit=1)
                 if places:
                     return read_places(partition, places)[0].stored
