@@ -25,6 +25,10 @@ from resumatch_monitor.logs.record import LogRecord, severity_range
 
 Predicate: TypeAlias = Callable[[LogRecord], bool]
 
+MAX_WILDCARDS = 10
+MAX_PATTERN_CHARACTERS = 200
+
+_STARS = re.compile(r"\*+")
 _LARGEST_INTEGER = 2**63
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
 _NUMBER = re.compile(
@@ -93,6 +97,22 @@ def wildcard_to_regex(pattern: str) -> str:
     """Return the regular expression of a pattern of `*` and `?`, to be matched as a whole."""
     parts = {"*": ".*", "?": "."}
     return "".join(parts.get(character) or re.escape(character) for character in pattern)
+
+
+def bound_pattern(pattern: str) -> str:
+    """Return a pattern of `*` and `?` without stars that change nothing.
+
+    Raises:
+        ValueError: If the automaton that finds it could become large.
+    """
+    shorter = _STARS.sub("*", pattern)
+    wildcards = shorter.count("*") + shorter.count("?")
+    if wildcards > MAX_WILDCARDS or len(shorter) > MAX_PATTERN_CHARACTERS:
+        raise ValueError(
+            f"a pattern has at most {MAX_WILDCARDS} wildcards and {MAX_PATTERN_CHARACTERS}"
+            " characters"
+        )
+    return shorter
 
 
 def _build_words(node: Words) -> Predicate:

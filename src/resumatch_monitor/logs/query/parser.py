@@ -1,6 +1,5 @@
 """Reads a query in the manner of Lucene: words, fields, ranges, `AND`, `OR`, `NOT`."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from resumatch_monitor.kit.regex import Regex as CompiledRegex
 from resumatch_monitor.kit.regex import RegexError
 from resumatch_monitor.logs.fields import Field, resolve_field
 from resumatch_monitor.logs.query.lexer import QueryError, Token, TokenKind, tokenize, unescape
-from resumatch_monitor.logs.query.matching import parse_number
+from resumatch_monitor.logs.query.matching import bound_pattern, parse_number
 from resumatch_monitor.logs.query.tree import (
     And,
     Equals,
@@ -27,11 +26,8 @@ from resumatch_monitor.logs.record import parse_severity, severity_range
 
 MAX_DEPTH = 30
 MAX_NODES = 200
-MAX_WILDCARDS = 10
-MAX_PATTERN_CHARACTERS = 200
 
 _HIGHEST_SEVERITY = 24
-_STARS = re.compile(r"\*+")
 _WILDCARDS = frozenset("*?")
 _TIME_FIELDS = frozenset({"@timestamp", "timestamp", "time"})
 _EXISTS = "_exists_"
@@ -243,16 +239,10 @@ def _equals(token: Token, field: str, value: str) -> Node:
 
 
 def _wildcard(token: Token, field: str, pattern: str) -> Wildcard:
-    """Return a pattern that an automaton of bounded size can find."""
-    shorter = _STARS.sub("*", pattern)
-    wildcards = sum(character in _WILDCARDS for character in shorter)
-    if wildcards > MAX_WILDCARDS or len(shorter) > MAX_PATTERN_CHARACTERS:
-        raise QueryError(
-            f"a pattern has at most {MAX_WILDCARDS} wildcards and {MAX_PATTERN_CHARACTERS}"
-            " characters",
-            token.position,
-        )
-    return Wildcard(field, shorter)
+    try:
+        return Wildcard(field, bound_pattern(pattern))
+    except ValueError as error:
+        raise QueryError(str(error), token.position) from error
 
 
 def _words(token: Token, text: str) -> Node:
