@@ -4,11 +4,13 @@ from fastapi import APIRouter
 
 from resumatch_monitor.api import (
     elastic,
+    elastic_search,
     log_pipelines,
     logs,
     logs_export,
     logs_searches,
     logs_tail,
+    loki_query,
 )
 from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
@@ -29,11 +31,18 @@ def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             ),
             guard=guard,
         ),
-        logs_tail.build_router(tail=monitor.logs.tail, guard=guard, clock=monitor.clock),
-        logs_export.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
-        logs_searches.build_router(
-            searches=monitor.logs.searches, guard=guard, clock=monitor.clock
-        ),
+        *_build_searches(monitor, guard),
+    ]
+
+
+def _build_searches(monitor: Monitor, guard: Guard) -> list[APIRouter]:
+    parts, clock = monitor.logs, monitor.clock
+    return [
+        elastic_search.build_router(logs=parts.reader, guard=guard, clock=clock),
+        loki_query.build_router(logs=parts.reader, guard=guard, clock=clock),
+        logs_tail.build_router(tail=parts.tail, guard=guard, clock=clock),
+        logs_export.build_router(logs=parts.reader, guard=guard, clock=clock),
+        logs_searches.build_router(searches=parts.searches, guard=guard, clock=clock),
         # Last: a record's path may be anything.
-        logs.build_router(logs=monitor.logs.reader, guard=guard, clock=monitor.clock),
+        logs.build_router(logs=parts.reader, guard=guard, clock=clock),
     ]
