@@ -190,6 +190,22 @@ async def test_what_cannot_be_read_is_told_once(
     assert len([each for each in caplog.records if "loop.log" in each.message]) == 1
 
 
+async def test_a_file_whose_folder_was_away_for_a_while_is_not_read_again(
+    following: Following,
+) -> None:
+    following.write("a.log", BANNER + "one\n")
+    await following.records()
+    away = following.folder.with_name("away")
+    following.folder.rename(away)
+    assert await following.bodies(seconds=60) == []
+    following.restart(is_orderly=True)
+    assert await following.bodies() == []
+    away.rename(following.folder)
+    following.write("a.log", "two\n")
+
+    assert await following.bodies() == ["two"]
+
+
 async def test_damaged_positions_lead_to_reading_from_the_start(following: Following) -> None:
     following.write("a.log", "one\n")
     await following.records()

@@ -14,7 +14,7 @@ from resumatch_monitor.logs.files.positions import (
 )
 from resumatch_monitor.logs.formats.lines import encode_line
 
-READ_BYTES = 512 * 1024
+READ_BYTES = 1024 * 1024
 
 
 class ReplacedError(Exception):

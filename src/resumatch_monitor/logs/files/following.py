@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 MAX_FILES = 5_000
 _MAX_OPEN = 256
 _MAX_LEAVING = 128
+_MAX_GONE = 1_000
 _FOLDER_LIMIT = 5_000
 _TURN_BYTES = 4 * 1024 * 1024
+_LOOK_SECONDS = 0.2
 _FIND_SECONDS = 1.0
 _SAVE_SECONDS = 1.0
 _IDLE_SECONDS = 10.0
@@ -77,8 +79,9 @@ class Follower:
     def _reset(self) -> None:
         self._files: dict[str, FollowedFile] = {}
         self._leaving: list[FollowedFile] = []
+        self._gone: dict[str, Position] = {}
         self._known_patterns: frozenset[str] | None = None
-        self._find_at = self._save_at = float("-inf")
+        self._look_at = self._find_at = self._save_at = float("-inf")
         self._must_save = self._may_save = self.has_more = False
         self._first = 0
 
@@ -102,11 +105,9 @@ class Follower:
             if self._known_patterns is None:
                 self._resume(now)
             self._leaving = [each for each in self._leaving if not self._let_go(each)]
-            for file in list(self._files.values()):
-                self._look_at(file, now)
-            if now >= self._find_at:
-                self._find_at = now + _FIND_SECONDS
-                self._find(now)
+            if now >= self._look_at:
+                self._look_at = now + _LOOK_SECONDS
+                self._look(now)
             # The name of a file's records must outlive what bears it.
             if self._must_save or (self._may_save and now >= self._save_at):
                 self._save(now)
@@ -114,6 +115,16 @@ class Follower:
             self._limit_open(now)
             self._may_save = self._may_save or bool(batches)
             return batches
+
+    def _look(self, now: float) -> None:
+        """See which files have grown, moved or come; at those that rest, once a second."""
+        is_time_to_find = now >= self._find_at
+        for file in list(self._files.values()):
+            if is_time_to_find or now - file.grown_at < _IDLE_SECONDS:
+                self._inspect(file, now)
+        if is_time_to_find:
+            self._find_at = now + _FIND_SECONDS
+            self._find(now)
 
     def close(self) -> None:
         """Save what is known and close all files; blocks."""
@@ -132,7 +143,10 @@ class Follower:
         return [*self._files.values(), *self._leaving]
 
     def _save(self, now: float) -> None:
-        self._position_file.save([each.position for each in self._all()], self._patterns)
+        followed = [each.position for each in self._all()]
+        names = {(each.path, each.life) for each in followed}
+        gone = [each for each in self._gone.values() if (each.path, each.life) not in names]
+        self._position_file.save([*followed, *gone], self._patterns)
         self._must_save = self._may_save = False
         self._save_at = now + _SAVE_SECONDS
 
@@ -157,12 +171,15 @@ class Follower:
             known = replace(position, device=status.st_dev)
             self._files[position.path] = FollowedFile(pattern, known, now)
         elif not self._follow_rest(pattern, position, now):
-            logger.info("%s is not to be found any more", position.path)
+            self._remember(position)
 
     def _let_go(self, file: FollowedFile) -> bool:
         if file.is_over:
             file.close()
             self._may_save = True
+            gone = self._gone.get(file.position.path)
+            if gone is not None and gone.life == file.position.life:
+                self._gone[gone.path] = file.position
         return file.is_over
 
     def _stat(self, path: str) -> os.stat_result | None:
@@ -179,15 +196,29 @@ class Follower:
             self._told.add(path)
             logger.warning("The log %s cannot be read: %s", path, error.strerror)
 
-    def _look_at(self, file: FollowedFile, now: float) -> None:
+    def _inspect(self, file: FollowedFile, now: float) -> None:
         path = file.position.path
-        status = self._stat(path)
-        if status is not None and file.is_same(status):
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._remember(file.position)
+            self._leave(file, now)
+            return
+        except OSError as error:
+            self._tell(path, error)
+            return
+        if file.is_same(status):
             file.seen_size = status.st_size
             return
         self._leave(file, now)
-        if status is not None:
-            self._meet(path, file.pattern, now)
+        self._meet(path, file.pattern, now)
+
+    def _remember(self, position: Position) -> None:
+        """Keep how far a file was read that is gone: its folder may come back."""
+        self._gone.pop(position.path, None)
+        self._gone[position.path] = position
+        if len(self._gone) > _MAX_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _leave(self, file: FollowedFile, now: float) -> None:
         """Read what is left of a file that is not at its path any more."""
@@ -244,6 +275,7 @@ class Follower:
             if file.is_leaving and not file.is_over:
                 # Renamed to what a pattern leads to.
                 self._leaving.remove(file)
+                self._gone.pop(path, None)
                 file.move_to(path)
                 self._add(file, known)
             return
@@ -252,15 +284,19 @@ class Follower:
             return
         assert self._known_patterns is not None
         is_late = pattern.starts_at_end and pattern.name not in self._known_patterns
-        position = Position(
-            path=path,
-            pattern=pattern.name,
-            inode=status.st_ino,
-            device=status.st_dev,
-            life=self._new_life(),
-            offset=status.st_size if is_late else 0,
-            fingerprint=take_fingerprint(read_head(path)),
-        )
+        gone = self._gone.pop(path, None)
+        if gone is not None and _is_continued(gone, status):
+            position = replace(gone, device=status.st_dev, pattern=pattern.name)
+        else:
+            position = Position(
+                path=path,
+                pattern=pattern.name,
+                inode=status.st_ino,
+                device=status.st_dev,
+                life=self._new_life(),
+                offset=status.st_size if is_late else 0,
+                fingerprint=take_fingerprint(read_head(path)),
+            )
         file = FollowedFile(pattern, position, now)
         file.seen_size = status.st_size
         self._add(file, known)

@@ -73,7 +73,7 @@ class SyslogConfig(ConfigModel):
     max_connections: int = Field(default=500, ge=1, le=10_000)
     """Beyond it, connections are closed at once."""
     idle_timeout: Duration = Field(
-        default=timedelta(hours=1),
+        default=timedelta(days=1),
         ge=timedelta(seconds=1),
         description="A connection that says nothing for so long is closed.",
     )

@@ -100,6 +100,8 @@ class SyslogListener:
             writer.transport.abort()
             return
         self._open[task] = (reader, writer)
+        # Who is gone without a word is found out by the system, long before he counts as idle.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._metrics.syslog_connections.inc()
         connection = Connection(
             owners=self._owners, take=self._take, max_bytes=self._config.max_message_bytes
