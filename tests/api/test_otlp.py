@@ -49,7 +49,13 @@ def stack(tmp_path: Path, clock: FakeClock) -> Iterator[PushStack]:
 
 def make_router(stack: PushStack, *, inflight_max_bytes: int = 10 * LIMIT) -> APIRouter:
     bodies = BodyReader(max_bytes=LIMIT, inflight_max_bytes=inflight_max_bytes)
-    return build_router(metrics=stack.otlp, traces=stack.otlp, bodies=bodies, guard=make_guard())
+    return build_router(
+        metrics=stack.otlp,
+        traces=stack.otlp,
+        logs=stack.otlp,
+        bodies=bodies,
+        guard=make_guard(),
+    )
 
 
 @pytest.fixture

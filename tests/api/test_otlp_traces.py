@@ -54,6 +54,7 @@ async def router(traces: TraceStack, tmp_path: Path) -> AsyncGenerator[APIRouter
         yield build_router(
             metrics=stack.otlp,
             traces=traces.receiver,
+            logs=stack.otlp,
             bodies=BodyReader(max_bytes=LIMIT),
             guard=make_guard(),
         )
@@ -147,6 +148,7 @@ async def test_an_exporter_is_asked_to_come_again_when_too_much_waits(
                 build_router(
                     metrics=metrics.otlp,
                     traces=traces.receiver,
+                    logs=metrics.otlp,
                     bodies=BodyReader(max_bytes=LIMIT),
                     guard=make_guard(),
                 ),

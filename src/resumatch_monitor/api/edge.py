@@ -36,6 +36,12 @@ _UNBOUNDED_ENDINGS = (
     "/tunnel/",
     "/api/v1/write",
     "/v1/metrics",
+    "/v1/traces",
+    "/v1/logs",
+    "/_bulk",
+    "/loki/api/v1/push",
+    "/api/monitor/logs/ingest",
+    "/drain/vercel",
     "/chunk-upload/",
     "/files/",
 )
@@ -43,6 +49,8 @@ _UNBOUNDED_ENDINGS = (
 _HOOKS_PATH = "/api/monitor/hooks/"
 """Begins the paths that look at who sends a body before they look into it."""
 _API_PATH = "/api/monitor/"
+_INGEST_PATH = "/api/monitor/logs/ingest"
+"""Takes lines of JSON, and calls them JSON where its sender does."""
 _LOADED_PATHS = (_API_PATH, "/api/v2/", "/act/")
 """Begin the paths that answer from, or change, what is loaded at the start."""
 _HEADERS = [
@@ -248,7 +256,7 @@ class StrictJson:
 def _is_json(scope: Scope) -> bool:
     path: str = scope["path"]
     # Others' protocols refuse in words of their own.
-    if not path.startswith(_API_PATH) or path.startswith(_HOOKS_PATH):
+    if not path.startswith(_API_PATH) or path.startswith((_HOOKS_PATH, _INGEST_PATH)):
         return False
     kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json" or kind.endswith("+json")

@@ -39,9 +39,9 @@ class Receiver(Protocol):
 
 
 def build_router(
-    *, metrics: Receiver, traces: Receiver, bodies: BodyReader, guard: Guard
+    *, metrics: Receiver, traces: Receiver, logs: Receiver, bodies: BodyReader, guard: Guard
 ) -> APIRouter:
-    """Return the routes `/v1/metrics` and `/v1/traces`, for editors.
+    """Return the routes `/v1/metrics`, `/v1/traces` and `/v1/logs`, for editors.
 
     Exporters send again what is answered with 429 or 503 and drop what is answered with any other
     error. Answers are in the form of the request.
@@ -55,6 +55,10 @@ def build_router(
     @router.post("/v1/traces")
     async def export_traces(request: Request) -> Response:
         return await export(request, traces, "rejectedSpans")
+
+    @router.post("/v1/logs")
+    async def export_logs(request: Request) -> Response:
+        return await export(request, logs, "rejectedLogRecords")
 
     async def export(request: Request, receiver: Receiver, rejected_name: str) -> Response:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -8,12 +8,14 @@ from resumatch_monitor.app.log_pipelines import PipelineParts
 from resumatch_monitor.kit.spool import SpoolWriter
 from resumatch_monitor.logs.digest import LogDigest
 from resumatch_monitor.logs.metrics import LogMetrics
+from resumatch_monitor.logs.otlp_receiver import OtlpLogReceiver
 from resumatch_monitor.logs.processing import Processor
 from resumatch_monitor.logs.reading import ChunkReader
 from resumatch_monitor.logs.receiver import LogReceiver
 from resumatch_monitor.logs.retention import LogRetention
 from resumatch_monitor.logs.scrubbing import RecordScrubber
 from resumatch_monitor.logs.tail import LogTail
+from resumatch_monitor.logs.vercel_drains import VercelDrains
 from resumatch_monitor.metrics.metadata import MetadataStore
 from resumatch_monitor.sentry.intake import Intake
 from resumatch_monitor.sentry.items import ItemKind
@@ -37,11 +39,14 @@ class LogParts:
             find_intake: Returns the door of events, once there is one.
         """
         config, stores = base.config.logs, base.stores
+        names = _ProjectNames(base.projects)
         scrub_keys = [*base.config.errors.scrub_keys, *config.scrub_keys]
         self.metrics = LogMetrics(base.telemetry)
         self.reader = stores.logs
         self.searches = SqlLogSearches(stores.database)
         self.receiver = LogReceiver(spool=stores.logs_spool, metrics=self.metrics, clock=base.clock)
+        self.otlp = OtlpLogReceiver(receiver=self.receiver, metrics=self.metrics)
+        self.drains = VercelDrains(config.vercel, names)
         self.sinks: Mapping[ItemKind, SpoolWriter] = {ItemKind.LOG: stores.logs_spool}
         self.tail = LogTail()
         scrubbers = _RecordScrubbers(base, scrub_keys)
@@ -51,9 +56,7 @@ class LogParts:
         self._digest = LogDigest(
             spool=stores.logs_spool,
             store=stores.logs,
-            reader=ChunkReader(
-                oldest=config.retention, service_of=_ProjectNames(base.projects).slug
-            ),
+            reader=ChunkReader(oldest=config.retention, service_of=names.slug),
             processor=Processor(scrubber_of=scrubbers.of, processors=[self.pipelines.processor]),
             metrics=self.metrics,
             clock=base.clock,
@@ -81,13 +84,17 @@ class LogParts:
 
 
 class _ProjectNames:
-    """Names the service of records that do not name one themselves."""
+    """Projects by number and by slug; a slug is the service of records that name none."""
 
     def __init__(self, projects: Projects) -> None:
         self._projects = projects
 
-    def slug(self, project_id: int) -> str:
-        return self._projects.slug(project_id) if project_id else ""
+    def slug(self, number: int) -> str:
+        return self._projects.slug(number) if number else ""
+
+    def number(self, slug: str) -> int | None:
+        found = (project.id for project in self._projects.all() if project.slug == slug)
+        return next(found, None)
 
 
 class _RecordScrubbers:

@@ -191,6 +191,7 @@ def _build_push(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         otlp.build_router(
             metrics=monitor.metrics.otlp,
             traces=monitor.traces.receiver,
+            logs=monitor.logs.otlp,
             bodies=BodyReader(max_bytes=config.otlp_body_size_limit_bytes),
             guard=guard,
         ),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from resumatch_monitor.api import (
-    elastic,
+    elastic_cluster,
     elastic_search,
     log_pipelines,
     logs,
@@ -12,16 +12,15 @@ from resumatch_monitor.api import (
     logs_tail,
     loki_query,
 )
-from resumatch_monitor.api.bodies import BodyReader
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.app.monitor import Monitor
+from resumatch_monitor.app.web_log_doors import build_log_doors
 
 
 def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     """Return the doors of logs, and what searches them."""
-    bodies = BodyReader(max_bytes=monitor.config.logs.body_max_bytes)
     return [
-        elastic.build_router(receiver=monitor.logs.receiver, bodies=bodies, guard=guard),
+        *build_log_doors(monitor, guard),
         log_pipelines.build_router(
             sources=log_pipelines.TrialSources(
                 logs=monitor.logs.reader,
@@ -32,6 +31,8 @@ def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
             guard=guard,
         ),
         *_build_searches(monitor, guard),
+        # Asked last of what begins with its path.
+        elastic_cluster.build_rest(guard=guard),
     ]
 
 

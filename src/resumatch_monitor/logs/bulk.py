@@ -3,7 +3,8 @@
 https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +12,8 @@ import msgspec
 import orjson
 
 _ACTIONS = ("create", "index", "update", "delete")
-_LONGEST_ID = 512
+LONGEST_ID = 512
+_OBJECT = b"{"
 MAX_ITEMS = 50_000
 
 
@@ -20,29 +22,40 @@ class BulkError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BulkItem:
-    """One pair of lines, and what becomes of it.
+class BulkAction:
+    """The first line of a pair.
 
     Attributes:
-        action: What was to be done.
+        verb: What is to be done.
         index: Where; a hint at who wrote.
         record_id: As the sender named it, or nothing.
-        line: The document as it came; empty if it is refused.
-        reason: Why it is refused; empty if it is not.
     """
 
-    action: str
+    verb: str
     index: str
     record_id: str
-    line: bytes
-    reason: str = ""
 
 
-_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """The pairs of a request.
+
+    Attributes:
+        actions: Of each pair, in order.
+        documents: Of each, as it came.
+        refused: Why a pair is refused, by its place.
+    """
+
+    actions: Sequence[BulkAction]
+    documents: Sequence[bytes]
+    refused: Mapping[int, str]
 
 
-def parse_bulk(body: bytes, *, index: str = "") -> list[BulkItem]:
-    """Return the items of a request, in order.
+_decoder = msgspec.json.Decoder(msgspec.Raw)
+
+
+def parse_bulk(body: bytes, *, index: str = "") -> BulkRequest:
+    """Return the pairs of a request.
 
     Args:
         body: Unpacked.
@@ -53,62 +66,109 @@ def parse_bulk(body: bytes, *, index: str = "") -> list[BulkItem]:
     """
     if body and not body.endswith(b"\n"):
         raise BulkError("the last line must end with a line break")
+    index = index[:LONGEST_ID]
     lines = body.split(b"\n")
-    items: list[BulkItem] = []
-    at = 0
-    while at < len(lines) - 1:
-        if not lines[at].strip():
-            at += 1
-            continue
-        if len(items) >= MAX_ITEMS:
+    actions: list[BulkAction] = []
+    documents: list[bytes] = []
+    refused: dict[int, str] = {}
+    # Nearly always all of a request's are the same.
+    known: dict[bytes, BulkAction] = {}
+    at, end = 0, len(lines) - 1
+    while at < end:
+        line = lines[at]
+        at += 1
+        action = known.get(line)
+        if action is None:
+            if not line.strip():
+                continue
+            action = _read_action(line, at, index)
+            if not action.record_id:
+                known[line] = action
+        if len(actions) >= MAX_ITEMS:
             raise BulkError(f"a request has at most {MAX_ITEMS} items; send several")
-        action, name, record_id = _read_action(lines[at], at + 1, index)
-        at += 1
-        if action == "delete":
-            items.append(BulkItem(action, name, record_id, b"", "log records are not deleted"))
-            continue
-        if at >= len(lines) - 1:
-            raise BulkError(f"line {at}: the document is missing")
-        items.append(_read_document(action, name, record_id, lines[at].removesuffix(b"\r")))
-        at += 1
-    return items
+        document, reason = b"", "log records are not deleted"
+        if action.verb != "delete":
+            if at >= end:
+                raise BulkError(f"line {at}: the document is missing")
+            document = lines[at]
+            reason = _find_fault(action.verb, document)
+            at += 1
+        if reason:
+            refused[len(actions)] = reason
+        actions.append(action)
+        documents.append(document)
+    return BulkRequest(actions, documents, refused)
 
 
-def _read_action(line: bytes, number: int, index: str) -> tuple[str, str, str]:
+def find_document_fault(document: bytes) -> str:
+    """Return why a document is not taken; empty if it is."""
+    try:
+        _decoder.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"the document cannot be read: {error}"
+    if document.startswith(_OBJECT) or document.lstrip().startswith(_OBJECT):
+        return ""
+    return "the document cannot be read: it is no object"
+
+
+def _find_fault(verb: str, document: bytes) -> str:
+    return "log records are not changed" if verb == "update" else find_document_fault(document)
+
+
+def _read_action(line: bytes, number: int, index: str) -> BulkAction:
     try:
         values: Any = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise BulkError(f"line {number}: not JSON: {error}") from error
     # winston-elasticsearch adds a key of its own beside the action.
-    action = next((each for each in _ACTIONS if isinstance(values, dict) and each in values), None)
-    if action is None:
+    verb = next((each for each in _ACTIONS if isinstance(values, dict) and each in values), None)
+    if verb is None:
         raise BulkError(f"line {number}: create, index, update or delete is expected")
-    target: Any = cast("dict[str, Any]", values)[action]
+    target: Any = cast("dict[str, Any]", values)[verb]
     if not isinstance(target, dict):
-        raise BulkError(f"line {number}: the {action} action is no object")
+        raise BulkError(f"line {number}: the {verb} action is no object")
     fields = cast("dict[str, Any]", target)
     name, record_id = fields.get("_index"), fields.get("_id")
-    return (
-        action,
-        str(name)[:_LONGEST_ID] if name else index,
-        str(record_id)[:_LONGEST_ID] if record_id is not None else "",
+    return BulkAction(
+        verb,
+        str(name)[:LONGEST_ID] if name else index,
+        str(record_id)[:LONGEST_ID] if record_id is not None else "",
     )
 
 
-def _read_document(action: str, index: str, record_id: str, line: bytes) -> BulkItem:
-    if action == "update":
-        return BulkItem(action, index, record_id, b"", "log records are not changed")
-    try:
-        _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return BulkItem(action, index, record_id, b"", f"the document cannot be read: {error}")
-    return BulkItem(action, index, record_id, line)
+def pack_documents(request: BulkRequest) -> tuple[str, list[bytes]]:
+    """Return the index that most documents go to, and what is taken as lines of `formats.elastic`.
 
-
-def identified_lines(items: Sequence[BulkItem]) -> list[bytes]:
-    """Return the documents that are taken, as lines of the format `identified`."""
-    return [
-        b"[" + orjson.dumps(item.record_id) + b"," + item.line + b"]"
-        for item in items
-        if not item.reason
+    A line is a document, or `[id, document]`, or `[id, document, index]` where that is another one.
+    """
+    counts = Counter(map(_index_of, request.actions))
+    index = counts.most_common(1)[0][0] if counts else ""
+    is_plain = len(counts) <= 1 and not any(map(_id_of, request.actions))
+    if is_plain and not request.refused:
+        return index, list(request.documents)
+    return index, [
+        pack_document(
+            document,
+            record_id=action.record_id,
+            index="" if action.index == index else action.index,
+        )
+        for place, (action, document) in enumerate(
+            zip(request.actions, request.documents, strict=True)
+        )
+        if place not in request.refused
     ]
+
+
+def pack_document(document: bytes, *, record_id: str, index: str = "") -> bytes:
+    """Return a document, which has no line break, as a line of `formats.elastic`."""
+    if index:
+        return b"[%b,%b,%b]" % (orjson.dumps(record_id), document, orjson.dumps(index))
+    return b"[%b,%b]" % (orjson.dumps(record_id), document) if record_id else document
+
+
+def _index_of(action: BulkAction) -> str:
+    return action.index
+
+
+def _id_of(action: BulkAction) -> str:
+    return action.record_id

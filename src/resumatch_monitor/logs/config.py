@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from resumatch_monitor.kit.models import ConfigModel, Duration, Size
 from resumatch_monitor.logs.files.config import LogFileConfig
@@ -10,6 +10,17 @@ from resumatch_monitor.logs.pipeline.config import PipelineConfig
 from resumatch_monitor.logs.syslog.config import SyslogConfig
 
 _MIB = 1024 * 1024
+
+
+class VercelDrainConfig(ConfigModel):
+    """A log drain of Vercel; its address is `/api/<project>/drain/vercel`."""
+
+    project: str = Field(min_length=1)
+    """The slug of the project that it belongs to."""
+    secret: SecretStr = Field(min_length=8)
+    """What Vercel signs with, as shown when the drain is made."""
+    verification_code: str = ""
+    """Shown by Vercel beside the address, which must answer with it (`x-vercel-verify`)."""
 
 
 class LogsConfig(ConfigModel):
@@ -29,6 +40,9 @@ class LogsConfig(ConfigModel):
     )
     body_max_bytes: Size = Field(default=64 * _MIB, gt=0)
     """A larger request, once it is unpacked, is refused with 413."""
+    vercel: list[VercelDrainConfig] = Field(
+        default_factory=list[VercelDrainConfig], description="Vercel's log drains, by project."
+    )
     scrub_keys: list[str] = Field(
         default_factory=list[str],
         description="Attributes scrubbed beside the built-in ones and `errors.scrub_keys`.",

@@ -8,7 +8,16 @@ from typing import TypeAlias
 
 from resumatch_monitor.logs.chunk import SENTRY, ChunkError, LogChunk, decode_chunk
 from resumatch_monitor.logs.document import Defaults
-from resumatch_monitor.logs.formats import documents, lines, sentry, syslog
+from resumatch_monitor.logs.formats import (
+    documents,
+    elastic,
+    lines,
+    loki,
+    otlp,
+    sentry,
+    syslog,
+    vercel,
+)
 from resumatch_monitor.logs.record import LogRecord
 
 logger = logging.getLogger(__name__)
@@ -19,6 +28,10 @@ FORMATS: Mapping[str, FormatReader] = {
     documents.IDENTIFIED: documents.read_identified,
     documents.PLAIN: documents.read_plain,
     lines.LINES: lines.read_lines,
+    elastic.ELASTIC: elastic.read_elastic,
+    otlp.OTLP: otlp.read_otlp,
+    loki.LOKI: loki.read_loki,
+    vercel.VERCEL: vercel.read_vercel,
     SENTRY: sentry.read_items,
     syslog.SYSLOG: syslog.read_messages,
 }
