@@ -8,6 +8,7 @@ from resumatch_monitor.api import (
     log_pipelines,
     logs,
     logs_export,
+    logs_patterns,
     logs_searches,
     logs_tail,
     loki_query,
@@ -43,6 +44,7 @@ def _build_searches(monitor: Monitor, guard: Guard) -> list[APIRouter]:
         loki_query.build_router(logs=parts.reader, guard=guard, clock=clock),
         logs_tail.build_router(tail=parts.tail, guard=guard, clock=clock),
         logs_export.build_router(logs=parts.reader, guard=guard, clock=clock),
+        logs_patterns.build_router(logs=parts.reader, guard=guard, clock=clock),
         logs_searches.build_router(searches=parts.searches, guard=guard, clock=clock),
         # Last: a record's path may be anything.
         logs.build_router(logs=parts.reader, guard=guard, clock=clock),
