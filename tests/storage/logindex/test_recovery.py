@@ -98,6 +98,29 @@ async def test_cuts_off_what_the_index_never_got(folder: Path, open_store: OpenS
         assert path.stat().st_size == whole
 
 
+async def test_does_not_cut_off_what_an_older_index_lacks(
+    folder: Path, open_store: OpenStore
+) -> None:
+    store = await fill(open_store, batches=1)
+    store.close()
+    shutil.copytree(folder / "00000001" / "index", folder.with_name("older"))
+    store = open_store()
+    for batch in (1, 2):
+        records = [
+            recent(f"body {batch}{index}", attributes={"user.id": f"u{index}"})
+            for index in range(10)
+        ]
+        await store.append(records, until=place(batch + 1))
+    store.close()
+    shutil.rmtree(folder / "00000001" / "index")
+    folder.with_name("older").rename(folder / "00000001" / "index")
+
+    store = open_store()
+
+    await assert_all_found(store)
+    assert store.position() == place(3)
+
+
 @pytest.mark.parametrize(
     ("damage", "is_sealed"),
     [

@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from resumatch_monitor.kit.clock import SystemClock
+from resumatch_monitor.logs.query.tree import Regex
 from resumatch_monitor.logs.store import LogQuery
+from resumatch_monitor.storage.logindex.asking import Found, ask
 from resumatch_monitor.storage.logindex.frames import read_layout
 from resumatch_monitor.storage.logindex.sealing import is_repacked
 from resumatch_monitor.storage.logindex.store import TantivyLogStore
@@ -155,6 +157,24 @@ async def test_a_search_outlives_the_partition_it_reads(open_store: OpenStore) -
     assert (await store.count(LogQuery())).total == 0
     assert await store.find(first.items[0].seq) is None
     assert not (await store.histogram(LogQuery(end_us=2**50), step_us=1_000_000))
+
+
+async def test_a_scan_ends_where_its_partition_is_dropped(open_store: OpenStore) -> None:
+    store = open_store(partition_rows=3_000)
+    await fill(store, 1, rows=2_500)
+    node = Regex("message", "request .* finished")
+    question = ask(store.partitions()[0], LogQuery(node), 0, 2**62)
+    assert question is not None
+    scan = question.scan(0, 2**62, is_late=lambda: False)
+    first = next(scan)
+
+    await store.fit(0)
+    others = list(scan)
+
+    assert isinstance(first, Found)
+    # What was read together with the first is there, and nothing is said to be damaged.
+    assert len(others) < 2_499
+    assert all(isinstance(found, Found) and found.stored is not None for found in others)
 
 
 async def test_searches_while_partitions_are_packed_and_dropped(open_store: OpenStore) -> None:

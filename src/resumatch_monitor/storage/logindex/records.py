@@ -11,7 +11,7 @@ from pathlib import Path
 from resumatch_monitor.storage.logindex.codec import BlockDecompressor, CodecError
 from resumatch_monitor.storage.logindex.frames import Frame, Layout, read_payload
 
-_CACHED_BYTES = 4 * 1024 * 1024
+_CACHED_BYTES = 2 * 1024 * 1024
 
 
 class PartitionGoneError(Exception):

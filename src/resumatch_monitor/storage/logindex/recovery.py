@@ -53,8 +53,9 @@ class StoppedError(Exception):
 def recover_unsealed(folder: Path) -> bool:
     """Make the file of a partition that may be written to and its index agree again.
 
-    The file was written first: what it has more than the index is cut off, for the spool has it
-    still. If the index is torn, or has what the file has not, the file alone counts.
+    The file was written first: a batch that it has more than the index is cut off, for the spool
+    has it still. If the index is torn, or lacks more, or has what the file has not, the file alone
+    counts.
 
     Returns:
         Whether the index can be used; if not, it is to be made anew out of the file.
@@ -66,19 +67,18 @@ def recover_unsealed(folder: Path) -> bool:
     path = folder / RECORDS_FILE
     layout = read_layout(path)
     rows = count_indexed(folder)
-    if rows == 0:
-        _truncate(path, _head_end(layout))
+    if rows is None or sum(commit.rows > rows for commit in layout.commits) > 1:
+        _truncate(path, _trusted_end(path, layout))
+        return False
+    commit, last = layout.commit_at(rows), _last_block(layout, rows)
+    if commit is not None or rows == 0:
+        _truncate(path, commit.end if commit else _head_end(layout))
         return True
-    commit = None if rows is None else layout.commit_at(rows)
-    if commit is not None:
-        _truncate(path, commit.end)
-        return True
-    last = _last_block(layout, rows) if rows is not None else None
     if last is not None:
         # What said where the spool's reader goes on is damaged: the spool itself knows, too.
-        until = layout.commits[-1].until if layout.commits else Position(0, 0)
+        before = [commit.until for commit in layout.commits if commit.rows < rows]
         _truncate(path, last.end)
-        _append(path, pack_commit(last.first_row + last.rows, until))
+        _append(path, pack_commit(rows, before[-1] if before else Position(0, 0)))
         return True
     _truncate(path, _trusted_end(path, layout))
     return False
