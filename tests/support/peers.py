@@ -56,7 +56,8 @@ class Peer:
 
 def find_peer(name: str) -> Path | None:
     """Return the path of the program, or None where it is not installed."""
-    found = shutil.which(name)
+    # Debian keeps daemons where only root's search path leads.
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     return None if found is None else Path(found)
 
 

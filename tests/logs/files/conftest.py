@@ -27,7 +27,7 @@ from tests.support.clock import FakeClock
 class Following:
     """Follows `logs/*.log`; `restart` does what a new process does after whatever end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = 64 * 1024 * 1024) -> None:
         self.folder = folder / "logs"
         self.folder.mkdir()
         self._state = folder / "state" / "positions.json"
@@ -36,7 +36,7 @@ class Following:
         telemetry = Telemetry()
         self.spool = Spool(
             folder / "spool",
-            limits=SpoolLimits(max_bytes=64 * 1024 * 1024, min_free_bytes=1),
+            limits=SpoolLimits(max_bytes=max_bytes, min_free_bytes=1, segment_bytes=max_bytes // 4),
             metrics=SpoolTelemetry(telemetry).for_signal("logs"),
         )
         self.spool.start()
@@ -51,7 +51,9 @@ class Following:
         values = {"path": self.folder / name, "service": "api", **over}
         return LogFileConfig.model_validate(values)
 
-    def restart(self, *configs: LogFileConfig, is_orderly: bool = False) -> None:
+    def restart(
+        self, *configs: LogFileConfig, is_orderly: bool = False, max_files: int = 100
+    ) -> None:
         if is_orderly:
             self.follower.close()
         self.configs = list(configs) or self.configs
@@ -59,6 +61,7 @@ class Following:
             [FilePattern(each) for each in self.configs],
             PositionFile(self._state),
             new_life=lambda: f"life{next(self._lives)}",
+            max_files=max_files,
         )
         self.tailer = Tailer(follower=self.follower, receiver=self._receiver, clock=self.clock)
 
@@ -69,6 +72,10 @@ class Following:
             while self.follower.has_more:
                 await self.tailer.turn()
             self.clock.jump_monotonic(seconds)
+        return await self.drain()
+
+    async def drain(self) -> list[LogRecord]:
+        """Return what is in the spool."""
         batch = await self.spool.read_batch(10_000, 64 * 1024 * 1024)
         if batch.count:
             await self.spool.commit(batch)

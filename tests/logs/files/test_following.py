@@ -1,5 +1,6 @@
 """Lines of files come once each, whatever happens to the files and to the monitor."""
 
+import asyncio
 import logging
 import os
 import random
@@ -213,6 +214,46 @@ async def test_damaged_positions_lead_to_reading_from_the_start(following: Follo
     (following.folder.parent / "state" / "positions.json").write_text('{"version": 1, "fi')
 
     assert await following.bodies() == ["one"]
+
+
+async def test_a_full_spool_stops_the_reading_and_loses_nothing(tmp_path: Path) -> None:
+    following = Following(tmp_path, max_bytes=2 * 1024 * 1024)
+    following.write("a.log", "".join(f"{number:05} {'x' * 1000}\n" for number in range(6_000)))
+    came: dict[str, int] = {}
+
+    async def follow() -> None:
+        await following.tailer.turn()
+        while following.follower.has_more:
+            await following.tailer.turn()
+        following.clock.jump_monotonic(2)
+        await following.tailer.turn()
+
+    following_task = asyncio.create_task(follow())
+    async with asyncio.timeout(20):
+        while not following_task.done():
+            await following.clock.advance(1)
+            for each in await following.drain():
+                came[each.record_id] = int(each.body[:5])
+    await following_task
+    for each in await following.drain():
+        came[each.record_id] = int(each.body[:5])
+    following.follower.close()
+    following.spool.stop()
+
+    assert list(came.values()) == list(range(6_000))
+
+
+async def test_no_more_files_than_allowed_are_followed(
+    following: Following, caplog: pytest.LogCaptureFixture
+) -> None:
+    following.restart(max_files=2)
+    for name in ("a", "b", "c"):
+        following.write(f"{name}.log", "line\n")
+
+    with caplog.at_level(logging.WARNING):
+        assert len(await following.records()) == 2
+
+    assert following.follower.count == 2
 
 
 async def test_any_order_of_writes_rotations_and_crashes_loses_nothing(

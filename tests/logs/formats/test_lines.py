@@ -4,10 +4,19 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from resumatch_monitor.logs.chunk import LogChunk
 from resumatch_monitor.logs.document import Defaults
 from resumatch_monitor.logs.formats.guessing import find_level, find_time
-from resumatch_monitor.logs.formats.lines import parse_fields, read_text
+from resumatch_monitor.logs.formats.lines import (
+    LINES,
+    encode_line,
+    parse_fields,
+    read_lines,
+    read_text,
+)
 from resumatch_monitor.logs.formats.logfmt import parse_logfmt
 from resumatch_monitor.logs.record import STACK_TRACE
 
@@ -98,3 +107,25 @@ def test_other_lines_stay_with_the_first() -> None:
 @pytest.mark.parametrize("text", ["{", "{]", "[1]", "x", '"x"', "{" * 3000])
 def test_what_is_no_object_is_text(text: str) -> None:
     assert parse_fields(text) is None
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(alphabet="a\u00e9\0 \t\"\\", max_size=8),
+            st.sampled_from(
+                ["2026-11-26 07:00:00", "9999-12-31T23:59:59-2359 ", "0001-01-01 00:00:00 ", "{",
+                 '"level":', "1e999", "[", "}", "level=", 'msg="', "\n  at ", "\nTraceback (", ": ",
+                 "[26/Nov/2026:08:00:01 +9999]", '{"time": "x", "level": 60, "trace_id": 5}'],
+            ),
+        ),
+        max_size=10,
+    ).map("".join),
+    st.sampled_from(["auto", "text"]),
+)  # fmt: skip
+def test_any_text_is_some_record(text: str, kind: str) -> None:
+    chunk = LogChunk(LINES, NOW, encode_line("id", text), hints={"path": "/a", "format": kind})
+
+    (record,) = read_lines(chunk, DEFAULTS)
+
+    assert (record.record_id, record.attributes["log.file.path"]) == ("id", "/a")
