@@ -27,6 +27,7 @@ export const ROUTES: Route[] = [
   { pattern: /^\/feedback\/?$/, load: () => import('./pages/Feedback.svelte') },
   // Not /metrics: there the monitor exposes its own.
   { pattern: /^\/explore\/?$/, load: () => import('./pages/Metrics.svelte') },
+  { pattern: /^\/logs\/?$/, load: () => import('./pages/Logs.svelte') },
   { pattern: /^\/(?:monitors|probes)\/?$/, load: () => import('./pages/Monitors.svelte') },
   { pattern: /^\/(?:monitors|probes)\/(?<id>[^/]+)\/?$/, load: () => import('./pages/Monitor.svelte') },
   { pattern: /^\/alerts\/?$/, load: () => import('./pages/Alerts.svelte') },

@@ -7,6 +7,7 @@ export const GO: Record<string, { path: string; label: string }> = {
   x: { path: '/traces', label: 'Traces' },
   f: { path: '/performance', label: 'Performance' },
   m: { path: '/explore', label: 'Metrics' },
+  q: { path: '/logs', label: 'Logs' },
   p: { path: '/monitors', label: 'Monitors' },
   a: { path: '/alerts', label: 'Alerts' },
   l: { path: '/silences', label: 'Silences' },
