@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from resumatch_monitor.alerts.alert import Alert
+from resumatch_monitor.alerts.state import ActiveAlert
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
@@ -27,7 +28,6 @@ from resumatch_monitor.rules.model import (
     RuleGroup,
     RuleKey,
 )
-from resumatch_monitor.rules.state import ActiveAlert
 from resumatch_monitor.rules.store import StoredAlert
 from tests.support.clock import FakeClock
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from resumatch_monitor.alerts.state import RuleState
 from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.rules.state import RuleState
 from tests.rules.support import INTERVAL, World, make_group, make_rule
 from tests.support.clock import FakeClock
 

@@ -27,6 +27,7 @@ class AlertSource(StrEnum):
     PERFORMANCE = "performance"
     PROBE = "probe"
     HEARTBEAT = "heartbeat"
+    LOG = "log"
     MONITOR = "monitor"
     PUSHED = "pushed"
 

@@ -13,19 +13,19 @@ from resumatch_monitor.api.errors import ApiError
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.logs_render import render_fields
 from resumatch_monitor.kit.clock import Clock
+from resumatch_monitor.logs.pipeline.config import PipelineConfig
 from resumatch_monitor.logs.pipeline.draft import Increment, Order
 from resumatch_monitor.logs.pipeline.parsing import Surroundings
 from resumatch_monitor.logs.pipeline.trial import (
-    PipelineError,
     Trial,
     read_line,
-    read_pipeline,
     try_pipeline,
 )
 from resumatch_monitor.logs.query.lexer import MAX_QUERY_CHARACTERS, QueryError
 from resumatch_monitor.logs.query.parser import parse_query
 from resumatch_monitor.logs.record import LogRecord
 from resumatch_monitor.logs.scrubbing import RecordScrubber
+from resumatch_monitor.logs.stated import StatedError, read_stated
 from resumatch_monitor.logs.store import LogQuery, LogReader
 
 _RECORDS_MAX = 100
@@ -69,9 +69,14 @@ def build_router(*, sources: TrialSources, guard: Guard) -> APIRouter:
     @router.post("/pipelines/try")
     async def try_(body: TrialRequest) -> dict[str, Any]:
         try:
-            config = await asyncio.to_thread(read_pipeline, body.pipeline)
-        except PipelineError as error:
-            raise _refuse(error) from error
+            config = await asyncio.to_thread(read_stated, PipelineConfig, body.pipeline)
+        except StatedError as error:
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST,
+                "invalid_pipeline",
+                f"The pipeline cannot be used: {error}"[:2_000],
+                details={"mistakes": error.render()},
+            ) from error
         records = await _find_records(sources, body)
         trials = await asyncio.to_thread(
             try_pipeline,
@@ -100,25 +105,6 @@ async def _find_records(sources: TrialSources, body: TrialRequest) -> Sequence[L
         ) from error
     page = await sources.logs.search(LogQuery(node), limit=body.last)
     return [item.record for item in page.items]
-
-
-def _refuse(error: PipelineError) -> ApiError:
-    return ApiError(
-        HTTPStatus.BAD_REQUEST,
-        "invalid_pipeline",
-        f"The pipeline cannot be used: {error}"[:2_000],
-        details={
-            "mistakes": [
-                {
-                    "place": each.place,
-                    "message": each.message,
-                    "line": each.line,
-                    "column": each.column,
-                }
-                for each in error.mistakes
-            ]
-        },
-    )
 
 
 def _render(trial: Trial) -> dict[str, Any]:

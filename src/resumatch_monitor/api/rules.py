@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY
+from resumatch_monitor.alerts.state import ActiveAlert, find_rule_state
 from resumatch_monitor.api.guard import Guard
 from resumatch_monitor.api.prometheus_params import RuleFilter, bad_data
 from resumatch_monitor.kit.clock import isoformat, isoformat_or_none
@@ -15,7 +16,6 @@ from resumatch_monitor.rules.group import GroupStatus
 from resumatch_monitor.rules.manager import RulesSnapshot
 from resumatch_monitor.rules.model import AlertingRule, RuleFileError
 from resumatch_monitor.rules.runner import RuleStatus
-from resumatch_monitor.rules.state import ActiveAlert, find_rule_state
 from resumatch_monitor.rules.template.go_format import format_special
 
 TakeSnapshot = Callable[[], RulesSnapshot]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+from resumatch_monitor.alerts.alert import AlertSink
 from resumatch_monitor.app.base import Base, Loops
 from resumatch_monitor.app.log_listeners import LogListeners
 from resumatch_monitor.app.log_pipelines import PipelineParts
 from resumatch_monitor.kit.spool import SpoolWriter
+from resumatch_monitor.logs.alerting.manager import LogRules
 from resumatch_monitor.logs.digest import LogDigest
 from resumatch_monitor.logs.metrics import LogMetrics
 from resumatch_monitor.logs.otlp_receiver import OtlpLogReceiver
@@ -22,6 +24,7 @@ from resumatch_monitor.sentry.items import ItemKind
 from resumatch_monitor.sentry.projects import Projects
 from resumatch_monitor.sentry.scrub import Scrubber
 from resumatch_monitor.sentry.scrubbers import Scrubbers
+from resumatch_monitor.storage.sql.log_rule_states import SqlLogRuleStates
 from resumatch_monitor.storage.sql.log_searches import SqlLogSearches
 
 
@@ -29,12 +32,18 @@ class LogParts:
     """Everything about logs."""
 
     def __init__(
-        self, base: Base, *, metadata: MetadataStore, find_intake: Callable[[], Intake]
+        self,
+        base: Base,
+        *,
+        alerts: AlertSink,
+        metadata: MetadataStore,
+        find_intake: Callable[[], Intake],
     ) -> None:
         """Build the parts.
 
         Args:
             base: What everything is built on.
+            alerts: Where alerts about records go.
             metadata: Gets what is counted of records.
             find_intake: Returns the door of events, once there is one.
         """
@@ -64,6 +73,14 @@ class LogParts:
             before_storing=self.pipelines.orders.carry_out,
         )
         self._listeners = LogListeners(base, receiver=self.receiver, metrics=self.metrics)
+        self.rules = LogRules(
+            config.rules,
+            reader=stores.logs,
+            states=SqlLogRuleStates(stores.database),
+            alerts=alerts,
+            telemetry=base.telemetry,
+            clock=base.clock,
+        )
         self._retention = LogRetention(
             keeper=stores.logs,
             retention=config.retention,
@@ -78,6 +95,7 @@ class LogParts:
             "logs: digest": self._digest.run,
             "logs: retention": self._retention.run,
             "logs: tail": self.tail.run,
+            "logs: rules": self.rules.run,
             **self.pipelines.loops(),
             **self._listeners.loops(),
         }

@@ -187,6 +187,7 @@ class Monitor:
         self.traces = TraceParts(base, observers=[self.performance.recorder])
         self.logs = LogParts(
             base,
+            alerts=self.alerting.dispatcher,
             metadata=self.metrics.metadata,
             find_intake=lambda: self.intake.intake,
         )

@@ -6,6 +6,7 @@ from resumatch_monitor.api import (
     elastic_cluster,
     elastic_search,
     log_pipelines,
+    log_rules,
     logs,
     logs_export,
     logs_patterns,
@@ -22,6 +23,12 @@ def build_logs(monitor: Monitor, guard: Guard) -> list[APIRouter]:
     """Return the doors of logs, and what searches them."""
     return [
         *build_log_doors(monitor, guard),
+        log_rules.build_router(
+            sources=log_rules.LogRuleSources(
+                runners=monitor.logs.rules.runners, logs=monitor.logs.reader, clock=monitor.clock
+            ),
+            guard=guard,
+        ),
         log_pipelines.build_router(
             sources=log_pipelines.TrialSources(
                 logs=monitor.logs.reader,

@@ -28,6 +28,7 @@ _GENERAL = {
     AlertSource.PERFORMANCE: "Look at the slowest request's trace: which call, and from where.",
     AlertSource.PROBE: "Ask the address by hand, and look at the log of what answers there.",
     AlertSource.HEARTBEAT: "Look at the job's own log, and at whether its scheduler runs.",
+    AlertSource.LOG: "Look at the records themselves: which service, since when, of which trace.",
     AlertSource.MONITOR: "Look at the monitor's own log and at its machine.",
 }
 

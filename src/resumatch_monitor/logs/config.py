@@ -1,10 +1,12 @@
 """`logs`: how long records are kept, how much of the disk they may take, what a door takes."""
 
+from collections import Counter
 from datetime import timedelta
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from resumatch_monitor.kit.models import ConfigModel, Duration, Size
+from resumatch_monitor.logs.alerting.config import LogRuleConfig
 from resumatch_monitor.logs.files.config import LogFileConfig
 from resumatch_monitor.logs.pipeline.config import PipelineConfig
 from resumatch_monitor.logs.syslog.config import SyslogConfig
@@ -62,3 +64,17 @@ class LogsConfig(ConfigModel):
         max_length=10,
         description="Where syslog is taken: with TLS from elsewhere, say, and in clear from here.",
     )
+    rules: list[LogRuleConfig] = Field(
+        default_factory=list[LogRuleConfig],
+        max_length=200,
+        description="Of which records people are told.",
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _check_names(cls, rules: list[LogRuleConfig]) -> list[LogRuleConfig]:
+        names = Counter(rule.name for rule in rules)
+        for name, count in names.items():
+            if count > 1:
+                raise ValueError(f"{count} rules are called {name!r}; their alerts would be one")
+        return rules

@@ -11,6 +11,14 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert, AlertSink, AlertSource
+from resumatch_monitor.alerts.state import (
+    ActiveAlert,
+    Observation,
+    RuleState,
+    Step,
+    Timing,
+    advance,
+)
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
@@ -25,14 +33,6 @@ from resumatch_monitor.rules.model import (
 )
 from resumatch_monitor.rules.render import AlertRenderer
 from resumatch_monitor.rules.runner import Evaluation, RuleRunner
-from resumatch_monitor.rules.state import (
-    ActiveAlert,
-    Observation,
-    RuleState,
-    Step,
-    Timing,
-    advance,
-)
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.rules.writer import SeriesWriter
 

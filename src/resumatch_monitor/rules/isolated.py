@@ -6,9 +6,9 @@ from datetime import datetime
 
 from typing_extensions import override
 
+from resumatch_monitor.alerts.state import ActiveAlert
 from resumatch_monitor.kit.clock import Clock
 from resumatch_monitor.rules.model import RuleKey
-from resumatch_monitor.rules.state import ActiveAlert
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 
 

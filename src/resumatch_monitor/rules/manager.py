@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from resumatch_monitor.alerts.alert import Alert, AlertSink
+from resumatch_monitor.alerts.state import ActiveAlert, RuleState
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
 from resumatch_monitor.kit.loops import Supervisor
 from resumatch_monitor.kit.telemetry import Telemetry
@@ -30,7 +31,6 @@ from resumatch_monitor.rules.policy import NoDataPolicy
 from resumatch_monitor.rules.recording import RecordingRunner
 from resumatch_monitor.rules.render import AlertRenderer, TemplateWorld
 from resumatch_monitor.rules.runner import RuleRunner
-from resumatch_monitor.rules.state import ActiveAlert, RuleState
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.rules.telemetry import RuleTelemetry
 from resumatch_monitor.rules.watch import RuleWatch

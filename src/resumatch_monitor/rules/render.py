@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from resumatch_monitor.alerts.alert import ALERT_NAME
+from resumatch_monitor.alerts.state import Observation
 from resumatch_monitor.metrics.labels import METRIC_NAME, Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import InstantValue, InstantVector, QueryError, ScalarValue
 from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.model import AlertingRule
-from resumatch_monitor.rules.state import Observation
 from resumatch_monitor.rules.telemetry import RuleTelemetry
 from resumatch_monitor.rules.template import (
     QueryNeededError,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from resumatch_monitor.alerts.state import ActiveAlert
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.promql.runner import Querier
 from resumatch_monitor.promql.value import ExecutionError, InstantVector, ScalarValue
 from resumatch_monitor.promql.waiting import Waiting
 from resumatch_monitor.rules.data import DataState
 from resumatch_monitor.rules.model import Rule, RuleKey
-from resumatch_monitor.rules.state import ActiveAlert
 from resumatch_monitor.rules.store import StoredAlert
 from resumatch_monitor.rules.writer import SeriesWriter
 

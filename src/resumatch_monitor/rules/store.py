@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from resumatch_monitor.alerts.state import ActiveAlert
 from resumatch_monitor.rules.model import RuleKey
-from resumatch_monitor.rules.state import ActiveAlert
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from heapq import nsmallest
 from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import ALERT_NAME, SEVERITY, Alert, AlertSink, AlertSource
+from resumatch_monitor.alerts.state import ActiveAlert, Observation
 from resumatch_monitor.kit.clock import Clock, isoformat
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import BatchSink
@@ -25,7 +26,6 @@ from resumatch_monitor.rules.runner import (
     RuleRunner,
     RuleStatus,
 )
-from resumatch_monitor.rules.state import ActiveAlert, Observation
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.rules.writer import SeriesWriter
 

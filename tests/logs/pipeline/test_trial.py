@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from resumatch_monitor.logs.pipeline.config import PipelineConfig
 from resumatch_monitor.logs.pipeline.parsing import Surroundings
 from resumatch_monitor.logs.pipeline.running import StepOutcome
 from resumatch_monitor.logs.pipeline.trial import (
-    PipelineError,
     read_line,
-    read_pipeline,
     try_pipeline,
 )
 from resumatch_monitor.logs.scrubbing import RecordScrubber
+from resumatch_monitor.logs.stated import StatedError, read_stated
 from resumatch_monitor.sentry.scrub import Scrubber
 from tests.support.logs import make_record
 
@@ -39,28 +39,29 @@ _SCRUBBER = RecordScrubber(Scrubber([]))
         ("steps: [{type: timestamp, formats: [x]}]", "steps[0].formats", 1, "is no format"),
         ("steps: [{type: set, fields: {level: loud}}]", "steps[0].fields", 1, "is no level"),
         ("steps: [{type: count, metric: 'a b'}]", "steps[0].metric", 1, "should match"),
-        ("just text", "", None, "a pipeline has keys"),
+        ("just text", "", None, "keys and values are expected"),
         ({"steps": []}, "steps", None, "at least 1 item"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(
     stated: str | dict[str, Any], place: str, line: int | None, message: str
 ) -> None:
-    with pytest.raises(PipelineError) as raised:
-        read_pipeline(stated)
+    with pytest.raises(StatedError) as raised:
+        read_stated(PipelineConfig, stated)
     (mistake, *_) = raised.value.mistakes
     assert (mistake.place, mistake.line) == (place, line)
     assert message in mistake.message
 
 
 def test_a_trial_shows_before_after_and_each_step() -> None:
-    config = read_pipeline(
+    config = read_stated(
+        PipelineConfig,
         "when: service:api\n"
         "steps:\n"
         "- {type: set, when: 'service:web', fields: {a: 1}}\n"
         "- {type: regex, pattern: 'mail (?P<mail>\\S+)'}\n"
         "- {type: json}\n"
-        "- {type: drop}\n"
+        "- {type: drop}\n",
     )
     record = make_record("mail ada@example.com")
     other = make_record("x", service="web")

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumatch_monitor.alerts.state import ActiveAlert, Observation, Timing, advance
 from resumatch_monitor.kit.clock import from_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import ABSENT
 from resumatch_monitor.promql.value import Matrix
 from resumatch_monitor.rules.preview.firing import Grid, PresenceLog, Stretch, follow
-from resumatch_monitor.rules.state import ActiveAlert, Observation, Timing, advance
 
 STEP_MS = 15_000
 START_MS = 1_767_614_400_000

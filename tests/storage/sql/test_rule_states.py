@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from resumatch_monitor.alerts.state import ActiveAlert, RuleState
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.model import RuleKey
-from resumatch_monitor.rules.state import ActiveAlert, RuleState
 from resumatch_monitor.rules.store import RuleStateStore, StoredAlert
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.rule_states import SqlRuleStates

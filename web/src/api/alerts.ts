@@ -4,7 +4,7 @@ import type { Iso, Notification, Page, Severity } from './types';
 export type AlertStatus = 'firing' | 'pending' | 'resolved';
 export type AlertState = 'pending' | 'firing' | 'acknowledged' | 'snoozed' | 'silenced' | 'suppressed' | 'resolved';
 export type LiveState = Exclude<AlertState, 'resolved'>;
-export type AlertSource = 'rule' | 'issue' | 'performance' | 'probe' | 'heartbeat' | 'monitor' | (string & {});
+export type AlertSource = 'rule' | 'issue' | 'performance' | 'probe' | 'heartbeat' | 'log' | 'monitor' | (string & {});
 export type Labels = Record<string, string>;
 
 /** An alert where nobody asks how it stands. */

@@ -6,11 +6,18 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from resumatch_monitor.alerts.state import (
+    ActiveAlert,
+    Observation,
+    RuleState,
+    Step,
+    Timing,
+    advance,
+)
 from resumatch_monitor.kit.clock import from_milliseconds, to_milliseconds
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.metrics.samples import is_absent
 from resumatch_monitor.promql.value import Matrix
-from resumatch_monitor.rules.state import ActiveAlert, Observation, RuleState, Step, Timing, advance
 
 MOST_FOLLOWED = 500
 """Label sets that are followed one by one; others are counted."""

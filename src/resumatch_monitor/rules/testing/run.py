@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from resumatch_monitor.alerts.alert import Alert, AlertSink
+from resumatch_monitor.alerts.state import RuleState
 from resumatch_monitor.kit.clock import to_milliseconds
 from resumatch_monitor.kit.telemetry import Telemetry
 from resumatch_monitor.metrics.labels import Labels
@@ -28,7 +29,6 @@ from resumatch_monitor.rules.group import GroupRunner
 from resumatch_monitor.rules.isolated import ForgetfulStates, StandingClock, wait_for_ever
 from resumatch_monitor.rules.manager import RuleManager
 from resumatch_monitor.rules.model import RuleGroup
-from resumatch_monitor.rules.state import RuleState
 from resumatch_monitor.rules.testing.document import (
     AlertTest,
     ExpectedAlert,

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select, update
 
+from resumatch_monitor.alerts.state import ActiveAlert, RuleState
 from resumatch_monitor.metrics.labels import Labels
 from resumatch_monitor.rules.model import RuleKey
-from resumatch_monitor.rules.state import ActiveAlert, RuleState
 from resumatch_monitor.rules.store import StoredAlert
 from resumatch_monitor.storage.sql.database import Database
 from resumatch_monitor.storage.sql.tables.rules import RULE_STATES

@@ -1,4 +1,4 @@
-"""Rules made in the UI, and the alerts of all rules that are pending or firing."""
+"""Rules made in the UI, and the alerts of all rules that are pending or firing, on logs too."""
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table
 
@@ -16,6 +16,22 @@ RULE_STATES = Table(
     Column("annotations", Json, nullable=False),
     Column("state", String, nullable=False),
     Column("value", Float),
+    Column("active_at", Moment, nullable=False),
+    Column("fired_at", Moment),
+    Column("missing_since", Moment),
+    Column("resolved_at", Moment),
+    Column("seen_at", Moment, nullable=False),
+)
+
+LOG_RULE_STATES = Table(
+    "log_rule_states",
+    METADATA,
+    Column("rule", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
+    Column("labels", Json, nullable=False),
+    Column("annotations", Json, nullable=False),
+    Column("state", String, nullable=False),
+    Column("value", Float, nullable=False),
     Column("active_at", Moment, nullable=False),
     Column("fired_at", Moment),
     Column("missing_since", Moment),

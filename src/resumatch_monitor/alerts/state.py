@@ -1,4 +1,4 @@
-"""What becomes of a rule's alerts from one evaluation to the next; pure decisions."""
+"""What becomes of the alerts of a rule from one evaluation to the next; pure decisions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumatch_monitor.metrics.labels import Labels
-from resumatch_monitor.rules.state import (
+from resumatch_monitor.alerts.state import (
     ActiveAlert,
     Observation,
     RuleState,
@@ -15,6 +14,7 @@ from resumatch_monitor.rules.state import (
     advance,
     find_rule_state,
 )
+from resumatch_monitor.metrics.labels import Labels
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LABELS = Labels.of(alertname="Broken")

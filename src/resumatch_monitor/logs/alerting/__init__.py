@@ -1,0 +1,1 @@
+"""Alerts about logs: rules that count records."""
