@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +87,11 @@ _LINES = st.one_of(
     st.dictionaries(_TEXT, _TEXT, max_size=4).map(lambda pairs: str(pairs).replace("'", '"')),
 )
 _VALUES = st.one_of(
-    _TEXT, st.integers(), st.floats(), st.booleans(), st.lists(st.one_of(_TEXT, st.integers()))
+    _TEXT,
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(),
+    st.booleans(),
+    st.lists(st.one_of(_TEXT, st.integers())),
 )
 _RECORDS = st.builds(
     LogRecord,
@@ -142,3 +147,20 @@ def test_no_pipeline_raises_on_any_record(record: LogRecord, steps: list[dict[st
     if processed is not None:
         errors = processed.attributes.get(PIPELINE_ERROR, "")
         assert "failed with" not in str(errors), errors
+        if _can_be_stored(record):
+            assert _can_be_stored(processed)
+
+
+def _can_be_stored(record: LogRecord) -> bool:
+    try:
+        orjson.dumps([record.body, record.attributes])
+    except TypeError:
+        return False
+    return True
+
+
+def test_a_number_that_is_too_large_for_a_record_stays_a_text() -> None:
+    grok = {"type": "grok", "pattern": "%{INT:n:int} %{INT:small:int}"}
+    processed = build({"steps": [grok]}).process(make_record(f"{2**63} {-(2**63)}"))
+    assert processed is not None
+    assert processed.attributes == {"n": str(2**63), "small": -(2**63)}

@@ -38,6 +38,7 @@ _SCRUBBER = RecordScrubber(Scrubber([]))
         ("steps: [{type: timestamp, zone: Mars}]", "steps[0].zone", 1, "no time zone"),
         ("steps: [{type: timestamp, formats: [x]}]", "steps[0].formats", 1, "is no format"),
         ("steps: [{type: set, fields: {level: loud}}]", "steps[0].fields", 1, "is no level"),
+        ("steps: [{type: set, fields: {n: 9999999999999999999}}]", "steps[0].fields", 1, "larger"),
         ("steps: [{type: count, metric: 'a b'}]", "steps[0].metric", 1, "should match"),
         ("just text", "", None, "keys and values are expected"),
         ({"steps": []}, "steps", None, "at least 1 item"),

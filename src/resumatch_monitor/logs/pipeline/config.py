@@ -15,6 +15,7 @@ from resumatch_monitor.logs.query.parser import parse_query
 from resumatch_monitor.logs.record import parse_severity
 
 _LONGEST_PATTERN = 4_096
+_LARGEST_INTEGER = 2**63
 _FORMATS = frozenset(("iso8601", "unix", "unix_ms", "unix_us", "unix_ns"))
 
 
@@ -208,6 +209,8 @@ class SetStep(BaseStep):
             field = resolve_field(name)
             if field == "severity":
                 _check_level(str(value))
+            if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
+                raise ValueError(f"{name} is larger than a record's numbers can be")
             if field == "source":
                 raise ValueError("the source is the door through which a record came")
         return fields

@@ -36,6 +36,7 @@ Apply: TypeAlias = Callable[[Draft], None]
 LONGEST_INPUT = 32 * 1024
 """How much of a text is looked at by an expression."""
 _MOST_PAIRS = 500
+_LARGEST_INTEGER = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ERROR, _INFO = (17, "error"), (9, "info")
 _SERVER_ERROR = 500
@@ -210,7 +211,8 @@ def _convert(value: str, conversion: str) -> str | int | float:
     if not conversion or len(value) > 40:
         return value
     number = parse_number(value)
-    if number is None:
+    # Neither JSON nor the index has integers that are larger.
+    if number is None or not -_LARGEST_INTEGER <= number < _LARGEST_INTEGER:
         return value
     return int(number) if conversion == "int" else float(number)
 
@@ -220,7 +222,7 @@ def _settle_combined(draft: Draft, text: str, status: int, surroundings: Surroun
         draft.write_severity(*(_ERROR if status >= _SERVER_ERROR else _INFO))
     try:
         stated = datetime.strptime(text[:40], _COMBINED_TIME).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return
     settle(draft, stated, surroundings)
 
