@@ -250,3 +250,4 @@ async def test_what_is_not_understood_is_named_in_elasticsearchs_form(
     assert odd.status_code == 400
     stranger = await client.get("/es/_search", headers={"Authorization": "Bearer nobody"})
     assert stranger.status_code == 401
+    assert stranger.headers["x-elastic-product"] == "Elasticsearch"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from resumatch_monitor.api.elastic_answers import ElasticRoute
 from resumatch_monitor.api.elastic_documents import (
     SHARDS,
     answer,
@@ -33,7 +34,7 @@ _Answering = Callable[[], Awaitable[dict[str, Any]]]
 
 def build_router(*, logs: LogReader, guard: Guard, clock: Clock) -> APIRouter:
     """Return the routes, for viewers. All indices are one and the same: all records."""
-    router = APIRouter(prefix="/es", dependencies=[Depends(guard.viewer)])
+    router = APIRouter(prefix="/es", dependencies=[Depends(guard.viewer)], route_class=ElasticRoute)
     searches = _Searches(logs, clock)
 
     _add_searches(router, searches)
