@@ -66,7 +66,7 @@ async def test_who_goes_away_leaves_room_for_others(client: httpx.AsyncClient) -
     for _ in range(3):
         async with AsyncExitStack() as stack:
             reading: list[AsyncIterator[bytes]] = []
-            for _ in range(4):
+            for _ in range(2):
                 answer = await stack.enter_async_context(client.stream("GET", _EXPORT))
                 assert answer.status_code == 200
                 reading.append(answer.aiter_raw())

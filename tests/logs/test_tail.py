@@ -75,6 +75,20 @@ async def test_a_flood_is_not_kept_and_is_counted() -> None:
         assert sight.records[0].body == "3 0"
 
 
+async def test_long_records_take_no_more_room_than_short_ones() -> None:
+    tail = LogTail()
+    with ExitStack() as stack:
+        subscription = watch(tail, stack)
+
+        tail.publish([make_record("x" * 1_000_000, logger=str(n)) for n in range(40)])
+        await look_at_all(tail)
+        sight = await subscription.next()
+
+        assert sight.unexamined == 7
+        assert sight.skipped == 29
+        assert [record.logger for record in sight.records] == ["36", "37", "38", "39"]
+
+
 async def test_there_are_only_so_many_tails_and_a_place_becomes_free() -> None:
     tail = LogTail(max_tails=2)
     with ExitStack() as stack:

@@ -24,6 +24,8 @@ from resumatch_monitor.logs.query.dsl import DslError, Json, allow, as_object
 from resumatch_monitor.logs.store import LogQuery, LogReader
 
 MAX_BODY_BYTES = 1024 * 1024
+ANSWER_SECONDS = 30.0
+"""How long a search may ask the store for buckets, one after the other."""
 _MAX_SEARCHES = 50
 _SURVEYED = 500
 _PARSING = "parsing_exception"
@@ -164,7 +166,12 @@ class _Searches:
 
 async def _respond(find: _Answering) -> Response:
     try:
-        return answer(await find())
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return answer(await find())
+    except TimeoutError:
+        # Clients send again at once what is answered 503.
+        reason = f"the search took longer than {ANSWER_SECONDS:.0f} seconds"
+        return answer(render_error("timeout_exception", reason, 408), 408)
     except DslError as error:
         return answer(render_error(_PARSING, str(error)), 400)
     except ApiError as error:

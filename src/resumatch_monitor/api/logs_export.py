@@ -28,7 +28,8 @@ from resumatch_monitor.logs.export import (
 from resumatch_monitor.logs.fields import FIELD_NAMES, resolve_field
 from resumatch_monitor.logs.store import LogQuery, LogReader
 
-_AT_ONCE = 4
+# Fewer than the store has readers: others have to be answered meanwhile.
+_AT_ONCE = 2
 _FIELDS_MAX = 100
 _LONGEST_FIELDS = 4_096
 _OWN = FIELD_NAMES | {"seq", "timestamp", "observed_at", "severity_number", "severity_text"}

@@ -13,6 +13,10 @@ MAX_TAILS = 20
 _WAITING_MAX = 20_000
 _AT_ONCE = 500
 _QUEUE_MAX = 500
+_WAITING_MAX_CHARACTERS = 32 * 1024 * 1024
+_QUEUE_MAX_CHARACTERS = 4 * 1024 * 1024
+_RECORD_CHARACTERS = 500
+"""What a record takes beside its texts."""
 
 
 class TooManyTailsError(Exception):
@@ -38,12 +42,49 @@ class Sight:
 
 
 @dataclass(slots=True)
+class _Bounded:
+    """The latest records, neither too many nor too long."""
+
+    most: int
+    most_characters: int
+    records: deque[tuple[LogRecord, int]] = field(default_factory=deque[tuple[LogRecord, int]])
+    characters: int = 0
+
+    def add(self, records: Sequence[LogRecord]) -> int:
+        """Take `records`; return how many of the oldest had to go."""
+        dropped = 0
+        for record in records:
+            size = _measure(record)
+            self.records.append((record, size))
+            self.characters += size
+        while len(self.records) > self.most or (
+            self.characters > self.most_characters and len(self.records) > 1
+        ):
+            self.take(1)
+            dropped += 1
+        return dropped
+
+    def take(self, count: int) -> list[LogRecord]:
+        """Return the oldest and forget them."""
+        taken: list[LogRecord] = []
+        while self.records and len(taken) < count:
+            record, size = self.records.popleft()
+            self.characters -= size
+            taken.append(record)
+        return taken
+
+
+def _measure(record: LogRecord) -> int:
+    texts = (value for value in record.attributes.values() if isinstance(value, str))
+    return _RECORD_CHARACTERS + len(record.body) + sum(map(len, texts))
+
+
+@dataclass(slots=True)
 class TailSubscription:
     """One watcher's bounded queue; the oldest records make room for later ones."""
 
     predicate: Predicate
-    limit: int = _QUEUE_MAX
-    _records: deque[LogRecord] = field(default_factory=deque[LogRecord])
+    _queue: _Bounded = field(default_factory=lambda: _Bounded(_QUEUE_MAX, _QUEUE_MAX_CHARACTERS))
     _skipped: int = 0
     _unexamined: int = 0
     _is_over: bool = False
@@ -52,8 +93,8 @@ class TailSubscription:
     async def next(self) -> Sight:
         """Return what has come since the last time, waiting until there is something."""
         await self._news.wait()
-        sight = Sight(tuple(self._records), self._skipped, self._unexamined, self._is_over)
-        self._records.clear()
+        records = tuple(self._queue.take(_QUEUE_MAX))
+        sight = Sight(records, self._skipped, self._unexamined, self._is_over)
         self._skipped = self._unexamined = 0
         if not self._is_over:
             self._news.clear()
@@ -61,13 +102,9 @@ class TailSubscription:
 
     def add(self, records: Sequence[LogRecord]) -> None:
         """Show `records`, which match, leaving out the oldest if there are too many."""
-        if not records:
-            return
-        self._records.extend(records)
-        while len(self._records) > self.limit:
-            self._records.popleft()
-            self._skipped += 1
-        self._news.set()
+        if records:
+            self._skipped += self._queue.add(records)
+            self._news.set()
 
     def miss(self, count: int) -> None:
         """Say that `count` records were not looked at."""
@@ -91,16 +128,15 @@ class LogTail:
             waiting_max: How many records may wait to be looked at.
         """
         self._max_tails = max_tails
-        self._waiting_max = waiting_max
         self._subscriptions: list[TailSubscription] = []
-        self._waiting: deque[LogRecord] = deque()
+        self._waiting = _Bounded(waiting_max, _WAITING_MAX_CHARACTERS)
         self._news = asyncio.Event()
         self._is_over = False
 
     @property
     def waiting(self) -> int:
         """How many records wait to be looked at."""
-        return len(self._waiting)
+        return len(self._waiting.records)
 
     @property
     def watchers(self) -> int:
@@ -123,20 +159,17 @@ class LogTail:
         finally:
             self._subscriptions.remove(subscription)
             if not self._subscriptions:
-                self._waiting.clear()
+                self._waiting.take(self.waiting)
 
     def publish(self, records: Sequence[LogRecord]) -> None:
         """Take records that have just been stored; returns at once."""
         if not self._subscriptions:
             return
         # What is dropped was the oldest: whoever watches wants to see the present.
-        self._waiting.extend(records)
-        excess = len(self._waiting) - self._waiting_max
-        if excess > 0:
-            for _ in range(excess):
-                self._waiting.popleft()
+        dropped = self._waiting.add(records)
+        if dropped:
             for each in self._subscriptions:
-                each.miss(excess)
+                each.miss(dropped)
         self._news.set()
 
     async def run(self) -> None:
@@ -144,13 +177,12 @@ class LogTail:
         while True:
             await self._news.wait()
             self._news.clear()
-            while self._waiting:
+            while self.waiting:
                 await self.look()
 
     async def look(self) -> None:
         """Look at the oldest records that wait, a bounded number, in a thread of their own."""
-        size = min(_AT_ONCE, len(self._waiting))
-        records = [self._waiting.popleft() for _ in range(size)]
+        records = self._waiting.take(_AT_ONCE)
         subscriptions = list(self._subscriptions)
         matching = await asyncio.to_thread(_match, records, subscriptions)
         for subscription, matched in zip(subscriptions, matching, strict=True):
