@@ -120,7 +120,7 @@ class Shelf:
             del self._partitions[partition.number]
         partition.drop()
 
-    def leave(self, number: int, error: Exception) -> None:
+    def leave(self, number: int, error: BaseException) -> None:
         """Leave a partition where it is, for it cannot be read."""
         logger.error("Logs in %s cannot be read, and are left where they are: %s", number, error)
         self._put_out(number)
@@ -162,7 +162,10 @@ class Shelf:
                 self.rebuild(number)
                 return Opened(None, until)
             opened = self._open_whole(folder, seal)
-        except (FrameError, OSError, ValueError) as error:
+        except BaseException as error:
+            # The library's panics are no Exceptions; one partition must not keep all from opening.
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             self.leave(number, error)
             return Opened(None, None)
         if seal is not None and not is_repacked(layout):
