@@ -68,12 +68,12 @@ class DeltaSums:
             return list(values)
         if time_ns < known.time_ns:
             raise DeltaError("a later delta of the series was added before")
-        if time_ns > known.time_ns:
-            if known.bounds == bounds and len(known.values) == len(values):
-                known.values = [a + b for a, b in zip(known.values, values, strict=True)]
-            else:
-                known.values, known.bounds = list(values), bounds
-            known.time_ns = time_ns
+        if known.bounds != bounds or len(known.values) != len(values):
+            # Also at the same time: a sum and a histogram may bear one name.
+            known.values, known.bounds = list(values), bounds
+        elif time_ns > known.time_ns:
+            known.values = [a + b for a, b in zip(known.values, values, strict=True)]
+        known.time_ns = time_ns
         known.touched_at = now
         self._sums.move_to_end(series)
         return list(known.values)
