@@ -296,3 +296,44 @@ def test_a_link_to_a_record_shows_it_wherever_it_lies(desk: Visit, logs: Logs) -
     desk.open(f"{logs.monitor.url}/logs?query=level:debug&record={logs.seq}")
     linked = desk.page.get_by_role("region", name="The record of the link")
     expect(linked).to_contain_text("EmbeddingTimeout")
+
+
+def test_live_shows_what_is_logged_next_and_holds_still_when_it_is_paused(
+    desk: Visit, logs: Logs
+) -> None:
+    page = desk.page
+    desk.open(f"{logs.monitor.url}/logs?query=service:tailed")
+    expect(page.get_by_text("No record matches")).to_be_visible()
+    page.get_by_role("button", name="Live").click()
+    expect(page.get_by_text("As it is logged")).to_be_visible()
+    _send(logs.monitor, [{"message": "the first", "service.name": "tailed"}])
+    rows = page.locator("main [data-row]")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("the first")
+    page.get_by_role("button", name="Pause").click()
+    _send(logs.monitor, [{"message": "the second", "service.name": "tailed"}])
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Resume").click()
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("the second")
+    assert _asked(desk, "live") == "1"
+
+
+def test_a_search_is_kept_with_its_columns_and_what_was_found_is_a_file(
+    desk: Visit, logs: Logs
+) -> None:
+    page = desk.page
+    desk.open(f"{logs.monitor.url}/logs?query=level:error&column=user.id")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    head = download.value.path().read_text().splitlines()[0]
+    assert head == "timestamp,severity,service,user.id,message"
+    page.get_by_role("button", name="Saved").click()
+    page.get_by_label("Name of the search").fill("Errors by user")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("button", name="Delete Errors by user")).to_be_visible()
+    desk.open(f"{logs.monitor.url}/logs")
+    page.get_by_role("button", name="Saved").click()
+    page.get_by_role("button", name="Errors by user level:error").click()
+    assert (_asked(desk, "query"), _asked(desk, "column")) == ("level:error", "user.id")

@@ -51,10 +51,3 @@ const firstOf = (record: LogRecord, names: string[]): { field: string; value: st
 
 export const requestOf = (record: LogRecord): { field: string; value: string } | null => firstOf(record, REQUEST_NAMES);
 export const userOf = (record: LogRecord): { field: string; value: string } | null => firstOf(record, USER_NAMES);
-
-/** The names of the attributes of these records with how many have them, the commonest first. */
-export function countNames(records: readonly LogRecord[], most: number): { name: string; count: number }[] {
-  const counts = new Map<string, number>();
-  for (const record of records.slice(0, most)) for (const name of Object.keys(record.attributes)) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
-}

@@ -44,6 +44,12 @@ export interface FieldValues {
   statistics: { count: number; min: number | null; max: number | null; mean: number | null; sum: number | null };
 }
 
+export interface LogFields {
+  sampled: number;
+  fields: { name: string; records: number; is_attribute: boolean }[];
+  others: number;
+}
+
 export interface LogContext {
   before: LogRecord[];
   after: LogRecord[];

@@ -29,4 +29,38 @@ helpers.bulk(client, [
      "message": "it works", "log.level": "info", "service.name": "api"},
 ])`,
   },
+  {
+    key: 'otlp',
+    label: 'OTLP',
+    text: 'OpenTelemetry\u2019s logs, protobuf or JSON, from any of its SDKs or a collector. The environment is all that an application needs:',
+    snippet: (origin) => `OTEL_SERVICE_NAME=api
+OTEL_LOGS_EXPORTER=otlp
+OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=${origin}/v1/logs
+OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20<token>`,
+  },
+  {
+    key: 'vercel',
+    label: 'Vercel',
+    text: 'A log drain, JSON or NDJSON. Its secret stands in logs.vercel in the configuration; 1 is the project\u2019s number, its slug will do too. The drain\u2019s endpoint:',
+    snippet: (origin) => `${origin}/api/1/drain/vercel`,
+  },
+  {
+    key: 'syslog',
+    label: 'Syslog',
+    text: 'TCP, with TLS or in clear, RFC 5424 and 3164. In the monitor\u2019s configuration, then host and port at the sender:',
+    snippet: () => `logs:
+  syslog:
+    - listen: 0.0.0.0:6514
+      tls: {cert_file: cert.pem, key_file: key.pem}
+      tokens: [{token: "\${SYSLOG_TOKEN}", project: shop}]`,
+  },
+  {
+    key: 'files',
+    label: 'Files',
+    text: 'Files on the monitor\u2019s machine are followed; how far is kept, so that nothing is lost while it is down. In its configuration:',
+    snippet: () => `logs:
+  files:
+    - {path: /var/log/shop/*.log, service: shop, environment: production}`,
+  },
 ];
