@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 import orjson
 
 from resumatch_monitor.logs.record import STACK_TRACE, LogRecord
+from resumatch_monitor.sentry.addresses import present_addresses
 from resumatch_monitor.sentry.cutting import is_prose
 from resumatch_monitor.sentry.patterns import FILTERED, Pattern
 from resumatch_monitor.sentry.scrub import Scrubber
 
 _SHORT = 4
+_ADDRESS_NAMES = (
+    *("clientip", "clientaddress", "sourceip", "sourceaddress", "remoteaddr", "remoteip"),
+    *("realip", "forwardedfor", "ipaddress", "userip", "peerip", "peeraddress", "connectingip"),
+)
 
 
 class RecordScrubber:
@@ -42,7 +48,9 @@ class RecordScrubber:
 
     def _clean_value(self, name: str, value: Any, active: Sequence[Pattern]) -> Any:
         has_value = not isinstance(value, bool) and value != ""
-        if has_value and any(self._scrubber.is_sensitive(part) for part in name.split(".")):
+        if has_value and isinstance(value, str) and is_address_name(name):
+            return present_addresses(value, self._scrubber.addresses) or FILTERED
+        if has_value and self._scrubber.is_sensitive(name):
             return FILTERED
         if isinstance(value, str):
             if name != STACK_TRACE and is_prose(value):
@@ -69,6 +77,13 @@ class RecordScrubber:
                 if replaced != text:
                     text = replaced
         return text
+
+
+@lru_cache(maxsize=4_096)
+def is_address_name(name: str) -> bool:
+    """Return whether an attribute of this name holds somebody's network address."""
+    squeezed = "".join(each for each in name.lower() if each.isalnum())
+    return squeezed.endswith(_ADDRESS_NAMES)
 
 
 def _render(record: LogRecord) -> bytes:
