@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import zstandard
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from sqlalchemy import Connection, select
 
 from resumatch_monitor.app.monitor import Monitor
 from resumatch_monitor.app.web import build_web
 from resumatch_monitor.config.loader import parse_config
 from resumatch_monitor.kit.ids import RandomIds
+from resumatch_monitor.storage.sql.tables.errors import ERROR_DEAD_LETTERS
 from tests.clients.recorder import KEY
 
 _CONFIG = f"""
@@ -90,6 +93,18 @@ class Inside:
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
+
+    def read_set_aside(self) -> list[tuple[str, bytes]]:
+        """Return the reason and the record of what could not be digested."""
+        columns = ERROR_DEAD_LETTERS.c
+        query = select(columns.reason, columns.record).order_by(columns.id).limit(5)
+        unpack = zstandard.ZstdDecompressor().decompress
+
+        def read(connection: Connection) -> list[tuple[str, bytes]]:
+            rows = connection.execute(query).all()
+            return [(row.reason, unpack(row.record, 1_000_000)) for row in rows]
+
+        return self.portal.call(self.monitor.stores.database.read, read)
 
     def drain(self) -> None:
         """Wait until everything that was taken is digested."""

@@ -65,6 +65,7 @@ def test_whatever_is_sent_is_answered_and_digested(
     assert answers.count(200) > len(answers) // 10
     failures = inside.read_metric("resumatch_monitor_loop_failures_total")
     assert failures == 0
+    assert inside.read_set_aside() == []
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
     assert inside.read_metric("resumatch_monitor_errors_events_total", outcome="set_aside") == 0
 

@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import orjson
@@ -99,3 +100,15 @@ def test_what_is_no_unicode_is_mended(payload: bytes) -> None:
 
     assert "\N{REPLACEMENT CHARACTER}" in seen["message"]
     assert orjson.loads(text) == seen
+
+
+@pytest.mark.parametrize("key", ["unheard_of", "extra", "message"])
+def test_what_is_nested_too_deeply_is_refused_however_deep_python_may_go(key: str) -> None:
+    payload = b'{"event_id":"a","%s":' % key.encode() + b'{"a":[' * 700 + b"]}" * 700 + b"}"
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        with pytest.raises(orjson.JSONDecodeError):
+            _GLANCE.read(payload)
+    finally:
+        sys.setrecursionlimit(limit)

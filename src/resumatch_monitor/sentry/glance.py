@@ -11,6 +11,10 @@ import msgspec
 from resumatch_monitor.sentry.lenient import parse_json
 from resumatch_monitor.sentry.values import as_dict
 
+_DEEP = 500
+_OPENING = b"[{"
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+
 
 class _Frame(TypedDict, total=False):
     abs_path: Any
@@ -68,5 +72,19 @@ class EventGlance:
             event = as_dict(cast("object", self._decoder.decode(payload)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return parse_json(payload)
-        # Nothing of this in it may mean that there is nothing in it at all.
-        return (event, payload) if event else parse_json(payload)
+        # How deep the glance may go depends on the interpreter; the digest has a bound of its own.
+        if not event or _may_be_too_deep(payload):
+            # Nothing of this in it may mean that there is nothing in it at all.
+            return parse_json(payload)
+        return event, payload
+
+
+def _may_be_too_deep(payload: bytes) -> bool:
+    """Tell whether `payload` nests more than nearly all events do; brackets in texts count, too."""
+    if payload.count(b"{") + payload.count(b"[") < _DEEP:
+        return False
+    depth = deepest = 0
+    for bracket in payload.translate(None, delete=_OTHERS):
+        depth += 1 if bracket in _OPENING else -1
+        deepest = max(deepest, depth)
+    return deepest >= _DEEP

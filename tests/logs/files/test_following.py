@@ -240,7 +240,8 @@ async def test_a_full_spool_stops_the_reading_and_loses_nothing(tmp_path: Path) 
     following.follower.close()
     following.spool.stop()
 
-    assert list(came.values()) == list(range(6_000))
+    # Of what is appended together, a part may find no room, and comes after the rest.
+    assert sorted(came.values()) == list(range(6_000))
 
 
 async def test_no_more_files_than_allowed_are_followed(
