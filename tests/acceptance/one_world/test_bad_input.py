@@ -25,7 +25,7 @@ pytestmark = [
 
 _WRONG_KEY = "0" * 32
 _MIB = 1024 * 1024
-_MEMORY_LIMIT = 300 * _MIB
+_MEMORY_LIMIT = 350 * _MIB
 
 
 @pytest.fixture(autouse=True)
