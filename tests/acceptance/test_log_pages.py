@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -193,6 +194,10 @@ def test_an_empty_page_says_how_to_send_and_what_it_says_works(
         snippet = visited.page.locator("main pre")
         expect(snippet).to_contain_text(f"{monitor.url}/es/_bulk")
         check_looks(visited, OUTPUT / "pages" / "logs-empty.png", sign=snippet)
+        command = snippet.inner_text().replace("<token>", TOKEN)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, timeout=30)
+    assert json.loads(done.stdout)["errors"] is False
+    wait_until(lambda: _find(monitor, '"it works"'), "it is found", timeout_seconds=30)
 
 
 _STATES = {

@@ -7,6 +7,12 @@ export interface Way {
   snippet: (origin: string) => string;
 }
 
+/** The client of Elasticsearch refuses an address without its port. */
+function withPort(origin: string): string {
+  if (/:\d+$/.test(origin)) return origin;
+  return `${origin}:${origin.startsWith('https:') ? 443 : 80}`;
+}
+
 export const WAYS: Way[] = [
   {
     key: 'curl',
@@ -23,7 +29,7 @@ export const WAYS: Way[] = [
     text: 'The official client, Elasticsearch\u2019s or OpenSearch\u2019s; structlog and ECS names are understood.',
     snippet: (origin) => `from elasticsearch import Elasticsearch, helpers
 
-client = Elasticsearch("${origin}/es", headers={"Authorization": "Bearer <token>"})
+client = Elasticsearch("${withPort(origin)}/es", headers={"Authorization": "Bearer <token>"})
 helpers.bulk(client, [
     {"_op_type": "create", "_index": "logs",
      "message": "it works", "log.level": "info", "service.name": "api"},
