@@ -16,6 +16,8 @@ export const isNewer = (a: string, b: string): boolean => (a.length === b.length
 export class LogStream {
   records = $state.raw<LogRecord[]>([]);
   isThere = $state(false);
+  /** Whether the records answer what is asked now, not what was asked before. */
+  isCurrent = $state(false);
   isLoadingMore = $state(false);
   moreError = $state.raw<ApiError | null>(null);
   /** How many records wait above those that are shown. */
@@ -67,6 +69,7 @@ export class LogStream {
     this.#abort?.abort();
     this.#abort = null;
     this.#isNew = true;
+    this.isCurrent = false;
     this.#pending = null;
     this.waiting = 0;
     this.isLoadingMore = false;
@@ -98,7 +101,7 @@ export class LogStream {
     this.#isNew = false;
     this.#pending = null;
     this.waiting = 0;
-    this.isThere = true;
+    this.isThere = this.isCurrent = true;
   }
 
   #goOn(page: LogPage): void {
