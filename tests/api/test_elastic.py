@@ -110,6 +110,20 @@ async def test_a_pair_that_is_refused_leaves_the_others(
     assert (record.body, record.service) == ("kept", "shop")
 
 
+async def test_a_document_that_is_nested_too_deeply_is_refused_alone(
+    client: httpx.AsyncClient, doors: LogDoors
+) -> None:
+    deep = b'{"a":' + b"[" * 9000 + b"]" * 9000 + b"}"
+
+    answer = await client.post("/es/_bulk", content=b'{"index":{}}\n%b\n%b' % (deep, make_simple()))
+    single = await client.post("/es/shop/_doc", content=deep)
+
+    assert [next(iter(item.values()))["status"] for item in answer.json()["items"]] == [400, 201]
+    assert single.status_code == 400
+    assert "nested too deeply" in single.json()["error"]["reason"]
+    assert (await doors.record()).body == "m0"
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -100,6 +100,27 @@ async def test_a_list_of_other_things_is_refused(
     assert not doors.spool.pending
 
 
+@pytest.mark.parametrize("depth", [900, 9000])
+async def test_a_list_of_what_is_nested_too_deeply_is_refused(
+    client: httpx.AsyncClient, depth: int
+) -> None:
+    deep = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+
+    answer = await client.post(INGEST, content=b"[" + deep + b"]")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_records")
+
+
+async def test_a_line_that_is_nested_too_deeply_is_a_text(
+    client: httpx.AsyncClient, doors: LogDoors
+) -> None:
+    deep = b'{"a":' + b"[" * 9000 + b"]" * 9000 + b"}"
+
+    assert (await client.post(INGEST, content=deep + b'\n{"msg":"b"}')).status_code == 200
+    first, second = await doors.records()
+    assert (first.body[:8], second.body) == ('{"a":[[[', "b")
+
+
 async def test_who_may_not_and_what_does_not_fit(
     client: httpx.AsyncClient, doors: LogDoors
 ) -> None:

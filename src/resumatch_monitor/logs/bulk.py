@@ -106,6 +106,8 @@ def find_document_fault(document: bytes) -> str:
         _decoder.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"the document cannot be read: {error}"
+    except RecursionError:
+        return "the document cannot be read: it is nested too deeply"
     if document.startswith(_OBJECT) or document.lstrip().startswith(_OBJECT):
         return ""
     return "the document cannot be read: it is no object"

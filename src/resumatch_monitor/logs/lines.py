@@ -44,12 +44,20 @@ def _split_list(body: bytes) -> list[bytes]:
     for number, each in enumerate(items):
         if not isinstance(each, dict):
             raise LinesError(f"[{number}]: an object is expected")
-    return [orjson.dumps(each) for each in items]
+    return [_render(each, number) for number, each in enumerate(items)]
+
+
+def _render(item: Any, number: int) -> bytes:
+    try:
+        return orjson.dumps(item)
+    except orjson.JSONEncodeError as error:
+        # What is read may be nested more deeply than what is written.
+        raise LinesError(f"[{number}]: it is nested too deeply") from error
 
 
 def _is_value(text: bytes) -> bool:
     try:
         _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
