@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from resumatch_monitor.kit.spool import Position
+from resumatch_monitor.kit.spool import Position, SpoolBatch
 from resumatch_monitor.kit.telemetry import Telemetry
-from resumatch_monitor.logs.digest import LogDigest
+from resumatch_monitor.logs.digest import LogDigest, LogSpool
 from resumatch_monitor.logs.formats.documents import PLAIN
 from resumatch_monitor.logs.metrics import LogMetrics
 from resumatch_monitor.logs.processing import Processor
@@ -42,10 +42,10 @@ class Scene:
     telemetry: Telemetry
     metrics: LogMetrics
 
-    def digest(self, store: LogStore | None = None) -> LogDigest:
+    def digest(self, store: LogStore | None = None, spool: LogSpool | None = None) -> LogDigest:
         """Return a digest that has done nothing yet."""
         return LogDigest(
-            spool=self.spool,
+            spool=spool or self.spool,
             store=store or self.store,
             reader=ChunkReader(oldest=timedelta(days=30)),
             processor=Processor(scrubber_of=lambda _project_id: RecordScrubber(Scrubber([]))),
@@ -109,6 +109,47 @@ class FlakyStore:
         kept = await self._scene.store.append(records, until=until)
         self.kept += kept
         return kept
+
+
+class SlowSpool:
+    """A spool that says that there is nothing more only after a batch was committed."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._committed = asyncio.Event()
+        self.waits = 0
+
+    @property
+    def position(self) -> Position:
+        return self._spool.position
+
+    @property
+    def end(self) -> Position:
+        return self._spool.end
+
+    async def wait_for_records(self) -> None:
+        self.waits += 1
+        await self._spool.wait_for_records()
+
+    async def read_batch(
+        self,
+        max_records: int,
+        max_bytes: int,
+        *,
+        after: Position | None = None,
+        until: Position | None = None,
+    ) -> SpoolBatch:
+        batch = await self._spool.read_batch(max_records, max_bytes, after=after, until=until)
+        if not batch.count:
+            await self._committed.wait()
+        return batch
+
+    async def commit(self, batch: SpoolBatch) -> None:
+        await self._spool.commit(batch)
+        self._committed.set()
+
+    async def drop_consumed(self) -> None:
+        await self._spool.drop_consumed()
 
 
 async def test_what_a_door_took_is_found(tmp_path: Path) -> None:
@@ -216,3 +257,17 @@ async def test_waits_for_a_store_that_is_not_available(tmp_path: Path) -> None:
         assert await scene.bodies() == ["a", "b"]
         assert scene.count("indexed") == 2
         assert scene.count("duplicate") == 0
+
+
+async def test_rests_when_the_spool_turns_out_to_be_empty_late(tmp_path: Path) -> None:
+    async with opened(tmp_path) as scene, asyncio.timeout(20):
+        await scene.spool.append(b"of no use")
+        spool = SlowSpool(scene.spool)
+        running = asyncio.create_task(scene.digest(spool=spool).run())
+
+        while spool.waits < 2:
+            await scene.clock.advance(0.125)
+
+        running.cancel()
+        await asyncio.wait([running])
+        assert scene.count("unreadable") == 1

@@ -118,6 +118,7 @@ class LogDigest:
         """Digest until cancelled."""
         await self.skip_stored()
         ahead: asyncio.Task[_Prepared] | None = None
+        began = self._clock.monotonic()
         try:
             while True:
                 if ahead is None:
@@ -125,13 +126,14 @@ class LogDigest:
                     prepared = await self._prepare(None)
                 else:
                     prepared = await ahead
-                began = self._clock.monotonic()
-                ahead = asyncio.create_task(self._prepare(prepared.batch.end))
-                await self._store_batch(prepared)
-                if ahead.done() and not ahead.result().batch.count:
+                if not prepared.batch.count:
                     ahead = None
                     elapsed = self._clock.monotonic() - began
                     await self._clock.sleep(max(0.0, _PACE_SECONDS - elapsed))
+                    continue
+                began = self._clock.monotonic()
+                ahead = asyncio.create_task(self._prepare(prepared.batch.end))
+                await self._store_batch(prepared)
         finally:
             if ahead is not None:
                 ahead.cancel()
