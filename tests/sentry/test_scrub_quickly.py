@@ -138,7 +138,7 @@ def test_what_somebody_completes_is_not_what_is_remembered() -> None:
 
 
 def test_the_memory_of_parts_is_bounded() -> None:
-    memory, part = PartMemory(most_bytes=100), CleanedPart({}, ())
+    memory, part = PartMemory(most_bytes=1_500), CleanedPart({}, ())
     for number in range(50):
         memory.remember("a", "code", b"%040d" % number, part)
     memory.remember("a", "code", bytes(5_000), part)
@@ -146,6 +146,17 @@ def test_the_memory_of_parts_is_bounded() -> None:
     known = [number for number in range(50) if memory.find("a", "code", b"%040d" % number)]
     assert known == [48, 49]
     assert memory.find("a", "code", bytes(5_000)) is None
+
+
+def test_the_memory_of_parts_is_bounded_in_their_number() -> None:
+    memory, part = PartMemory(), CleanedPart([1], ())
+    numbers = range(10_000)
+    for number in numbers:
+        memory.remember("a", "variable", b"[%d]" % number, part)
+
+    known = [number for number in numbers if memory.find("a", "variable", b"[%d]" % number)]
+    assert known
+    assert len(known) <= 4_096
 
 
 @settings(max_examples=400, deadline=None)

@@ -8,6 +8,8 @@ from typing import Any
 
 _MOST_BYTES = 2 * 1024 * 1024
 _PART_MAX_BYTES = 4 * 1024
+_PLACE_BYTES = 512
+"""What a part takes beside its JSON; most that are new each time are a few bytes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class PartMemory:
         """Remember what became of a part, unless it is large."""
         if len(json) > _PART_MAX_BYTES:
             return
-        self._size += len(json)
+        size = _PLACE_BYTES + len(json)
+        self._size += size
         if self._size > self._most_bytes:
             # Those that come again are known again soon.
             self._known.clear()
-            self._size = len(json)
+            self._size = size
         self._known[cleaner, kind, json] = part
