@@ -109,3 +109,22 @@ async def test_an_event_of_a_clock_that_ran_ahead_keeps_no_alert_open(
         await world.wait(600)
 
         assert world.told() == [_FIRING, _OVER]
+
+
+@pytest.mark.parametrize("is_restart", [True, False])
+async def test_time_in_which_nobody_could_notice_an_event_is_no_quiet(
+    tmp_path: Path, database: Database, clock: FakeClock, *, is_restart: bool
+) -> None:
+    async with world_of(tmp_path, database, clock, *_DEFAULTS) as world:
+        await world.send(world.make())
+        await world.wait(60)
+        # The machine slept, or its clock was set; or the monitor was stopped and started.
+        clock.jump(timedelta(hours=1))
+        if is_restart:
+            world.renew_timer()
+
+        await world.wait(599)
+        assert world.told() == [_FIRING]
+
+        await world.wait(1)
+        assert world.told() == [_FIRING, _OVER]

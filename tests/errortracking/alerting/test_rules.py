@@ -36,8 +36,14 @@ class World:
     def __init__(self, stack: ErrorStack, clock: FakeClock) -> None:
         self.stack = stack
         self.clock = clock
-        self.timer = AlertTimer(ends=stack.alerts, wake=stack.relay.wake, clock=clock)
+        self.renew_timer()
         self._number = 0
+
+    def renew_timer(self) -> None:
+        """Begin to look for ends, as a process does that starts."""
+        self.timer = AlertTimer(
+            ends=self.stack.alerts, wake=self.stack.relay.wake, clock=self.clock
+        )
 
     def make(self, kind: str = "KeyError", **over: Any) -> dict[str, Any]:
         self._number += 1
@@ -53,8 +59,13 @@ class World:
         await self.stack.drain()
 
     async def wait(self, seconds: float) -> None:
-        await self.clock.advance(seconds)
+        """Let time pass in which it is looked for ends, as often as matters."""
         await self.timer.look()
+        step = 60 if seconds <= 3_600 else seconds
+        while seconds > 0:
+            await self.clock.advance(min(step, seconds))
+            await self.timer.look()
+            seconds -= step
         await self.stack.drain()
 
     @property

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from resumatch_monitor.kit.clock import Clock
@@ -11,13 +11,20 @@ from resumatch_monitor.kit.errors import StorageUnavailableError
 logger = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 15.0
+_AWAY = timedelta(minutes=1)
+"""After so long without a look nobody knows whether it was quiet meanwhile."""
 
 
 class AlertEnds(Protocol):
     """Knows which alerts about issues last."""
 
-    async def end_quiet(self, now: datetime) -> int:
-        """End alerts for which there is no more reason; return how many."""
+    async def end_quiet(self, now: datetime, *, watched: timedelta) -> int:
+        """End alerts for which there is no more reason; return how many.
+
+        Args:
+            now: At this moment.
+            watched: For how long it is known when events came: no quiet is longer.
+        """
         ...
 
     async def prune(self, now: datetime) -> None:
@@ -33,6 +40,8 @@ class AlertTimer:
         self._ends = ends
         self._wake = wake
         self._clock = clock
+        self._looked_at: datetime | None = None
+        self._watching_since = clock.now()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -46,6 +55,12 @@ class AlertTimer:
     async def look(self) -> None:
         """End what is over; what people ended, and storms, are the relay's to find."""
         now = self._clock.now()
-        await self._ends.end_quiet(now)
+        passed = None if self._looked_at is None else now - self._looked_at
+        if passed is None or not timedelta() <= passed <= _AWAY:
+            # It has just started, slept, had no store or another time: what was sent meanwhile
+            # may have reached nobody, or still lie in the spool.
+            self._watching_since = now
+        await self._ends.end_quiet(now, watched=now - self._watching_since)
         await self._ends.prune(now)
+        self._looked_at = self._clock.now()
         self._wake()

@@ -111,7 +111,7 @@ class SqlIssueAlerts:
 
         await self._write(write)
 
-    async def end_quiet(self, now: datetime) -> int:
+    async def end_quiet(self, now: datetime, *, watched: timedelta) -> int:
         """End alerts for which there is no more reason; return how many."""
 
         def find(connection: Connection) -> list[OpenAlert]:
@@ -129,7 +129,7 @@ class SqlIssueAlerts:
             )
             alerts = [_read_open(row) for row in rows]
             over = [each for each in alerts if _is_over(connection, each, rules, now)]
-            return over + _find_quiet(connection, self._watch.quiet_times, now)
+            return over + _find_quiet(connection, self._watch.quiet_times, now, watched)
 
         over = await self._database.read(find)
         if not over:
@@ -268,7 +268,10 @@ def _is_over(
 
 
 def _find_quiet(
-    connection: Connection, quiet: Mapping[str, timedelta | None], now: datetime
+    connection: Connection,
+    quiet: Mapping[str, timedelta | None],
+    now: datetime,
+    watched: timedelta,
 ) -> list[OpenAlert]:
     """Return alerts about issues that began, and with which people are done or that are quiet."""
     columns, issues = ISSUE_OPEN_ALERTS.c, ISSUES.c
@@ -279,8 +282,11 @@ def _find_quiet(
     is_quiet = [
         (columns.rule == name) & (last <= now - pause)
         for name, pause in quiet.items()
-        if pause is not None
+        if pause is not None and pause <= watched
     ]
+    if watched >= DEFAULT_QUIET:
+        # A rule that is gone leaves alerts behind.
+        is_quiet.append(columns.rule.not_in(list(quiet)) & (last <= now - DEFAULT_QUIET))
     rows = connection.execute(
         select(ISSUE_OPEN_ALERTS)
         .outerjoin(ISSUES, issues.id == columns.issue_id)
@@ -290,8 +296,6 @@ def _find_quiet(
             or_(
                 issues.id.is_(None),
                 issues.status != IssueStatus.UNRESOLVED.value,
-                # A rule that is gone leaves alerts behind.
-                columns.rule.not_in(list(quiet)) & (last <= now - DEFAULT_QUIET),
                 *is_quiet,
             ),
         )
