@@ -76,7 +76,7 @@ def _run(settings: DemoSettings) -> None:
         raise StartError(
             f"Port {taken[1]} (for {taken[0]}) is in use. Choose others: make run DEMO_PORT=9800"
         )
-    processes = Processes(settings.folder / "logs")
+    processes = Processes(settings.log_folder)
     try:
         _say("Starting PostgreSQL and Redis …")
         postgres.start()

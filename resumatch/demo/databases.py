@@ -5,7 +5,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
-from resumatch.demo.settings import HOST
+from resumatch.demo.settings import HOST, POSTGRES_LOG
 
 with warnings.catch_warnings():
     # It warns, while it is imported, that a service has no XDG_RUNTIME_DIR.
@@ -28,6 +28,11 @@ class Postgres:
         self._folder = folder
         self._port = port
 
+    @property
+    def log(self) -> Path:
+        """What it says; it is appended to."""
+        return self._folder / POSTGRES_LOG
+
     def start(self) -> None:
         """Make the database on the first start; then start, if it is not running.
 
@@ -40,12 +45,15 @@ class Postgres:
         options = (
             f"-h {HOST} -p {self._port} -c unix_socket_directories='' -c fsync=on"
             " -c shared_buffers=64MB -c max_connections=60"
+            # The monitor reads its log: no rows in it, and times that need no zone.
+            " -c log_error_verbosity=terse -c log_timezone=UTC"
         )
-        log = self._folder / "server.log"
         try:
-            self._control("-w", "-t", str(_START_SECONDS), "-o", options, "-l", str(log), "start")
+            self._control(
+                "-w", "-t", str(_START_SECONDS), "-o", options, "-l", str(self.log), "start"
+            )
         except subprocess.CalledProcessError as error:
-            raise DatabaseUnavailableError(f"PostgreSQL did not start; see {log}") from error
+            raise DatabaseUnavailableError(f"PostgreSQL did not start; see {self.log}") from error
 
     def stop(self) -> None:
         """Stop it, ending the connections, and wait until it has stopped."""

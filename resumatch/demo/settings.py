@@ -10,6 +10,9 @@ from pathlib import Path
 HOST = "127.0.0.1"
 DEFAULT_FOLDER = Path("demo-data")
 DEFAULT_PORT = 9700
+POSTGRES_LOG = "server.log"
+"""PostgreSQL's log, within its folder."""
+_ENVIRONMENT = "demonstration"
 _PORTS = ("monitor", "resumatch", "catcher", "smtp", "postgres", "redis")
 
 
@@ -59,6 +62,16 @@ class DemoSettings:
         """Where ResuMatch sends its errors: to the monitor."""
         return f"http://{self.secrets.project_key}@{HOST}:{self.port_of('monitor')}/1"
 
+    @property
+    def log_folder(self) -> Path:
+        """What the processes print, and the log that ResuMatch writes for the monitor."""
+        return self.folder / "logs"
+
+    @property
+    def resumatch_log(self) -> Path:
+        """ResuMatch's log, which the monitor follows."""
+        return self.log_folder / "resumatch.ndjson"
+
     def monitor_environment(self) -> dict[str, str]:
         """Return the variables that `resumatch/monitor.yaml` refers to."""
         return {
@@ -69,6 +82,10 @@ class DemoSettings:
             "RESUMATCH_ADDRESS": f"{HOST}:{self.port_of('resumatch')}",
             "RESUMATCH_DATABASE_DSN": self.postgres_dsn,
             "RESUMATCH_REDIS_URL": self.redis_url,
+            "RESUMATCH_ENVIRONMENT": _ENVIRONMENT,
+            "RESUMATCH_LOG_FILE": str(self.resumatch_log),
+            "POSTGRES_LOG_FILE": str(self.folder / "postgres" / POSTGRES_LOG),
+            "REDIS_LOG_FILE": str(self.log_folder / "redis.log"),
             "SMTP_HOST": HOST,
             "SMTP_PORT": str(self.port_of("smtp")),
             "SLACK_WEBHOOK_URL": f"{self.url_of('catcher')}/slack",
@@ -86,7 +103,8 @@ class DemoSettings:
             "RESUMATCH_REDIS_URL": self.redis_url,
             "RESUMATCH_SECRET_KEY": self.secrets.session_key,
             "RESUMATCH_SYNTHETIC_TOKEN": self.secrets.synthetic_token,
-            "RESUMATCH_ENVIRONMENT": "demonstration",
+            "RESUMATCH_ENVIRONMENT": _ENVIRONMENT,
+            "RESUMATCH_LOG_FILE": str(self.resumatch_log),
             "RESUMATCH_MIGRATE_ON_START": "1",
             "RESUMATCH_DEMO_FAULTS": "1",
             "SENTRY_DSN": self.sentry_dsn,

@@ -63,7 +63,11 @@ class World(Surroundings):
 
     def start_watched_resumatch(self) -> None:
         """Start ResuMatch, which tells the monitor of its errors."""
-        self.start_resumatch(RESUMATCH_RELEASE=RELEASE, SENTRY_DSN=self.dsn(PROJECT_KEY))
+        self.start_resumatch(
+            RESUMATCH_RELEASE=RELEASE,
+            SENTRY_DSN=self.dsn(PROJECT_KEY),
+            RESUMATCH_LOG_FILE=str(self.folder / "logs" / "resumatch.ndjson"),
+        )
 
     def stop_resumatch(self) -> None:
         """End ResuMatch."""
@@ -113,6 +117,11 @@ class World(Surroundings):
                 static_configs: [{{targets: ["127.0.0.1:{ports["monitor"]}"]}}]
         """
         alerting = f"""
+logs:
+  files:
+    - {{path: logs/resumatch.ndjson*}}
+    - {{path: "{self.postgres.log}", service: postgresql, first_line: " (LOG|ERROR|FATAL): "}}
+    - {{path: logs/redis.log, service: redis}}
 alerting:
   route:
     group_by: [alertname, issue]
