@@ -87,6 +87,26 @@ async def test_ends_a_partition_after_a_day(open_store: OpenStore) -> None:
     assert len(store.partitions()) == 2
 
 
+async def test_keeps_together_what_waited_in_the_spool_for_days(open_store: OpenStore) -> None:
+    clock = FakeClock()
+    store = open_store(clock=clock)
+    clock.jump(timedelta(days=3))
+    for number in range(4):
+        record = make_record("waited", observed_us=START_US + number * _HOUR_US)
+        await store.append([record], until=place(number + 1))
+
+    assert len(store.partitions()) == 1
+
+
+async def test_ends_a_partition_that_a_clock_began_that_was_ahead(open_store: OpenStore) -> None:
+    store = open_store(clock=FakeClock())
+    ahead_us = START_US + 10_000 * _HOUR_US
+    await store.append([make_record("ahead", observed_us=ahead_us)], until=place(1))
+    await store.append([make_record("after")], until=place(2))
+
+    assert [each.last_us for each in store.partitions()] == [ahead_us, START_US]
+
+
 async def test_drops_what_arrived_too_long_ago(folder: Path, open_store: OpenStore) -> None:
     clock = FakeClock()
     store = open_store(clock=clock)

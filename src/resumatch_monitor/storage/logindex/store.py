@@ -206,7 +206,7 @@ class TantivyLogStore:
             raise _unavailable(error) from error
 
     def _try_append(self, records: Sequence[LogRecord], until: Position) -> int:
-        writer = self._find_writer()
+        writer = self._find_writer(records)
         if self._failed_until == until == self._position:
             # What failed was kept after all: the error came after both were durable.
             self._failed_until = None
@@ -218,9 +218,9 @@ class TantivyLogStore:
         self._failed_until = None
         return len(fresh)
 
-    def _find_writer(self) -> PartitionWriter:
-        """Return what adds to the latest partition, beginning a new one if it is time to."""
-        if self._writer is not None and self._is_full(self._writer):
+    def _find_writer(self, records: Sequence[LogRecord]) -> PartitionWriter:
+        """Return what adds `records` to the latest partition, or to a new one if it is time to."""
+        if self._writer is not None and self._is_full(self._writer, records):
             self._seal(self._writer)
         if self._writer is None and self._must_reopen:
             # Nothing says yet where file and index agree.
@@ -230,8 +230,11 @@ class TantivyLogStore:
             self._writer = self._begin_partition()
         return self._writer
 
-    def _is_full(self, writer: PartitionWriter) -> bool:
-        age_us = to_milliseconds(self._clock.now()) * 1000 - writer.partition.first_us
+    def _is_full(self, writer: PartitionWriter, records: Sequence[LogRecord]) -> bool:
+        # By their arrival, not by now: what has waited in the spool for days belongs together. And
+        # either way: a clock that was ahead must not keep what came later from being expired.
+        arrived_us = max(record.observed_us for record in records)
+        age_us = abs(arrived_us - writer.partition.first_us)
         return bool(writer.rows) and (
             writer.rows >= self._partition_rows
             or age_us >= _PARTITION_US
