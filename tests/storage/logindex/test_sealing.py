@@ -11,8 +11,15 @@ from resumatch_monitor.kit.clock import SystemClock
 from resumatch_monitor.logs.query.tree import Regex
 from resumatch_monitor.logs.store import LogQuery
 from resumatch_monitor.storage.logindex.asking import Found, ask
-from resumatch_monitor.storage.logindex.frames import read_layout
-from resumatch_monitor.storage.logindex.sealing import is_repacked
+from resumatch_monitor.storage.logindex.codec import BlockCompressor
+from resumatch_monitor.storage.logindex.frames import (
+    MAGIC,
+    FrameKind,
+    pack_frame,
+    read_layout,
+)
+from resumatch_monitor.storage.logindex.records import RecordReader
+from resumatch_monitor.storage.logindex.sealing import is_repacked, sample_rows
 from resumatch_monitor.storage.logindex.store import TantivyLogStore
 from tests.storage.logindex.reading import count_missing, read_bodies, recent
 from tests.support.clock import FakeClock
@@ -60,6 +67,23 @@ async def test_packs_a_full_partition_anew_and_keeps_every_record(
     assert len(await read_bodies(store)) == 3_140
     assert await count_missing(store) == 0
     assert store.position() == place(36)
+
+
+def test_learns_from_a_few_rows_however_small_their_blocks_are(tmp_path: Path) -> None:
+    path = tmp_path / "records"
+    compressor = BlockCompressor(None)
+    blocks = [
+        pack_frame(FrameKind.BLOCK, compressor.pack([b"%d" % row]), rows=1, first_row=row)
+        for row in range(12_000)
+    ]
+    path.write_bytes(MAGIC + b"".join(blocks))
+    layout = read_layout(path)
+    reader = RecordReader(path, layout)
+
+    samples = sample_rows(reader, layout)
+
+    reader.close()
+    assert samples == [b"%d" % row for row in range(0, 12_000, 3)]
 
 
 async def test_packs_anew_what_a_crash_kept_from_it(folder: Path, open_store: OpenStore) -> None:

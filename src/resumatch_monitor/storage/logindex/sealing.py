@@ -51,7 +51,7 @@ def repack(folder: Path, *, is_stopped: Callable[[], bool] = lambda: False) -> b
     try:
         if not _is_whole(reader, layout):
             return None
-        samples = _sample(reader, len(layout.blocks), layout.rows)
+        samples = sample_rows(reader, layout)
         dictionary = train_dictionary(samples, sum(block.length for block in layout.blocks))
         with making.open("wb") as file:
             file.write(MAGIC)
@@ -89,11 +89,13 @@ def _is_whole(reader: RecordReader, layout: Layout) -> bool:
     )
 
 
-def _sample(reader: RecordReader, blocks: int, rows: int) -> list[bytes]:
-    step = max(1, rows // _SAMPLES)
+def sample_rows(reader: RecordReader, layout: Layout) -> list[bytes]:
+    """Return rows that lie equally far apart, however small the blocks are."""
+    step = max(1, layout.rows // _SAMPLES)
     samples: list[bytes] = []
-    for at in range(blocks):
-        samples.extend(line[:_LONGEST_SAMPLE] for line in (reader.read_block(at) or [])[::step])
+    for at, block in enumerate(layout.blocks):
+        lines = reader.read_block(at) or []
+        samples.extend(line[:_LONGEST_SAMPLE] for line in lines[-block.first_row % step :: step])
     return samples
 
 
