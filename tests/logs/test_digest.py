@@ -271,3 +271,17 @@ async def test_rests_when_the_spool_turns_out_to_be_empty_late(tmp_path: Path) -
         running.cancel()
         await asyncio.wait([running])
         assert scene.count("unreadable") == 1
+
+
+async def test_it_tells_until_when_what_arrived_can_be_found(tmp_path: Path) -> None:
+    async with opened(tmp_path) as scene:
+        digest = scene.digest()
+        assert digest.found_until() == scene.clock.now()
+        await scene.take("one")
+        await scene.clock.advance(60)
+        assert digest.found_until() is None
+        arrived_at = scene.clock.now() - timedelta(seconds=60)
+        await digest.digest_batch()
+        assert digest.found_until() == scene.clock.now()
+        await scene.take("two")
+        assert digest.found_until() == arrived_at

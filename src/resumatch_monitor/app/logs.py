@@ -80,6 +80,7 @@ class LogParts:
             alerts=alerts,
             telemetry=base.telemetry,
             clock=base.clock,
+            found_until=self._digest.found_until,
         )
         self._retention = LogRetention(
             keeper=stores.logs,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from resumatch_monitor.kit.clock import Clock, to_milliseconds
@@ -24,6 +25,7 @@ _PACE_SECONDS = 0.4
 _IDLE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LogSpool(Protocol):
@@ -65,12 +67,17 @@ class LogSpool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What is to be stored of a batch."""
+    """What is to be stored of a batch.
+
+    Attributes:
+        arrived_us: When the last of what it had arrived, be it dropped or not.
+    """
 
     batch: SpoolBatch
     records: Sequence[LogRecord] = ()
     unreadable: int = 0
     dropped: int = 0
+    arrived_us: int | None = None
 
 
 class LogDigest:
@@ -113,6 +120,16 @@ class LogDigest:
         self._processor = processor
         self._metrics = metrics
         self._clock = clock
+        self._arrived_us: int | None = None
+
+    def found_until(self) -> datetime | None:
+        """Return until when all that arrived can be found; None as long as that is not known."""
+        now = self._clock.now()
+        if self._spool.position >= self._spool.end:
+            return now
+        if self._arrived_us is None:
+            return None
+        return min(now, _EPOCH + timedelta(microseconds=self._arrived_us))
 
     async def run(self) -> None:
         """Digest until cancelled."""
@@ -175,7 +192,13 @@ class LogDigest:
     def _process(self, batch: SpoolBatch) -> _Prepared:
         read = self._reader.read(batch.records)
         records = self._processor.process(read.records, read.projects)
-        return _Prepared(batch, records, read.unreadable, len(read.records) - len(records))
+        return _Prepared(
+            batch,
+            records,
+            unreadable=read.unreadable,
+            dropped=len(read.records) - len(records),
+            arrived_us=read.records[-1].observed_us if read.records else None,
+        )
 
     async def _store_batch(self, prepared: _Prepared) -> None:
         if self._before_storing is not None:
@@ -184,6 +207,8 @@ class LogDigest:
             await self._patiently(self._append, prepared)
         if prepared.batch.count:
             await self._patiently(self._commit, prepared)
+        if prepared.arrived_us is not None:
+            self._arrived_us = prepared.arrived_us
         self._metrics.records.labels("unreadable").inc(prepared.unreadable)
         self._metrics.records.labels("dropped").inc(prepared.dropped)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +56,7 @@ class _Stage:
         self._store = store
         self._states = SqlLogRuleStates(database)
         self._offset = 0
+        self.found_until: Callable[[], datetime | None] = clock.now
         self.rules = self._build()
 
     async def start(self, *configs: dict[str, Any]) -> None:
@@ -71,6 +72,7 @@ class _Stage:
             alerts=self.sink,
             telemetry=Telemetry(),
             clock=self.clock,
+            found_until=lambda: self.found_until(),
         )
 
     async def log(self, count: int, **over: Any) -> None:
@@ -89,9 +91,9 @@ class _Stage:
             await self.rules.evaluate(runner, self.clock.now())
         return self.sink.take()
 
-    async def pass_until(self, is_enough: Callable[[], bool]) -> None:
+    async def pass_until(self, is_enough: Callable[[], bool], *, most: int = 300) -> None:
         """Let time pass second by second; what threads do meanwhile is waited for."""
-        for _ in range(300):
+        for _ in range(most):
             await self.clock.advance(1)
             await asyncio.sleep(0.002)
             if is_enough():
@@ -238,6 +240,41 @@ async def test_rules_run_at_their_own_pace_and_absence_waits_for_a_whole_window(
         await stage.pass_until(lambda: quiet.evaluated_at is not None)
         assert stage.clock.now() - began_at >= timedelta(seconds=100)
         assert ("Quiet", "", True) in stage.sink.take()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_what_waits_in_the_spool_is_not_taken_for_absent(stage: _Stage) -> None:
+    quiet = {"name": "Quiet", "query": "backup", "below": 1, "window": "5m"}
+    await stage.start(quiet, _RULE)
+    await stage.log(3, body="backup done")
+    digested_at = stage.clock.now()
+    assert await stage.step() == [("PaymentsFail", "", True)]
+    stage.found_until = lambda: digested_at
+    # The window ends where the digest is: as it was then, it is still.
+    assert await stage.step(10) == [("PaymentsFail", "", True)]
+    assert len(stage.rules.runners[0].alerts) == 0
+    stage.found_until = lambda: None
+    assert await stage.step() == []
+    assert "before the start" in stage.rules.runners[0].problem
+    stage.found_until = stage.clock.now
+    assert await stage.step() == [("Quiet", "", True), ("PaymentsFail", "", False)]
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-9), timedelta(hours=9)])
+async def test_absence_waits_for_a_whole_window_after_the_clock_was_set(
+    stage: _Stage, jump: timedelta
+) -> None:
+    await stage.start({"name": "Quiet", "query": "backup", "below": 1, "window": "5m"})
+    (quiet,) = stage.rules.runners
+    running = asyncio.create_task(stage.rules.run())
+    try:
+        await stage.clock.advance(240)
+        stage.clock.jump(jump)
+        began = stage.clock.monotonic()
+        await stage.pass_until(lambda: quiet.evaluated_at is not None, most=500)
+        assert 240 <= stage.clock.monotonic() - began <= 420
     finally:
         running.cancel()
         await asyncio.wait([running])

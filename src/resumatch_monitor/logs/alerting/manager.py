@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import Counter
 
@@ -23,6 +23,32 @@ from resumatch_monitor.logs.store import LogReader
 logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 2
+_LONGEST_JUMP_SECONDS = 30.0
+
+
+class _Watch:
+    """Tells for how long there has been nothing that keeps records from being where they belong.
+
+    While the monitor was down senders waited; when the machine slept or the clock was set, the
+    last minutes by the clock are minutes in which nobody can have sent anything.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._drift = self._measure()
+
+    def find_length(self) -> timedelta:
+        """Return for how long, up to now."""
+        drift = self._measure()
+        if abs(drift - self._drift) > _LONGEST_JUMP_SECONDS:
+            self._began = self._clock.monotonic()
+        # A clock that is slow by a little all the time never jumps.
+        self._drift = drift
+        return timedelta(seconds=self._clock.monotonic() - self._began)
+
+    def _measure(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
 
 class LogRules:
@@ -37,7 +63,20 @@ class LogRules:
         alerts: AlertSink,
         telemetry: Telemetry,
         clock: Clock,
+        found_until: Callable[[], datetime | None] | None = None,
     ) -> None:
+        """Build the rules.
+
+        Args:
+            configs: What they are.
+            reader: Where records are counted.
+            states: Where states are kept.
+            alerts: Gets the alerts.
+            telemetry: Gets the figures.
+            clock: When rules are evaluated.
+            found_until: Returns until when all that arrived can be found, None if that is not
+                known; without it, what arrived is found at once.
+        """
         self.runners = [
             LogRuleRunner(build_rule(config), reader=reader, states=states, alerts=alerts)
             for config in configs
@@ -45,6 +84,8 @@ class LogRules:
         self._states = states
         self._sink = alerts
         self._clock = clock
+        self._found_until = found_until or clock.now
+        self._watch = _Watch(clock)
         self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
         self._evaluations = Counter(
             "resumatch_monitor_logs_rule_evaluations_total",
@@ -58,10 +99,10 @@ class LogRules:
     async def run(self) -> None:
         """Go on with what was stored, then evaluate until cancelled."""
         await self.restore()
-        began_at = self._clock.now()
+        self._watch = _Watch(self._clock)
         async with asyncio.TaskGroup() as group:
             for runner in self.runners:
-                group.create_task(self._follow(runner, began_at))
+                group.create_task(self._follow(runner))
 
     async def restore(self) -> None:
         """Give rules the alerts from before a restart, and end those of rules that are gone."""
@@ -77,7 +118,7 @@ class LogRules:
         """Evaluate a rule; what goes wrong is told once and tried again next time."""
         try:
             async with self._slots:
-                await runner.evaluate(now)
+                await runner.evaluate(now, until=self._find_end())
         except (UncertainCountError, StorageUnavailableError, OSError) as error:
             self._note(runner, str(error) or type(error).__name__)
         except Exception as error:
@@ -88,7 +129,13 @@ class LogRules:
             self._evaluations.labels("done").inc()
             runner.problem = ""
 
-    async def _follow(self, runner: LogRuleRunner, began_at: datetime) -> None:
+    def _find_end(self) -> datetime:
+        until = self._found_until()
+        if until is None:
+            raise UncertainCountError("what waits since before the start is not found yet")
+        return until
+
+    async def _follow(self, runner: LogRuleRunner) -> None:
         config = runner.rule.config
         interval = config.every.total_seconds()
         offset = find_phase(runner.rule.name) * interval
@@ -97,9 +144,15 @@ class LogRules:
             following = find_next_slot(now, interval_seconds=interval, offset_seconds=offset)
             await self._clock.sleep(following - now)
             moment = self._clock.now()
-            # While the monitor was down senders waited: that nothing is there means nothing yet.
-            if config.below is None or moment - began_at >= config.window:
+            if config.below is None or self._sees_window(config.window, moment):
                 await self.evaluate(runner, moment)
+
+    def _sees_window(self, window: timedelta, now: datetime) -> bool:
+        """Tell whether it means something that nothing is in the window that can be seen."""
+        length = self._watch.find_length()
+        until = self._found_until()
+        # Without an end to look up to, the evaluation says so.
+        return until is None or length - (now - until) >= window
 
     async def _end(self, rule: str, orphans: Sequence[StoredLogAlert]) -> None:
         now = self._clock.now()

@@ -77,8 +77,13 @@ class LogRuleRunner:
         }
         self._previous_at = max((each.seen_at for each in items), default=None)
 
-    async def evaluate(self, now: datetime) -> None:
+    async def evaluate(self, now: datetime, *, until: datetime | None = None) -> None:
         """Count, decide, store, tell.
+
+        Args:
+            now: The moment.
+            until: Where the window ends: until when all that arrived can be found. What has
+                arrived since, nobody can count yet.
 
         Raises:
             UncertainCountError: If it is not known whether the condition holds; the alerts stay
@@ -87,7 +92,9 @@ class LogRuleRunner:
         """
         try:
             await self._tell_ends()
-            observations = await observe(self.rule, self._reader, now)
+            observations = await observe(
+                self.rule, self._reader, now if until is None else min(now, until)
+            )
             step = advance(self._active, observations, self._find_timing(now))
             ends = tuple(replace(alert, resolved_at=now) for alert in step.resolved)
             await self._save(step, ends, now)
