@@ -1,5 +1,6 @@
 """Alerts about issues that begin have an end, which is told once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -128,3 +129,21 @@ async def test_time_in_which_nobody_could_notice_an_event_is_no_quiet(
 
         await world.wait(1)
         assert world.told() == [_FIRING, _OVER]
+
+
+async def test_what_begins_anew_while_its_end_is_told_is_not_over(
+    tmp_path: Path, database: Database, clock: FakeClock
+) -> None:
+    async with world_of(tmp_path, database, clock, *_DEFAULTS) as world:
+        await world.send(world.make())
+        await clock.advance(1)
+        await world.stack.set_status([1], IssueStatus.RESOLVED, actor="ada", at=clock.now())
+        [ended] = await world.stack.alerts.ended_alerts(10)
+        anew = replace(ended, started_at=clock.now(), ended_at=None)
+        await world.stack.alerts.clear_alerts([], opened=[anew])
+        await world.stack.alerts.clear_ended([ended], clock.now())
+
+        await world.wait(15)
+
+        assert world.told() == [_FIRING, _OVER]
+        assert world.alerts[-1].starts_at == anew.started_at

@@ -105,8 +105,10 @@ class SqlIssueAlerts:
 
         def write(connection: Connection) -> None:
             for alert in alerts:
+                # What has begun anew since it was read is not over.
+                is_same = ISSUE_OPEN_ALERTS.c.ended_at == alert.ended_at
                 connection.execute(
-                    update(ISSUE_OPEN_ALERTS).where(*_are(alert)).values(end_told_at=at)
+                    update(ISSUE_OPEN_ALERTS).where(*_are(alert), is_same).values(end_told_at=at)
                 )
 
         await self._write(write)
