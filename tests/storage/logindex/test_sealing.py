@@ -18,6 +18,7 @@ from resumatch_monitor.storage.logindex.frames import (
     pack_frame,
     read_layout,
 )
+from resumatch_monitor.storage.logindex.partition import SEAL_FILE
 from resumatch_monitor.storage.logindex.records import RecordReader
 from resumatch_monitor.storage.logindex.sealing import is_repacked, sample_rows
 from resumatch_monitor.storage.logindex.store import TantivyLogStore
@@ -184,6 +185,38 @@ async def test_does_not_drop_for_a_block_that_says_nothing_of_its_arrival(
 
     assert await store.expire(SystemClock().now() - timedelta(days=1)) == 0
     assert await count_missing(store) == 40
+
+
+async def test_what_cannot_be_dropped_is_still_found(folder: Path, open_store: OpenStore) -> None:
+    store = open_store(partition_rows=20)
+    await fill(store, 2)
+    obstacle = folder / "00000001.dropped" / "in the way"
+    obstacle.mkdir(parents=True)
+
+    with pytest.raises(OSError, match="not empty"):
+        await store.fit(0)
+
+    assert len(await read_bodies(store)) == 40
+    obstacle.rmdir()
+    assert await store.fit(0) == 40
+    await fill(store, 1, start=3)
+    assert len(await read_bodies(store)) == 20
+
+
+async def test_drops_the_latest_though_nothing_more_can_be_written(
+    folder: Path, open_store: OpenStore
+) -> None:
+    store = open_store()
+    await fill(store, 1)
+    # Where the seal would be written.
+    (folder / "00000001" / f"{SEAL_FILE}.tmp").mkdir()
+
+    assert await store.fit(0) == 20
+
+    await fill(store, 1, start=2)
+    assert len(await read_bodies(store)) == 20
+    store = open_store()
+    assert len(await read_bodies(store)) == 20
 
 
 async def test_a_search_outlives_the_partition_it_reads(open_store: OpenStore) -> None:

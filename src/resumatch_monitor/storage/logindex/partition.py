@@ -169,11 +169,15 @@ class Partition:
             records.close()
 
     def drop(self) -> None:
-        """Close it and delete it from the disk."""
-        self.close()
+        """Close it and delete it from the disk.
+
+        Raises:
+            OSError: If the disk fails; nothing has changed, then.
+        """
         # Renamed first, so that a crash in between leaves no half of a partition.
         doomed = self.folder.with_name(f"{self.folder.name}.dropped")
         self.folder.rename(doomed)
+        self.close()
         shutil.rmtree(doomed, ignore_errors=True)
 
     @property

@@ -115,10 +115,14 @@ class Shelf:
             replaced.close()
 
     def drop(self, partition: Partition) -> None:
-        """Delete a partition from the disk."""
+        """Delete a partition from the disk.
+
+        Raises:
+            OSError: If the disk fails; the partition is still there, then.
+        """
+        partition.drop()
         with self._lock:
             del self._partitions[partition.number]
-        partition.drop()
 
     def leave(self, number: int, error: BaseException) -> None:
         """Leave a partition where it is, for it cannot be read."""

@@ -313,9 +313,11 @@ class TantivyLogStore:
             if is_new or not is_superfluous(each):
                 break
             if self._writer is not None and self._writer.partition is each:
-                self._seal(self._writer)
-            dropped += each.rows
+                self._writer.close()
+                self._writer, self._must_reopen = None, True
+            rows = each.rows
             self._shelf.drop(each)
+            dropped += rows
         return dropped
 
 
