@@ -56,6 +56,18 @@ async def test_a_token_anywhere_tells_whose_a_connection_is_and_is_not_kept(
     assert TOKEN not in repr(records)
 
 
+async def test_another_ones_token_is_not_kept_either(listen: Listen) -> None:
+    longer = f"{TOKEN}-and-more"
+    tokens = [{"token": TOKEN, "service": "a"}, {"token": longer, "service": "b"}]
+    async with listen(tokens=tokens) as listening:
+        _, writer = await listening.connect()
+        writer.write(f"<11>one {TOKEN}\n<11>two {longer}\n".encode())
+        writer.close()
+        records = await listening.wait_for(2)
+
+    assert [(each.body, each.service) for each in records] == [("one ***", "a"), ("two ***", "a")]
+
+
 async def test_the_project_of_a_token_is_noted(listen: Listen) -> None:
     async with listen(tokens=[{"token": TOKEN, "project": "shop"}]) as listening:
         _, writer = await listening.connect()

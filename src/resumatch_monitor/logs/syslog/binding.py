@@ -13,11 +13,11 @@ class Owner:
     """What is known of a connection's records.
 
     Attributes:
-        token: As bytes; none for connections that need none.
+        is_known: It has shown a token.
         project_id: 0 for nobody's.
     """
 
-    token: bytes = b""
+    is_known: bool = False
     project_id: int = 0
     service: str = ""
     environment: str = ""
@@ -37,7 +37,11 @@ class Owners:
             config: The tokens, and whether one is needed.
             find_project: Returns the number of the project with a slug; None if there is none.
         """
-        self._tokens: Sequence[SyslogTokenConfig] = config.tokens
+        # A longer one may hold a shorter one.
+        self._tokens: Sequence[tuple[bytes, SyslogTokenConfig]] = sorted(
+            ((each.token.get_secret_value().encode(), each) for each in config.tokens),
+            key=lambda each: -len(each[0]),
+        )
         self._find_project = find_project
         self._is_needed = config.needs_token
         self._nobody = Owner(environment=config.environment)
@@ -52,7 +56,7 @@ class Owners:
         Raises:
             UnknownSenderError: If the first message holds no token, and one is needed.
         """
-        if known is not None and (known.token or not self._tokens):
+        if known is not None and (known.is_known or not self._tokens):
             return known
         for message in messages:
             found = self._look_into(message)
@@ -63,18 +67,18 @@ class Owners:
         return self._nobody
 
     def _look_into(self, message: bytes) -> Owner | None:
-        for each in self._tokens:
-            token = each.token.get_secret_value().encode()
+        for token, each in self._tokens:
             if token in message:
                 return Owner(
-                    token,
-                    (self._find_project(each.project) if each.project else None) or 0,
-                    each.service or each.project,
-                    each.environment or self._nobody.environment,
+                    is_known=True,
+                    project_id=(self._find_project(each.project) if each.project else None) or 0,
+                    service=each.service or each.project,
+                    environment=each.environment or self._nobody.environment,
                 )
         return None
 
-
-def conceal(message: bytes, owner: Owner) -> bytes:
-    """Return a message without the secret that it may hold."""
-    return message.replace(owner.token, _SHOWN) if owner.token else message
+    def conceal(self, message: bytes) -> bytes:
+        """Return a message without the secrets that it may hold, whosever they are."""
+        for token, _ in self._tokens:
+            message = message.replace(token, _SHOWN)
+        return message

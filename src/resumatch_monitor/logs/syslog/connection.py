@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from resumatch_monitor.logs.formats.syslog import encode_message
-from resumatch_monitor.logs.syslog.binding import Owner, Owners, conceal
+from resumatch_monitor.logs.syslog.binding import Owner, Owners
 from resumatch_monitor.logs.syslog.framing import Frame, FrameSplitter
 
 READ_BYTES = 64 * 1024
@@ -50,9 +50,8 @@ class Connection:
         if not frames:
             return
         owner = self._owner = self._owners.find([each.data for each in frames], self._owner)
-        await self._take(owner, [encode_message(_decode(each, owner)) for each in frames])
+        await self._take(owner, [encode_message(self._decode(each)) for each in frames])
 
-
-def _decode(frame: Frame, owner: Owner) -> str:
-    text = conceal(frame.data, owner).decode("utf-8", errors="replace")
-    return f"{text}… [cut: {frame.size} bytes]" if frame.is_cut else text
+    def _decode(self, frame: Frame) -> str:
+        text = self._owners.conceal(frame.data).decode("utf-8", errors="replace")
+        return f"{text}… [cut: {frame.size} bytes]" if frame.is_cut else text
