@@ -194,6 +194,28 @@ async def test_tls_is_spoken_and_a_new_certificate_is_taken_up(
     assert [each.body for each in records] == ["one", "two"]
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+async def test_a_certificate_whose_key_has_not_come_yet_is_not_taken_up(
+    listen: Listen, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    tls = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=tls["cert_file"])
+    (tmp_path / "next").mkdir()
+    following = make_certificate(tmp_path / "next", "renewed")
+    async with listen(tls=tls, clock=clock) as listening:
+        _, first = await listening.connect(ssl=context, server_hostname="localhost")
+        shutil.copy(following["cert_file"], tls["cert_file"])
+        await clock.advance(60)
+        _, second = await listening.connect(ssl=context, server_hostname="localhost")
+        second.write(b"<11>still\n")
+        (record,) = await listening.wait_for(1)
+        first.close()
+        second.close()
+
+    assert record.body == "still"
+
+
 async def test_a_port_that_is_taken_is_tried_again(listen: Listen) -> None:
     clock = FakeClock()
     async with listen(clock=clock) as first:

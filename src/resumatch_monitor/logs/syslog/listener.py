@@ -85,6 +85,8 @@ class SyslogListener:
             if tls is None or context is None or (changed := _changed_at(tls)) == seen:
                 continue
             try:
+                # A certificate that is there before its key would leave the context without any.
+                build_context(tls)
                 _load(context, tls)
             except OSError as error:
                 logger.warning("The certificate of syslog cannot be read anew: %s", error)
