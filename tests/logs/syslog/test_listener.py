@@ -131,6 +131,26 @@ async def test_more_connections_than_allowed_are_closed(listen: Listen) -> None:
         assert listening.refused("connections") == 1
 
 
+async def test_who_owes_a_token_makes_room_for_others(listen: Listen) -> None:
+    async with listen(max_connections=2, tokens=[{"token": TOKEN}]) as listening:
+        _, known = await listening.connect()
+        known.write(f"<11>one {TOKEN}\n".encode())
+        await listening.wait_for(1)
+        reader, silent = await listening.connect()
+        silent.write(b"<11>unfinished")
+        _, newcomer = await listening.connect()
+        newcomer.write(f"<11>two {TOKEN}\n".encode())
+        await listening.wait_for(2)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        known.write(b"<11>three\n")
+        records = await listening.wait_for(3)
+        for each in (known, silent, newcomer):
+            each.close()
+
+    assert [each.body for each in records] == ["one ***", "two ***", "three"]
+
+
 async def test_a_full_spool_slows_senders_down_and_loses_nothing(listen: Listen) -> None:
     clock = FakeClock()
     async with listen(max_bytes=256 * 1024, clock=clock) as listening:

@@ -28,7 +28,11 @@ class UnknownSenderError(Exception):
 
 
 class Owners:
-    """All tokens of the configuration."""
+    """All tokens of the configuration.
+
+    Attributes:
+        is_token_needed: Whether a connection must show one.
+    """
 
     def __init__(self, config: SyslogConfig, find_project: Callable[[str], int | None]) -> None:
         """Read the configuration.
@@ -43,7 +47,7 @@ class Owners:
             key=lambda each: -len(each[0]),
         )
         self._find_project = find_project
-        self._is_needed = config.needs_token
+        self.is_token_needed = config.needs_token
         self._nobody = Owner(environment=config.environment)
 
     def find(self, messages: Sequence[bytes], known: Owner | None) -> Owner:
@@ -62,7 +66,7 @@ class Owners:
             found = self._look_into(message)
             if found is not None:
                 return found
-            if self._is_needed:
+            if self.is_token_needed:
                 raise UnknownSenderError
         return self._nobody
 

@@ -71,7 +71,7 @@ class SyslogConfig(ConfigModel):
         description="How long a message may be; a longer one is cut, and says so.",
     )
     max_connections: int = Field(default=500, ge=1, le=10_000)
-    """Beyond it, connections are closed at once."""
+    """Beyond it, connections are closed at once; one that owes its token makes room for another."""
     idle_timeout: Duration = Field(
         default=timedelta(days=1),
         ge=timedelta(seconds=1),

@@ -26,6 +26,11 @@ class Connection:
         self._owner: Owner | None = None
         self._splitter = FrameSplitter(max_bytes)
 
+    @property
+    def owes_token(self) -> bool:
+        """Whether it is not known whose it is, and has to be."""
+        return self._owner is None and self._owners.is_token_needed
+
     async def run(self, reader: asyncio.StreamReader, idle_seconds: float) -> None:
         """Read until the sender ends it or says nothing for `idle_seconds`.
 

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from resumatch_monitor.kit.clock import Clock
@@ -28,6 +29,15 @@ _GRACE_SECONDS = 2.0
 _LAST_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A connection, and its two ends."""
+
+    connection: Connection
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
 class SyslogListener:
     """Accepts connections and ends them without losing what was sent, as far as TCP allows."""
 
@@ -46,7 +56,7 @@ class SyslogListener:
         self._clock = clock
         self._owners = Owners(config, find_project)
         self._idle_seconds = config.idle_timeout.total_seconds()
-        self._open: dict[asyncio.Task[None], tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+        self._open: dict[asyncio.Task[None], _Open] = {}
         self._told_at: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -99,15 +109,16 @@ class SyslogListener:
         assert task is not None
         if len(self._open) >= self._config.max_connections:
             self._refuse("connections", "Syslog has too many connections")
-            writer.transport.abort()
-            return
-        self._open[task] = (reader, writer)
-        # Who is gone without a word is found out by the system, long before he counts as idle.
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._metrics.syslog_connections.inc()
+            if not self._drop_unproven():
+                writer.transport.abort()
+                return
         connection = Connection(
             owners=self._owners, take=self._take, max_bytes=self._config.max_message_bytes
         )
+        self._open[task] = _Open(connection, reader, writer)
+        # Who is gone without a word is found out by the system, long before he counts as idle.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._metrics.syslog_connections.inc()
         try:
             await connection.run(reader, self._idle_seconds)
         except UnknownSenderError:
@@ -118,9 +129,18 @@ class SyslogListener:
         except OSError as error:
             logger.info("A connection of syslog broke: %s", error)
         finally:
-            del self._open[task]
+            self._open.pop(task, None)
             self._metrics.syslog_connections.dec()
             writer.close()
+
+    def _drop_unproven(self) -> bool:
+        """End the connection that has owed its token for longest; tell whether there was one."""
+        for task, each in self._open.items():
+            if each.connection.owes_token:
+                del self._open[task]
+                each.writer.transport.abort()
+                return True
+        return False
 
     async def _take(self, owner: Owner, lines: Sequence[bytes]) -> None:
         hints = {
@@ -156,18 +176,17 @@ class SyslogListener:
         server.close()
         tasks = set(self._open)
         # Who looks before he sends sees that nobody will answer, and sends what follows later.
-        for _, writer in self._open.values():
+        for each in self._open.values():
             with contextlib.suppress(OSError):
-                sock = writer.get_extra_info("socket")
+                sock = each.writer.get_extra_info("socket")
                 sock.shutdown(socket.SHUT_WR)
         if tasks:
             _, tasks = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
         # What was received until now is kept, too.
         for task in tasks:
             if task in self._open:
-                reader, writer = self._open[task]
-                writer.transport.abort()
-                reader.feed_eof()
+                self._open[task].writer.transport.abort()
+                self._open[task].reader.feed_eof()
         if tasks:
             _, tasks = await asyncio.wait(tasks, timeout=_LAST_SECONDS)
         for task in tasks:
