@@ -255,6 +255,31 @@ async def test_no_more_files_than_allowed_are_followed(
         assert len(await following.records()) == 2
 
     assert following.follower.count == 2
+    assert "2 files are followed already" in caplog.text
+
+
+async def test_folders_between_are_gone_through_and_links_in_circles_are_not(
+    following: Following,
+) -> None:
+    deep = following.folder / "[a]" / "b"
+    deep.mkdir(parents=True)
+    hidden = following.folder / ".old"
+    hidden.mkdir()
+    for name in ("x", "y"):
+        (following.folder / name).symlink_to(following.folder)
+    for folder, text in ((following.folder, "near"), (deep, "far"), (hidden, "hidden")):
+        (folder / "a.log").write_text(f"{text}\n")
+    (following.folder / "link.log").symlink_to(deep / "linked.txt")
+    (deep / "linked.txt").write_text("linked\n")
+
+    for pattern in ("**/*.txt", "**/*.log", "**"):
+        following.restart(following.config(pattern))
+        async with asyncio.timeout(20):
+            bodies = sorted(await following.bodies())
+        if pattern == "**/*.txt":
+            assert bodies == ["linked"]
+        else:
+            assert bodies == ["far", "linked", "near"]
 
 
 async def test_any_order_of_writes_rotations_and_crashes_loses_nothing(

@@ -29,7 +29,7 @@ class LogFileConfig(ConfigModel):
     """Files that are followed."""
 
     path: FilePath
-    """A pattern, relative to this file: `*`, `?`, `[a-z]`, and `**` for any folders between."""
+    """A pattern, relative to this file: `*`, `?`, `[a-z]`, and `**` for any folders but links."""
     service: str = ""
     """The service of records that do not name one."""
     environment: str = ""

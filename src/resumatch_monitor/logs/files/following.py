@@ -253,7 +253,8 @@ class Follower:
     def _find(self, now: float) -> None:
         known = self._identities()
         for pattern in self._patterns.values():
-            for path in pattern.find(self._max_files):
+            # One more than fit, so that it is told.
+            for path in pattern.find(self._max_files + 1):
                 if path not in self._files:
                     self._meet(path, pattern, now, known)
         assert self._known_patterns is not None

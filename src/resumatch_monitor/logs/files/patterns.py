@@ -44,8 +44,19 @@ class FilePattern:
 
     def find(self, limit: int) -> Iterator[str]:
         """Yield the paths that match, `limit` at most, packed files left out; blocks."""
-        found = (each for each in glob.iglob(self.name, recursive=True) if _is_text(each))
-        return islice(found, limit)
+        return islice(filter(_is_text, _expand(self.name)), limit)
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    """Yield what a pattern leads to; `**` does not go through links, which may lead in circles."""
+    head, has_depth, tail = (pattern + "/*" * pattern.endswith("/**")).partition("/**/")
+    if not has_depth:
+        yield from glob.iglob(pattern)
+        return
+    for base in glob.iglob(head or "/"):
+        for folder, names, _ in os.walk(base):
+            names[:] = [each for each in names if not each.startswith(".")]
+            yield from _expand(f"{glob.escape(folder)}/{tail}")
 
 
 def _is_text(path: str) -> bool:
