@@ -80,13 +80,27 @@ class Regex:
         """The names of the groups that have one, in order."""
         return list(self._compiled.groupindex)
 
-    def replace(self, text: str, fill: Callable[[RegexMatch], str]) -> str:
-        """Return `text` with each match replaced by what `fill` makes of it."""
+    def replace(
+        self, text: str, fill: Callable[[RegexMatch], str], *, most: int | None = None
+    ) -> str:
+        """Return `text` with each match replaced by what `fill` makes of it.
+
+        Args:
+            text: Any.
+            fill: Is given the matches in order.
+            most: After so many, all the rest of the text counts as part of the last one.
+        """
         text = _clean(text)
         parts: list[str] = []
         position = 0
-        for match in cast("Iterator[RegexMatch]", self._compiled.finditer(text)):
+        matches = cast("Iterator[RegexMatch]", self._compiled.finditer(text))
+        for number, match in enumerate(matches, 1):
             begin, end = match.span()
+            if number == most:
+                end = len(text)
+                parts += (text[position:begin], fill(match))
+                position = end
+                break
             parts += (text[position:begin], fill(match))
             position = end
         return "".join((*parts, text[position:]))

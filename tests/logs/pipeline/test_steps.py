@@ -147,6 +147,16 @@ def run(record: LogRecord, *steps: dict[str, Any]) -> tuple[Draft, str]:
             {"message": "c-? and c-?", "a": "c-?", "n": 4},
         ),
         (
+            {"type": "redact", "pattern": "c-[0-9]+", "replacement": "c-?"},
+            make_record("c-1", attributes={"tags": ["c-3", "b"], "ns": [1, 2]}),
+            {"message": "c-?", "tags": ["c-?", "b"], "ns": [1, 2]},
+        ),
+        (
+            {"type": "redact", "pattern": "[0-9]", "replacement": "#"},
+            make_record("a" + "1" * 100_000 + "b"),
+            {"message": "a" + "#" * 10_000},
+        ),
+        (
             {"type": "redact", "pattern": "x", "fields": ["tags"]},
             make_record("x", attributes={"tags": ["ax", "b"]}),
             {"message": "x", "tags": ["a[Filtered]", "b"]},

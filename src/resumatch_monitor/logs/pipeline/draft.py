@@ -159,8 +159,8 @@ class Draft:
             del self._change()[name]
 
     def text_names(self) -> Sequence[str]:
-        """Return the names of what holds text: the message, and attributes."""
-        names = [name for name, value in self.attributes.items() if isinstance(value, str)]
+        """Return the names of what holds text, or a list: the message, and attributes."""
+        names = [name for name, value in self.attributes.items() if isinstance(value, str | list)]
         return [Field.MESSAGE.value, *names]
 
     def _write_field(self, field: Field, value: Any) -> None:

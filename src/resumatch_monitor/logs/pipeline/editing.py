@@ -17,6 +17,8 @@ from resumatch_monitor.logs.record import parse_severity
 
 _LONGEST_LEVEL = 200
 _LONGEST_AGENT = 512
+_MOST_REDACTED = 10_000
+"""Places in a text; what comes after them is taken out as a whole, so that none takes seconds."""
 
 
 def build_severity(step: SeverityStep, _surroundings: Surroundings) -> Apply:
@@ -85,8 +87,7 @@ def build_redact(step: RedactStep, _surroundings: Surroundings) -> Apply:
             return [redact(each) for each in items]
         if not isinstance(value, str) or not regex.searches(value):
             return value
-        # The text may be as long as a body, and its length is bounded already.
-        return regex.replace(value, lambda _match: step.replacement)
+        return regex.replace(value, lambda _match: step.replacement, most=_MOST_REDACTED)
 
     def apply(draft: Draft) -> None:
         for name in step.fields or draft.text_names():
