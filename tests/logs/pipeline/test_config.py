@@ -12,6 +12,8 @@ from resumatch_monitor.config.loader import ConfigError, parse_config
         ("{type: drop, when: 'a AND'}", "when: the query cannot be read at character 6"),
         ("{type: drop, wen: a}", "wen: there is no such key; did you mean 'when'?"),
         ("{type: regex}", "pattern: this key is required and missing"),
+        ("{type: timestamp, formats: ['%Q %d']}", "formats: '%Q %d' is no format"),
+        ("{type: timestamp, formats: ['%d %d']}", "formats: '%d %d' is no format"),
         ("{type: sample, rate: 2}", "rate: Input should be less than or equal to 1"),
     ],
 )

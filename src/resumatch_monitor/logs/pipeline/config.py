@@ -1,5 +1,7 @@
 """`logs.pipelines`: what is done with records before they are stored."""
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
@@ -16,6 +18,9 @@ from resumatch_monitor.logs.record import parse_severity
 
 _LONGEST_PATTERN = 4_096
 _LARGEST_INTEGER = 2**63
+YEARS = ("%Y", "%y", "%G", "%c", "%x")
+"""What of a format for times says the year."""
+_SOME_DAY = datetime(2026, 5, 17, 16, 8, 9, tzinfo=UTC)
 _FORMATS = frozenset(("iso8601", "unix", "unix_ms", "unix_us", "unix_ns"))
 
 
@@ -42,6 +47,19 @@ def _check_pattern(text: str) -> str:
     except RegexError as error:
         raise ValueError(f"it is not a regular expression (RE2): {error}") from None
     return text
+
+
+def _is_format(text: str) -> bool:
+    """Tell whether `strptime` can read by it what was written by it."""
+    if "%" not in text or len(text) > 100:
+        return False
+    # Times without a year are read with one before them.
+    form = text if any(each in text for each in YEARS) else f"%Y {text}"
+    try:
+        datetime.strptime(_SOME_DAY.strftime(form), form)  # noqa: DTZ007 - what it is does not matter
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _check_level(word: str) -> str:
@@ -157,7 +175,7 @@ class TimestampStep(BaseStep):
     @classmethod
     def _check_formats(cls, formats: list[str]) -> list[str]:
         for each in formats:
-            if each not in _FORMATS and ("%" not in each or len(each) > 100):
+            if each not in _FORMATS and not _is_format(each):
                 raise ValueError(f"{each[:100]!r} is no format; write for example %Y-%m-%d %H:%M")
         return formats
 

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 
 from resumatch_monitor.kit.zones import find_zone
-from resumatch_monitor.logs.pipeline.config import TimestampStep
+from resumatch_monitor.logs.pipeline.config import YEARS, TimestampStep
 from resumatch_monitor.logs.pipeline.draft import Draft, StepError
 from resumatch_monitor.logs.pipeline.parsing import Apply, Surroundings, settle
 
 _LONGEST = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"unix": 1, "unix_ms": 1_000, "unix_us": 1_000_000, "unix_ns": 1_000_000_000}
-_YEARS = ("%Y", "%y", "%G", "%c", "%x")
 _AHEAD = timedelta(days=1)
 
 _Read = Callable[[str, datetime], datetime]
@@ -45,7 +44,7 @@ def _build_reader(form: str, zone: tzinfo) -> _Read:
         return lambda text, _observed_at: _with_zone(datetime.fromisoformat(text), zone)
     if form in _UNITS:
         return partial(_read_number, unit=_UNITS[form])
-    if any(each in form for each in _YEARS):
+    if any(each in form for each in YEARS):
         return lambda text, _observed_at: _parse(text, form, zone)
     return partial(_read_without_year, form=form, zone=zone)
 
